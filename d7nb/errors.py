@@ -46,3 +46,121 @@ class TableError(D7Error, ValueError):
 
 class SandboxError(D7Error, RuntimeError):
     """The local stand-in for D7 could not start, or was asked for something it does not do."""
+
+
+class PlanError(D7Error, ValueError):
+    """A plan can't be made at all; what is wrong with single rows is in ``plan.problems`` instead."""
+
+
+class ColumnError(PlanError, LookupError):
+    """A column is asked for that the frame does not have, or has twice."""
+
+
+class ContentError(PlanError):
+    """A content breaks a rule in a way that every row would share.
+
+    Attributes:
+        problems: Each rule that it breaks, as `d7nb.problems.Problem`.
+    """
+
+    def __init__(self, message: str, problems: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
+
+
+class TemplateError(ContentError):
+    """A template string can't be read, or asks for more than a column's value."""
+
+
+class ConfirmError(D7Error, ValueError):
+    """``confirm=`` is not the number of rows about to go; nothing was sent."""
+
+
+class TokenError(D7Error, PermissionError):
+    """No API token was given, and none was found."""
+
+
+class ApiError(D7Error, OSError):
+    """The exchange with D7 went wrong.
+
+    Attributes:
+        message: What is wrong, in one sentence.
+        status: The HTTP status, None where there was no answer.
+        code: D7's word for it, such as ``INVALID_WHATSAPP_ORIGINATOR``; empty where it gave none.
+        details: Everything that D7 said, as `d7nb.answers.Detail`.
+        rows: Positions of the rows concerned, where the request was a plan's.
+        retry_after: Seconds that D7 asked to wait, None where it asked for nothing.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str = "",
+        details: Sequence[Any] = (),
+        rows: Sequence[int] = (),
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.code = code
+        self.details = tuple(details)
+        self.rows = tuple(rows)
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class NotConnected(ApiError, ConnectionError):
+    """The connection was never made: nothing can have been sent."""
+
+
+class Ambiguous(ApiError, TimeoutError):
+    """The request left, and no answer tells what became of it: it may have gone out."""
+
+
+class Refused(ApiError):
+    """D7 answered no; nothing was sent."""
+
+
+class Unauthorized(Refused, PermissionError):
+    """401: the token is not valid."""
+
+
+class InsufficientCredit(Refused):
+    """402: the account has no credit left."""
+
+
+class Forbidden(Refused, PermissionError):
+    """403: the token may not do this."""
+
+
+class NotFound(Refused, LookupError):
+    """404: the originator, request or path is unknown to D7."""
+
+
+class InvalidRequest(Refused, ValueError):
+    """400, 413, 422: D7 does not take the request as it is."""
+
+
+class RateLimited(Refused):
+    """429: too many requests; ``retry_after`` says how long to wait."""
+
+
+class Misdirected(Refused):
+    """3xx: the address sends elsewhere; a message is never sent after it."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A send was interrupted. Requests in flight were finished and recorded; the rest is ``unsent``.
+
+    Attributes:
+        delivery: What came of it so far.
+    """
+
+    def __init__(self, message: str, delivery: Any) -> None:
+        super().__init__(message)
+        self.delivery = delivery

@@ -1,0 +1,106 @@
+"""Send WhatsApp messages from a pandas table through D7 Networks.
+
+    import d7nb
+    from d7nb import Text
+
+    people = d7nb.read_table("customers.csv")
+    plan = people.d7.plan(Text("Hi {name}"), to="phone", originator="+971500000000", campaign="hello")
+    delivery = plan.send(d7nb.Client())
+    delivery.frame
+
+Names are imported when they are first used, so that importing d7nb costs little more than importing pandas.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from d7nb import accessor as _accessor  # noqa: F401  (registers frame.d7)
+
+if TYPE_CHECKING:
+    from d7nb.client import Client
+    from d7nb.content import (
+        AddressMessage,
+        Attachment,
+        Contact,
+        Contacts,
+        CtaUrl,
+        Flow,
+        Header,
+        ListMessage,
+        Location,
+        LocationRequest,
+        Reaction,
+        ReplyButtons,
+        Template,
+        Text,
+        col,
+    )
+    from d7nb.delivery import Delivery
+    from d7nb.errors import D7Error
+    from d7nb.mixing import by_column
+    from d7nb.planning import Plan, plan
+    from d7nb.reading import read_table
+    from d7nb.recipients import check_numbers
+    from d7nb.sandbox import Sandbox
+    from d7nb.settings import options
+
+__all__ = [
+    "AddressMessage",
+    "Attachment",
+    "Client",
+    "Contact",
+    "Contacts",
+    "CtaUrl",
+    "D7Error",
+    "Delivery",
+    "Flow",
+    "Header",
+    "ListMessage",
+    "Location",
+    "LocationRequest",
+    "Plan",
+    "Reaction",
+    "ReplyButtons",
+    "Sandbox",
+    "Template",
+    "Text",
+    "by_column",
+    "check_numbers",
+    "col",
+    "options",
+    "plan",
+    "read_table",
+]
+
+_HOMES = {
+    "d7nb.client": "Client",
+    "d7nb.content": "AddressMessage Attachment Contact Contacts CtaUrl Flow Header ListMessage Location LocationRequest Reaction ReplyButtons Template Text col",
+    "d7nb.delivery": "Delivery",
+    "d7nb.errors": "D7Error",
+    "d7nb.mixing": "by_column",
+    "d7nb.planning": "Plan plan",
+    "d7nb.reading": "read_table",
+    "d7nb.recipients": "check_numbers",
+    "d7nb.sandbox": "Sandbox",
+    "d7nb.settings": "options",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from d7nb.version import version  # noqa: PLC0415
+
+        return version()
+    if name not in _HOME_OF:
+        message = f"module 'd7nb' has no attribute {name!r}"
+        raise AttributeError(message)
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

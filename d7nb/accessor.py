@@ -1,0 +1,37 @@
+"""``frame.d7``: the functions of d7nb as methods of a DataFrame. It holds nothing but the frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from d7nb.content.declare import Content
+    from d7nb.mixing import ByColumn
+    from d7nb.planning import Plan
+
+
+@pd.api.extensions.register_dataframe_accessor("d7")
+class Accessor:
+    """What d7nb does with a frame.
+
+    Example:
+        >>> import pandas as pd, d7nb
+        >>> people = pd.DataFrame({"phone": ["+12025550123"]})
+        >>> people.d7.plan(d7nb.Text("Hello"), to="phone", originator="+12025550100").summary["ready"]
+        1
+    """
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self._frame = frame
+
+    def plan(self, content: Content | ByColumn | None = None, **options: Any) -> Plan:
+        """The same as ``d7nb.plan(frame, content, **options)``."""
+        from d7nb.planning import plan  # noqa: PLC0415  (a frame that is never planned needs none of it)
+
+        return plan(self._frame, content, **options)
+
+    def __repr__(self) -> str:
+        rows, columns = self._frame.shape
+        return f"d7nb accessor of {rows:,} rows and {columns:,} columns: .plan(content, to=..., originator=...)"

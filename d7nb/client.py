@@ -1,0 +1,199 @@
+"""The client: one session to D7, its token, time-outs and pace."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote, urlsplit
+
+import orjson
+import requests
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ProxyError, SSLError
+
+from d7nb.answers import Answer, ambiguous, read_error, read_send_answer
+from d7nb.errors import ApiError, NotConnected, TokenError
+from d7nb.pacing import Pace
+from d7nb.tokens import find_token
+from d7nb.transport import open_session
+from d7nb.version import version
+
+if TYPE_CHECKING:
+    import threading
+    from types import TracebackType
+
+BASE_URL = "https://api.d7networks.com"
+SEND_PATH = "/whatsapp/v2/send"
+REPORT_PATH = "/whatsapp/v2/report/"
+
+
+class Client:
+    """A session to D7's API (d7-api.md sections 2, 3 and 7), safe to use from several threads.
+
+    Args:
+        token: The API token; otherwise ``D7_API_TOKEN``, the keyring, or the person at the keyboard is asked.
+        base_url: Where the API is.
+        timeout: Seconds to wait for the connection and for an answer.
+        rate: Recipients a second for one originator, None for no limit. D7 documents none; 80 is what Meta gives
+            a business number.
+        workers: How many requests may be under way at once.
+        batch_size: How many recipients a request may carry; never more than `rate`.
+        destination: The name by which a ledger knows where messages went; the origin of `base_url` unless given.
+        clock: Tells the time, for a Retry-After that is a date.
+
+    Raises:
+        TokenError: There is no token, or it would travel unencrypted.
+        ValueError: An option makes no sense.
+
+    Example:
+        >>> import d7nb
+        >>> d7nb.Client("not-a-real-token", rate=20)
+        Client('https://api.d7networks.com', rate=20, workers=8, batch_size=20)
+    """
+
+    def __init__(
+        self,
+        token: str | None = None,
+        *,
+        base_url: str = BASE_URL,
+        timeout: tuple[float, float] = (10, 60),
+        rate: int | None = 80,
+        workers: int = 8,
+        batch_size: int = 100,
+        destination: str | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        auth = find_token(token)
+        del token
+        parts = urlsplit(base_url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            message = f"base_url must be an http(s) address such as {BASE_URL}"
+            raise ValueError(message)
+        if parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
+            message = "base_url is not https, so the token would travel unencrypted; only a sandbox on this machine may"
+            raise TokenError(message)
+        if workers < 1 or batch_size < 1 or (rate is not None and rate < 1):
+            message = "workers, batch_size and rate count from 1 (rate=None: no limit)"
+            raise ValueError(message)
+        self.base_url = base_url.rstrip("/")
+        self.timeout = timeout
+        self.rate = rate
+        self.workers = workers
+        self.batch_size = min(batch_size, rate) if rate is not None else batch_size
+        self.destination = destination or f"{parts.scheme}://{parts.netloc}"
+        self._clock = clock
+        self._pace = Pace(rate)
+        self._session = open_session(self.base_url, auth, workers, f"d7nb/{version()}")
+
+    def wait_for_leave(self, originator: str, recipients: int, stop: threading.Event) -> bool:
+        """Wait until the rate lets a request start; False where `stop` was set first."""
+        return self._pace.wait(originator, recipients, stop)
+
+    def hold(self, seconds: float) -> None:
+        """Let no request start for a while: D7 asked for it, or can't be reached."""
+        self._pace.hold(seconds)
+
+    def exchange(self, body: bytes) -> Answer:
+        """POST one request body, and say what became of it; no failure of the network raises.
+
+        Args:
+            body: The JSON (d7-api.md section 2).
+        """
+        try:
+            response = self._request("POST", SEND_PATH, body)
+            return read_send_answer(response.status_code, response.headers, response.content, self._clock())
+        except requests.RequestException as failure:
+            error = _read_failure(failure)
+        return Answer("not_connected" if isinstance(error, NotConnected) else "unknown", error=error)
+
+    def post(self, body: Mapping[str, Any]) -> Answer:
+        """POST one request body of your own making.
+
+        Args:
+            body: The request (d7-api.md section 2).
+
+        Returns:
+            D7's word that it accepted it.
+
+        Raises:
+            ApiError: Anything else; its class says what.
+        """
+        answer = self.exchange(orjson.dumps(body))
+        if answer.error:
+            raise answer.error
+        return answer
+
+    def report(self, request_id: str) -> dict[str, Any]:
+        """What became of a request's messages (d7-api.md section 4).
+
+        Args:
+            request_id: As D7 gave it when it accepted the request.
+
+        Returns:
+            D7's report: ``messages`` with ``msg_id``, ``recipient``, ``status``, ``reason`` and more.
+
+        Raises:
+            NotFound: D7 has no such report, or not yet.
+            ApiError: Anything else; its class says what.
+        """
+        return self._get(REPORT_PATH + quote(request_id, safe=""))
+
+    def _get(self, path: str) -> dict[str, Any]:
+        error: ApiError
+        try:
+            response = self._request("GET", path)
+            body = _parsed(response.content)
+            if response.status_code == 200 and isinstance(body, dict):
+                return body
+            if 300 <= response.status_code < 500:
+                error = read_error(response.status_code, response.headers, body, self._clock())
+            else:
+                error = ApiError(f"D7 gave no readable answer ({response.status_code})", status=response.status_code)
+        except requests.RequestException as failure:
+            error = _read_failure(failure)
+        raise error
+
+    def _request(self, method: str, path: str, body: bytes | None = None) -> requests.Response:
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        return self._session.request(
+            method, self.base_url + path, data=body, headers=headers, timeout=self.timeout, allow_redirects=False
+        )
+
+    def close(self) -> None:
+        """Close the connections; the client can still be used and opens new ones."""
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Client({self.base_url!r}, rate={self.rate}, workers={self.workers}, batch_size={self.batch_size})"
+
+
+_NEVER_CONNECTED = (NewConnectionError, ConnectTimeoutError, ProxyError)
+
+
+def _read_failure(failure: requests.RequestException) -> ApiError:
+    """Tell a connection that was never made, which is safe to try again, from everything that came later."""
+    cause = failure.args[0] if failure.args else None
+    reason = cause.reason if isinstance(cause, MaxRetryError) else cause
+    if isinstance(reason, SSLError) and isinstance(reason.args[0], ssl.SSLCertVerificationError):
+        return NotConnected("the certificate of D7's address can't be trusted, so nothing was sent; check base_url and proxies")
+    if isinstance(failure, requests.ConnectTimeout) or isinstance(reason, _NEVER_CONNECTED):
+        return NotConnected("no connection to D7 could be made; check the network and base_url")
+    if isinstance(failure, requests.Timeout):
+        return ambiguous("D7 gave no answer in time; it may have taken the messages")
+    return ambiguous("the connection broke before D7 answered; it may have taken the messages")
+
+
+def _parsed(content: bytes) -> Any:
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return None

@@ -1,0 +1,55 @@
+"""ATTACHMENT: an image, document, video, audio file or sticker, by its address."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from d7nb.content.declare import Content, leaf
+from d7nb.content.rules import D7, META, TEXT, URL, RowRule, max_length, one_of
+
+TYPES = ("image", "document", "video", "audio", "sticker")
+
+
+def _caption_fault(kind: Any, caption: Any) -> str | None:
+    return f"a {kind} can't have a caption (Meta)" if caption is not None and kind in {"audio", "sticker"} else None
+
+
+def _filename_fault(kind: Any, filename: Any) -> str | None:
+    return f"only a document has a file name, not a {kind}" if filename is not None and kind != "document" else None
+
+
+def _webp_fault(kind: Any, url: Any) -> str | None:
+    if kind == "image" and isinstance(url, str) and urlsplit(url).path.lower().endswith(".webp"):
+        return "D7 lists webp among the images, but for Meta it is a sticker: it may fail after it was accepted"
+    return None
+
+
+class Attachment(Content, message_type="ATTACHMENT", root="attachment"):
+    """A file that WhatsApp fetches from an address (d7-api.md section 1.3).
+
+    Args:
+        type: ``image``, ``document``, ``video``, ``audio`` or ``sticker``.
+        url: The file's http(s) address, sent as typed.
+        caption: At most 1,024 characters (Meta); not with audio or a sticker.
+        filename: What the recipient sees; with a document only.
+
+    Raises:
+        ContentError: A literal breaks a rule, or a template is malformed.
+
+    Example:
+        >>> from d7nb import Attachment
+        >>> Attachment("document", "https://example.com/{file}", filename="Invoice {number}.pdf")
+        Attachment(type='document', url='https://example.com/{file}', filename='Invoice {number}.pdf')
+    """
+
+    type: str = leaf("type", TEXT, one_of(*TYPES, by=D7))
+    url: str = leaf("url", TEXT, URL)
+    caption: str | None = leaf("caption", TEXT, max_length(1024, META), default=None)
+    filename: str | None = leaf("filename", default=None)
+
+    row_rules: ClassVar[tuple[RowRule, ...]] = (
+        RowRule("no_caption", ("type", "caption"), _caption_fault, "leave the caption out, or send it as a text", META),
+        RowRule("no_filename", ("type", "filename"), _filename_fault, "leave the file name out"),
+        RowRule("webp", ("type", "url"), _webp_fault, "send it as a sticker, or as jpeg or png", META, "warning"),
+    )

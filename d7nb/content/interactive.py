@@ -1,0 +1,330 @@
+"""INTERACTIVE: messages with something to press (d7-api.md section 1.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+from d7nb.content.declare import Content, Part, Tree, free, items, leaf, nested
+from d7nb.content.leaves import Column, Template
+from d7nb.content.rules import D7, META, TEXT, URL, RowRule, distinct, max_length, one_of
+from d7nb.problems import Problem
+
+MEDIA = ("image", "video", "document")
+
+
+def _filename_fault(link: Any, filename: Any) -> str | None:
+    return "the header has a file name but no link" if filename and not link else None
+
+
+class Header(Part):
+    """A header of an interactive message. A plain text stands for a text header.
+
+    Args:
+        type: ``image``, ``video``, ``document`` or ``text``; it can't differ from row to row.
+        link: The file's http(s) address. Where its column is empty, that row's message has no header.
+        filename: What the recipient sees; with a document only.
+        text: A text header's words: emoji yes, markup no, at most 60 characters (D7).
+
+    Raises:
+        ContentError: A literal breaks a rule, or a template is malformed.
+
+    Example:
+        >>> from d7nb import Header
+        >>> Header("image", "https://example.com/{picture}")
+        Header(type='image', link='https://example.com/{picture}')
+    """
+
+    type: str = leaf("type", TEXT, one_of("text", *MEDIA, by=D7))
+    link: str | None = leaf("link", TEXT, URL, default=None)
+    filename: str | None = leaf("filename", default=None)
+    text: str | None = leaf("text", TEXT, max_length(60, D7), default=None)
+
+    row_rules: ClassVar[tuple[RowRule, ...]] = (
+        RowRule("required", ("document.link", "document.filename"), _filename_fault, "give the document's link"),
+    )
+
+    def structure(self) -> Iterator[Problem]:
+        """The type decides which of the others there are."""
+        if isinstance(self.type, Column | Template):
+            yield Problem("bound_type", "a header's type can't be a column", "use by_column", field="type")
+            return
+        wanted = "text" if self.type == "text" else "link"
+        if getattr(self, wanted) is None:
+            yield Problem("required", f"a header of type {self.type} needs its {wanted}", field=wanted)
+        if self.filename is not None and self.type != "document":
+            yield Problem("no_filename", f"only a document has a file name, not a {self.type}", field="filename")
+
+    def tree(self) -> dict[str, Tree]:
+        """D7's shape: media stand below the name of their type."""
+        inner = super().tree()
+        del inner["type"]
+        return {"type": self.type, **(inner if self.type == "text" else {self.type: inner})}
+
+    @classmethod
+    def from_tree(cls, tree: Any) -> Self:
+        """The way back."""
+        kind = tree.get("type") if isinstance(tree, Mapping) else None
+        media = tree.get(kind) if kind in MEDIA else None
+        flat = {key: node for key, node in tree.items() if key != kind} | media if isinstance(media, Mapping) else tree
+        return super().from_tree(flat)
+
+    @classmethod
+    def from_scalar(cls, value: Any, place: int) -> Part:  # noqa: ARG003
+        """A text stands for a text header."""
+        return cls("text", text=value)
+
+    short: ClassVar[tuple[str, ...]] = ("text",)
+
+
+def _body() -> Any:
+    return leaf("body.text", TEXT, max_length(1024, D7))
+
+
+def _footer() -> Any:
+    return leaf("footer.text", TEXT, max_length(60, D7), default=None)
+
+
+def _header() -> Any:
+    return nested("header", Header, default=None)
+
+
+_AnyHeader = Header | Mapping[str, Any] | str | None
+
+
+class Button(Part):
+    """A reply button; a bare text is its title and its id.
+
+    Args:
+        id: What comes back when it is pressed; at most 256 characters (Meta).
+        title: What it says; at most 20 characters (Meta).
+    """
+
+    id: str = leaf("reply.id", TEXT, max_length(256, META))
+    title: str = leaf("reply.title", TEXT, max_length(20, META))
+
+    constants: ClassVar[Mapping[str, Any]] = {"type": "reply"}
+    short: ClassVar[tuple[str, ...]] = ("id", "title")
+
+
+class ReplyButtons(Content, message_type="INTERACTIVE", root="interactive", constants={"type": "button"}):
+    """A text with one to three reply buttons below it (d7-api.md section 1.6).
+
+    Args:
+        body: At most 1,024 characters (D7).
+        buttons: One to three (Meta) of ``{"id", "title"}``; ids and titles all different.
+        header: A text, or `Header`.
+        footer: At most 60 characters (D7).
+
+    Raises:
+        ContentError: A literal breaks a rule, or a template is malformed.
+
+    Example:
+        >>> from d7nb import ReplyButtons
+        >>> ReplyButtons("Coming on {day}?", [{"id": "yes-{id}", "title": "Yes"}, {"id": "no-{id}", "title": "No"}])
+        ReplyButtons(body='Coming on {day}?', buttons=[Button(id='yes-{id}', title='Yes'), Button(id='no-{id}', title='No')])
+    """
+
+    body: str = _body()
+    buttons: Sequence[Button | Mapping[str, Any] | str] = items("action.buttons", Button, 1, 3, by=META)
+    header: _AnyHeader = _header()
+    footer: str | None = _footer()
+
+    row_rules: ClassVar[tuple[RowRule, ...]] = (
+        distinct("action.buttons.*.reply.id", "button ids", META),
+        distinct("action.buttons.*.reply.title", "button titles", META),
+    )
+
+
+class Row(Part):
+    """A row of a list; a bare text is its title and its id.
+
+    Args:
+        id: What comes back when it is chosen; at most 200 characters (Meta).
+        title: What it says; at most 24 characters (Meta).
+        description: A line below the title; at most 72 characters (Meta).
+    """
+
+    id: str = leaf("id", TEXT, max_length(200, META))
+    title: str = leaf("title", TEXT, max_length(24, META))
+    description: str | None = leaf("description", TEXT, max_length(72, META), default=None)
+
+    short: ClassVar[tuple[str, ...]] = ("id", "title")
+
+
+class Section(Part):
+    """A section of a list: ``{"title", "rows"}``; the title (24 characters, Meta) may lack where there is only one."""
+
+    title: str | None = leaf("title", TEXT, max_length(24, META), default=None)
+    rows: Sequence[Row | Mapping[str, Any] | str] = items("rows", Row, 1, 10, by=META, default=())
+
+
+class ListMessage(Content, message_type="INTERACTIVE", root="interactive", constants={"type": "list"}):
+    """A text with a button that opens a list to choose from (d7-api.md section 1.6).
+
+    Args:
+        body: At most 1,024 characters (D7).
+        button: What the button says; at most 20 characters (Meta).
+        sections: Up to ten of ``{"title", "rows": [{"id", "title", "description"}]}``, ten rows in all (Meta); row ids
+            and row titles all different.
+        header: A text (Meta takes no media here).
+        footer: At most 60 characters (D7).
+
+    Raises:
+        ContentError: A literal breaks a rule, or a template is malformed.
+
+    Example:
+        >>> from d7nb import ListMessage
+        >>> ListMessage("Which branch?", "Choose", [{"rows": ["Deira", "Marina"]}]).sections[0].rows[1]
+        Row(id='Marina', title='Marina')
+    """
+
+    body: str = _body()
+    button: str = leaf("action.button", TEXT, max_length(20, META))
+    sections: Sequence[Section | Mapping[str, Any]] = items("action.sections", Section, 1, 10, by=META)
+    header: _AnyHeader = _header()
+    footer: str | None = _footer()
+
+    row_rules: ClassVar[tuple[RowRule, ...]] = (
+        distinct("action.sections.*.rows.*.id", "row ids", META),
+        distinct("action.sections.*.rows.*.title", "row titles", D7),
+    )
+
+    def structure(self) -> Iterator[Problem]:
+        """Ten rows in all, a title for each of several sections, a text header."""
+        sections = [section for section in self.sections or () if isinstance(section, Section)]
+        rows = sum(len(section.rows) for section in sections)
+        if rows > 10:
+            yield Problem("bad_count", f"{rows} rows in all, Meta takes at most 10", field="action.sections")
+        if len(sections) > 1:
+            for number, section in enumerate(sections):
+                if section.title is None:
+                    message = "with several sections each needs a title (Meta)"
+                    yield Problem("required", message, field=f"action.sections.{number}.title")
+        if isinstance(self.header, Header) and self.header.type != "text":
+            yield Problem("media_header", "a list takes a text header only (Meta)", "give a text", field="header")
+
+
+class CtaUrl(Content, message_type="INTERACTIVE", root="interactive", constants={"type": "cta_url"}):
+    """A text with a button that opens an address (d7-api.md section 1.6; the action goes without a name, section 8 row 9).
+
+    Args:
+        body: At most 1,024 characters (D7).
+        display_text: What the button says; at most 20 characters (Meta).
+        url: The http(s) address, sent as typed.
+        header: A text, or `Header`.
+        footer: At most 60 characters (D7).
+
+    Raises:
+        ContentError: A literal breaks a rule, or a template is malformed.
+
+    Example:
+        >>> from d7nb import CtaUrl
+        >>> CtaUrl("Your invoice is ready", "Open", "https://example.com/{invoice}")
+        CtaUrl(body='Your invoice is ready', display_text='Open', url='https://example.com/{invoice}')
+    """
+
+    body: str = _body()
+    display_text: str = leaf("action.parameters.display_text", TEXT, max_length(20, META))
+    url: str = leaf("action.parameters.url", TEXT, URL)
+    header: _AnyHeader = _header()
+    footer: str | None = _footer()
+
+
+class LocationRequest(
+    Content,
+    message_type="INTERACTIVE",
+    root="interactive",
+    constants={"type": "location_request_message", "action.name": "send_location"},
+):
+    """A text with a button by which the customer sends a location (d7-api.md section 1.6). No header, no footer.
+
+    Args:
+        body: At most 1,024 characters (D7).
+
+    Raises:
+        ContentError: A literal breaks a rule, or a template is malformed.
+
+    Example:
+        >>> from d7nb import LocationRequest
+        >>> LocationRequest("Where shall we deliver, {name}?")
+        LocationRequest(body='Where shall we deliver, {name}?')
+    """
+
+    body: str = _body()
+
+
+class SavedAddress(Part):
+    """An address that the customer can pick: ``{"id", "value": {...}}``."""
+
+    id: str = leaf("id")
+    value: Mapping[str, Any] = free("value", TEXT)
+
+
+class AddressMessage(Content, message_type="INTERACTIVE", root="interactive", constants={"type": "address_message"}):
+    """A request for a postal address (d7-api.md section 1.6; the action goes without a name, section 8 row 9).
+
+    Args:
+        body: At most 1,024 characters (D7).
+        country: Two letters; Meta offers it in India (IN) only.
+        values: What is filled in already: ``name``, ``phone_number``, ``in_pin_code``, ``house_number``,
+            ``floor_number``, ``tower_number``, ``building_name``, ``address``, ``landmark_area``, ``city``, ``state``.
+        saved_addresses: A list of ``{"id", "value": {...}}`` to pick from.
+        header: A text, or `Header`.
+        footer: At most 60 characters (D7).
+
+    Raises:
+        ContentError: A literal breaks a rule, or a template is malformed.
+
+    Example:
+        >>> from d7nb import AddressMessage
+        >>> AddressMessage("Where do you live?", "IN", values={"name": "{name}"})
+        AddressMessage(body='Where do you live?', country='IN', values={'name': '{name}'})
+    """
+
+    body: str = _body()
+    country: str = leaf("action.parameters.country", TEXT, one_of("IN", by=META, severity="warning"))
+    values: Mapping[str, Any] | None = free("action.parameters.values", TEXT, default=None)
+    saved_addresses: Sequence[SavedAddress | Mapping[str, Any]] | None = items(
+        "action.parameters.saved_addresses", SavedAddress, default=None
+    )
+    header: _AnyHeader = _header()
+    footer: str | None = _footer()
+
+
+class Flow(
+    Content, message_type="INTERACTIVE", root="interactive", constants={"type": "flow", "action.name": "flow"}
+):
+    """A text with a button that opens a WhatsApp flow (d7-api.md section 1.6).
+
+    Args:
+        body: At most 1,024 characters (D7).
+        flow_id: The flow's id.
+        flow_cta: What the button says; at most 20 characters (Meta).
+        flow_token: Comes back with the answer.
+        flow_message_version: The flow message's version.
+        flow_action: ``navigate`` or ``data_exchange``.
+        flow_action_payload: JSON for the first screen, such as ``{"screen": "WELCOME"}``.
+        header: A text, or `Header`.
+        footer: At most 60 characters (D7).
+
+    Raises:
+        ContentError: A literal breaks a rule, or a template is malformed.
+
+    Example:
+        >>> from d7nb import Flow
+        >>> Flow("Book a visit", flow_id="1234", flow_cta="Book", flow_action_payload={"screen": "START"}).flow_cta
+        'Book'
+    """
+
+    body: str = _body()
+    flow_id: str = leaf("action.parameters.flow_id")
+    flow_cta: str = leaf("action.parameters.flow_cta", TEXT, max_length(20, META))
+    flow_token: str | None = leaf("action.parameters.flow_token", default=None)
+    flow_message_version: str = leaf("action.parameters.flow_message_version", default="3")
+    flow_action: str | None = leaf(
+        "action.parameters.flow_action", TEXT, one_of("navigate", "data_exchange", by=META), default=None
+    )
+    flow_action_payload: Mapping[str, Any] | None = free("action.parameters.flow_action_payload", default=None)
+    header: _AnyHeader = _header()
+    footer: str | None = _footer()

@@ -1,0 +1,40 @@
+"""LOCATION: a pin on the map."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from d7nb.content.declare import Content, leaf
+from d7nb.content.rules import DECIMAL, META, RowRule, between
+
+
+def _address_fault(name: Any, address: Any) -> str | None:
+    return "WhatsApp shows the address only where there is a name too (Meta)" if address and not name else None
+
+
+class Location(Content, message_type="LOCATION", root="location"):
+    """A place on the map (d7-api.md section 1.4). Coordinates go as plain decimal text (section 8, row 8).
+
+    Args:
+        latitude: Degrees from -90 to 90, a number or its text.
+        longitude: Degrees from -180 to 180, a number or its text.
+        name: What the place is called.
+        address: Its address; shown only together with a name.
+
+    Raises:
+        ContentError: A literal breaks a rule, or a template is malformed.
+
+    Example:
+        >>> from d7nb import Location
+        >>> Location(25.2048, "55.2708", name="Our office")
+        Location(latitude='25.2048', longitude='55.2708', name='Our office')
+    """
+
+    latitude: float | str = leaf("latitude", DECIMAL, between(-90, 90))
+    longitude: float | str = leaf("longitude", DECIMAL, between(-180, 180))
+    name: str | None = leaf("name", default=None)
+    address: str | None = leaf("address", default=None)
+
+    row_rules: ClassVar[tuple[RowRule, ...]] = (
+        RowRule("hidden_address", ("name", "address"), _address_fault, "give the place a name", META, "warning"),
+    )

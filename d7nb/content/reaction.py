@@ -1,0 +1,27 @@
+"""REACTION: an emoji on a message that the customer sent."""
+
+from __future__ import annotations
+
+from d7nb.content.declare import Content, leaf
+
+
+class Reaction(Content, message_type="REACTION", root="reaction"):
+    """An emoji on an earlier message of the customer (d7-api.md section 1.2).
+
+    D7 does not send it where that message is older than 30 days, was deleted, or is itself a reaction.
+
+    Args:
+        message_id: D7's id of that message, as the webhook gave it; it goes out unparsed.
+        emoji: The emoji; the empty string takes an earlier reaction back (Meta).
+
+    Raises:
+        ContentError: A literal breaks a rule, or a template is malformed.
+
+    Example:
+        >>> from d7nb import Reaction, col
+        >>> Reaction(message_id=col("last_message"), emoji="👍")
+        Reaction(message_id=col('last_message'), emoji='👍')
+    """
+
+    message_id: str = leaf("message_id")
+    emoji: str = leaf("emoji", may_be_empty=True)

@@ -1,0 +1,221 @@
+"""The vocabulary in which content types declare their fields: kinds of value, and rules a value must keep.
+
+A rule is a plain function from one value to a sentence, or to None where the value keeps it. The host applies it to
+whole columns, once for each distinct value. Whose rule it is (D7's, Meta's, or plain reason) is part of the sentence,
+since D7's pages do not document every limit that WhatsApp has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from d7nb.content.leaves import Unfit, plain_text, read_date, read_number
+
+D7 = "D7"
+META = "Meta"
+
+Owner = Literal["D7", "Meta", "reason"]
+
+
+class Kind(NamedTuple):
+    """What sort of value a field holds.
+
+    Attributes:
+        name: The word for it, as a form or a message would say.
+        convert: From a cell to the JSON value that D7 takes, or `Unfit`.
+        private: Whether displays must mask it.
+    """
+
+    name: str
+    convert: Callable[[Any], Any]
+    private: bool = False
+
+
+class Rule(NamedTuple):
+    """One rule about one value.
+
+    Attributes:
+        code: Short name, as in ``plan.problems.code``.
+        fault: From the converted value to what is wrong with it, or None.
+        hint: The way out.
+        by: Whose rule it is.
+        severity: ``error``, or ``warning`` where the message would probably still go.
+    """
+
+    code: str
+    fault: Callable[[Any], str | None]
+    hint: str
+    by: str = "reason"
+    severity: Literal["error", "warning"] = "error"
+
+
+class RowRule(NamedTuple):
+    """One rule about several fields of the same content.
+
+    Attributes:
+        code: Short name.
+        paths: The fields' dotted paths below the part that declares the rule; ``*`` stands for every item of a list.
+        fault: From their values, in that order (None where a field is not set), to what is wrong, or None.
+        hint: The way out.
+        by: Whose rule it is.
+        severity: ``error`` or ``warning``.
+    """
+
+    code: str
+    paths: tuple[str, ...]
+    fault: Callable[..., str | None]
+    hint: str
+    by: str = "reason"
+    severity: Literal["error", "warning"] = "error"
+
+
+def _to_text(value: Any) -> str | Unfit:
+    text = plain_text(value)
+    if isinstance(text, str) and not _encodable(text):
+        return Unfit("the text holds half a character (a lone surrogate), which no message can carry")
+    return text
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def _to_flag(value: Any) -> bool | Unfit:
+    flag = _BOOLEANS.get(str(value).strip().lower().removesuffix(".0"))
+    return Unfit("it is neither true nor false") if flag is None else flag
+
+
+def _to_decimal_text(value: Any) -> str | Unfit:
+    number = read_number(value)
+    if number is None:
+        return Unfit("it is not a number in plain form, such as 25.2048")
+    if isinstance(number, float | np.floating):
+        return np.format_float_positional(number, trim="-")
+    return format(Decimal(number), "f")
+
+
+def _to_whole(value: Any) -> int | Unfit:
+    number = read_number(value)
+    if number is None or number != int(number):
+        return Unfit("it is not a whole number")
+    return int(number)
+
+
+def _to_milliseconds(value: Any) -> int | Unfit:
+    if isinstance(value, datetime):
+        return Unfit("the time has no zone") if value.tzinfo is None else round(value.timestamp() * 1000)
+    return _to_whole(value)
+
+
+def _to_day(value: Any) -> str | Unfit:
+    when = read_date(value)
+    if when is None or (isinstance(value, str) and len(value.strip()) != 10):
+        return Unfit("it is not a date of the form 2026-11-30")
+    return (when.date() if isinstance(when, datetime) else when).isoformat()
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, date):
+        return value.isoformat()
+    if not isinstance(value, bool | int | float):
+        return _to_text(value)
+    return value if abs(value) < 2**53 else Unfit("it is not a number that JSON can carry exactly")
+
+
+TEXT = Kind("text", _to_text)
+PHONE = Kind("phone number", _to_text, private=True)
+FLAG = Kind("yes or no", _to_flag)
+DECIMAL = Kind("decimal number", _to_decimal_text)
+WHOLE = Kind("whole number", _to_whole)
+MILLISECONDS = Kind("time in milliseconds", _to_milliseconds)
+DAY = Kind("date", _to_day)
+JSON = Kind("value", _to_json)
+
+
+def max_length(limit: int, by: str) -> Rule:
+    """At most `limit` characters."""
+
+    def fault(value: Any) -> str | None:
+        return f"{len(value):,} characters, {by} takes at most {limit:,}" if len(value) > limit else None
+
+    return Rule("too_long", fault, "shorten it", by)
+
+
+def one_of(*words: str, by: str, severity: Literal["error", "warning"] = "error") -> Rule:
+    """One of the given words, letter by letter."""
+    listed = ", ".join(words)
+
+    def fault(value: Any) -> str | None:
+        return None if value in words else f"it is not one of {listed} ({by})"
+
+    return Rule("unknown_word", fault, f"use {listed}", by, severity)
+
+
+def between(low: float, high: float) -> Rule:
+    """A decimal number from `low` to `high`."""
+
+    def fault(value: Any) -> str | None:
+        return None if low <= float(value) <= high else f"it is not between {low:g} and {high:g}"
+
+    return Rule("out_of_range", fault, "check for swapped latitude and longitude, and for a lost decimal point")
+
+
+def matches(pattern: str, wanted: str, by: str, code: str = "bad_form") -> Rule:
+    """A text of the given form, the whole of it."""
+    form = re.compile(pattern)
+
+    def fault(value: Any) -> str | None:
+        return None if form.fullmatch(str(value)) else f"it is not {wanted} ({by})"
+
+    return Rule(code, fault, f"write {wanted}", by)
+
+
+def _url_fault(value: str) -> str | None:
+    try:
+        parts = urlsplit(value)
+        known = parts.scheme.lower() in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        known = False
+    if not known:
+        return "it is not an http or https address (D7)"
+    if any(character <= " " or character == "\x7f" for character in value):
+        return "the address has a space or a control character in it"
+    return None
+
+
+URL = Rule("bad_url", _url_fault, "give the whole address, such as https://example.com/a.jpg", D7)
+
+
+def _parameter_fault(value: str) -> str | None:
+    if "\n" in value or "\t" in value or "     " in value:
+        return "a template's parameter can't hold a line break, a tab or more than four spaces in a row (Meta)"
+    return None
+
+
+ONE_LINE = Rule("bad_parameter", _parameter_fault, "put it on one line", META)
+
+
+def distinct(path: str, what: str, by: str) -> RowRule:
+    """No two of the values at `path` are the same."""
+
+    def fault(*values: Any) -> str | None:
+        known = [value for value in values if value is not None]
+        return None if len(set(known)) == len(known) else f"two {what} are the same ({by})"
+
+    return RowRule("repeated", (path,), fault, f"give all {what} different values", by)

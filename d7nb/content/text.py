@@ -1,0 +1,26 @@
+"""TEXT: a plain message."""
+
+from __future__ import annotations
+
+from d7nb.content.declare import Content, leaf
+from d7nb.content.rules import D7, FLAG, TEXT, max_length
+
+
+class Text(Content, message_type="TEXT", root="text"):
+    """A text message (d7-api.md section 1.1).
+
+    Args:
+        body: At most 4,096 characters; may hold addresses and WhatsApp's ``*bold* _italic_ ~strike~``.
+        preview_url: Whether the first http(s) address in the body is previewed.
+
+    Raises:
+        ContentError: A literal breaks a rule, or a template is malformed.
+
+    Example:
+        >>> from d7nb import Text
+        >>> Text("Hi {name}, your balance is {balance:,.2f} AED")
+        Text(body='Hi {name}, your balance is {balance:,.2f} AED')
+    """
+
+    body: str = leaf("body", TEXT, max_length(4096, D7))
+    preview_url: bool | None = leaf("preview_url", FLAG, default=None)

@@ -1,0 +1,1 @@
+"""How plans, previews and deliveries look, as HTML and as text. Takes plain data, knows no plan."""

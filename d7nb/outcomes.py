@@ -1,0 +1,113 @@
+"""What became of each row of a plan, and of each request: the books of a send."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from d7nb.answers import Answer
+    from d7nb.packing import Batch
+
+OUTCOMES = ("accepted", "rejected", "unknown", "unsent", "already_sent", "invalid", "held", "skipped")
+"""The words for what became of a row, in the order of their codes."""
+
+REQUEST_COLUMNS = ("request_id", "created_at", "outcome", "rows", "originator", "status", "code", "attempts", "reason")
+
+_CODE = {word: code for code, word in enumerate(OUTCOMES)}
+_NOT_TRIED = "not tried: the send has not come to it"
+
+
+class Outcomes:
+    """Exactly one outcome per row, and one line per request.
+
+    Args:
+        verdicts: The plan's word on each row; what is not ready keeps it, with reason and decider.
+    """
+
+    def __init__(self, verdicts: pd.DataFrame) -> None:
+        words = verdicts["verdict"].astype("str").where(verdicts["verdict"] != "ready", "unsent")
+        self._codes = words.map(_CODE).to_numpy(dtype=np.int8)
+        self._reasons = verdicts["reason"].to_numpy(dtype=object, copy=True)
+        self._deciders = verdicts["decided_by"].to_numpy(dtype=object, copy=True)
+        ready = np.flatnonzero(verdicts["verdict"] == "ready")
+        self._reasons[ready], self._deciders[ready] = _NOT_TRIED, "d7nb"
+        self._request_of = np.full(len(verdicts), -1, dtype=np.int64)
+        self._requests: list[dict[str, Any]] = []
+
+    def record(
+        self, batch: Batch, outcome: str, answer: Answer, attempts: int, reasons: Sequence[str] | None = None
+    ) -> None:
+        """Write down what a request came to, for its rows and for itself."""
+        self._request_of[batch.rows] = len(self._requests)
+        self.note(batch, outcome, answer, attempts)
+        told = answer.error.message if answer.error else None
+        self.decide(batch.rows, outcome, reasons or told, "d7nb" if outcome in {"unknown", "unsent"} else "D7")
+
+    def note(self, batch: Batch, outcome: str, answer: Answer, attempts: int) -> None:
+        """Write down a request alone: its rows go again, each to its own outcome."""
+        error = answer.error
+        self._requests.append(
+            {
+                "request_id": answer.request_id,
+                "created_at": answer.created_at,
+                "outcome": outcome,
+                "rows": len(batch.rows),
+                "originator": batch.originator,
+                "status": answer.status,
+                "code": error.code if error else "",
+                "attempts": attempts,
+                "reason": error.message if error else "",
+            }
+        )
+
+    def decide(self, rows: np.ndarray, outcome: str, reason: str | Sequence[str] | None, decider: str) -> None:
+        """Give rows their outcome."""
+        self._codes[rows] = _CODE[outcome]
+        self._reasons[rows] = reason
+        self._deciders[rows] = None if outcome == "accepted" else decider
+
+    def give_up(self, why: str) -> None:
+        """Say of the rows that were not tried why they never will be."""
+        self._reasons[(self._codes == _CODE["unsent"]) & (self._reasons == _NOT_TRIED)] = f"not tried: {why}"
+
+    def count(self) -> dict[str, int]:
+        """How many rows have each outcome."""
+        counts = np.bincount(self._codes, minlength=len(OUTCOMES))
+        return {word: int(count) for word, count in zip(OUTCOMES, counts, strict=True)}
+
+    def reasons(self) -> list[tuple[str, str, int]]:
+        """Outcome, reason and how many rows, the most frequent first."""
+        told = pd.DataFrame({"outcome": np.array(OUTCOMES)[self._codes], "reason": self._reasons}).dropna()
+        counts = told.value_counts(["outcome", "reason"])
+        return [(outcome, reason, int(count)) for (outcome, reason), count in counts.items()]
+
+    def requests(self) -> pd.DataFrame:
+        """One row per request that came to an end, in that order."""
+        frame = pd.DataFrame(list(self._requests), columns=list(REQUEST_COLUMNS))
+        kinds = {"rows": "int64", "attempts": "int64", "status": "Int64"}
+        return frame.astype(dict.fromkeys(set(REQUEST_COLUMNS) - kinds.keys(), "str") | kinds)
+
+    def columns(self, recipients: pd.Series) -> dict[str, Any]:
+        """The columns that are joined to the user's frame, by position."""
+        requests = self.requests()
+        return {
+            "d7_outcome": pd.Categorical.from_codes(self._codes, categories=list(OUTCOMES)),
+            "d7_reason": pd.array(self._reasons, dtype="str"),
+            "d7_decided_by": pd.array(self._deciders, dtype="str"),
+            "d7_recipient": recipients.array,
+            "d7_request_id": _taken(requests["request_id"], self._request_of),
+            "d7_created_at": _times(_taken(requests["created_at"], self._request_of)),
+        }
+
+
+def _taken(values: pd.Series, places: np.ndarray) -> Any:
+    return values.array.take(places, allow_fill=True) if len(values) else pd.array([None] * len(places), dtype="str")
+
+
+def _times(texts: Any) -> Any:
+    return pd.to_datetime(pd.Series(texts), utc=True, errors="coerce", format="ISO8601").array

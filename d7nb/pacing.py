@@ -1,0 +1,72 @@
+"""How fast messages may go: a limit on the recipients of any second, for each originator."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict, deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WINDOW = 1.0
+_MARGIN = 0.02
+"""Between leave to go and the first byte some time passes, more for one request than for another."""
+
+
+class Pace:
+    """Lets requests start so that those of any second carry at most `rate` recipients of one originator.
+
+    Args:
+        rate: Recipients a second; None for no limit.
+        clock: A clock that never goes back.
+    """
+
+    def __init__(self, rate: int | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate = rate
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._started: dict[str, deque[tuple[float, int]]] = defaultdict(deque)
+        self._held_until = 0.0
+
+    def hold(self, seconds: float) -> None:
+        """Let no request start for a while, whatever its originator."""
+        with self._lock:
+            self._held_until = max(self._held_until, self._clock() + seconds)
+
+    def wait(self, originator: str, recipients: int, stop: threading.Event) -> bool:
+        """Wait for leave to start a request.
+
+        Args:
+            originator: The number it comes from.
+            recipients: How many it carries.
+            stop: Ends the wait.
+
+        Returns:
+            Whether it may start; False where `stop` was set first.
+        """
+        while not stop.is_set():
+            seconds = self._seconds_until_leave(originator, recipients)
+            if seconds <= 0:
+                return True
+            stop.wait(seconds)
+        return False
+
+    def _seconds_until_leave(self, originator: str, recipients: int) -> float:
+        with self._lock:
+            now = self._clock()
+            if now < self._held_until or self._rate is None:
+                return self._held_until - now
+            started = self._started[originator]
+            while started and started[0][0] <= now - WINDOW - _MARGIN:
+                started.popleft()
+            over = sum(count for _, count in started) + recipients - self._rate
+            if over <= 0 or not started:
+                started.append((now, recipients))
+                return 0.0
+            for when, count in started:
+                over -= count
+                if over <= 0:
+                    break
+            return max(when + WINDOW + _MARGIN - now, 0.001)

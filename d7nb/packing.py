@@ -1,0 +1,156 @@
+"""Ready rows become request bodies: equal contents share a message, messages share a request.
+
+A request bears one originator, so that what D7 says about an originator concerns the whole of it, and one schedule,
+since D7 has only one place for it (d7-api.md section 2).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import orjson
+
+from d7nb.rendering import SLICE, Renderer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+class Batch(NamedTuple):
+    """The rows that go in one request.
+
+    Attributes:
+        rows: Their positions in the frame; rows with equal contents stand together.
+        originator: The number that they come from.
+    """
+
+    rows: np.ndarray
+    originator: str
+
+
+class Packer:
+    """Knows how to make request bodies of a plan's ready rows.
+
+    Args:
+        renderers: One for each content in the plan.
+        renderer_of: For each row of the frame, which of them is its own.
+        contents: For each row, a number that is the same where the content is.
+        routings: Each distinct routing as D7's JSON: originator, report_url, schedule_time.
+        routing_of: For each row, which of them is its own.
+        recipients: Makes the recipient objects.
+    """
+
+    def __init__(
+        self,
+        renderers: Sequence[Renderer],
+        renderer_of: np.ndarray,
+        contents: np.ndarray,
+        routings: Sequence[dict[str, str]],
+        routing_of: np.ndarray,
+        recipients: Renderer,
+    ) -> None:
+        self._renderers = renderers
+        self._renderer_of = renderer_of
+        self._contents = contents
+        self._routings = routings
+        self._routing_of = routing_of
+        self._recipients = recipients
+        ways = [(routing["originator"], routing.get("schedule_time")) for routing in routings]
+        self._way_of_routing = np.array([ways.index(way) for way in ways], dtype=np.int64)
+        self._frames = [_frame_of(routing) for routing in routings]
+
+    def batches(self, rows: np.ndarray, size: int) -> list[Batch]:
+        """Order rows so that equal contents stand together, and cut them into requests.
+
+        Args:
+            rows: Positions of rows that are ready.
+            size: How many recipients a request may carry.
+
+        Returns:
+            Batches in the order in which they should go: that of the rows, as far as grouping allows.
+        """
+        ways = self._way_of_routing[self._routing_of[rows]] if len(rows) else rows
+        ordered = rows[np.lexsort((self._routing_of[rows], self._contents[rows], ways))]
+        cut = []
+        for way in np.unique(ways):
+            same = ordered[self._way_of_routing[self._routing_of[ordered]] == way]
+            originator = self._routings[self._routing_of[same[0]]]["originator"]
+            cut += [Batch(same[start : start + size], originator) for start in range(0, len(same), size)]
+        return cut
+
+    def bodies(self, batches: Sequence[Batch]) -> Iterator[tuple[Batch, bytes]]:
+        """Make the JSON of each batch, a slice of the frame at a time."""
+        start = 0
+        while start < len(batches):
+            stop, count = start, 0
+            while stop < len(batches) and (count == 0 or count + len(batches[stop].rows) <= SLICE):
+                count += len(batches[stop].rows)
+                stop += 1
+            yield from self._slice(batches[start:stop])
+            start = stop
+
+    def body(self, batch: Batch) -> bytes:
+        """The JSON of one batch."""
+        return next(self.bodies([batch]))[1]
+
+    @property
+    def content_count(self) -> int:
+        """How many contents the plan has: one, or one for each kind of row."""
+        return len(self._renderers)
+
+    def content_of(self, rows: np.ndarray) -> np.ndarray:
+        """Which of the plan's contents each row has."""
+        return self._renderer_of[rows]
+
+    def message_sizes(self, batch: Batch) -> list[int]:
+        """How many recipients each message of a request has, in order."""
+        starts = self._message_starts([batch], batch.rows)
+        return np.diff([*starts, len(batch.rows)]).tolist()  # type: ignore[no-any-return]
+
+    def contents(self, rows: np.ndarray) -> list[str]:
+        """The content's JSON of each of some rows."""
+        fragments = [""] * len(rows)
+        own = self._renderer_of[rows]
+        for number in np.unique(own):
+            places = np.flatnonzero(own == number)
+            for place, text in zip(places, self._renderers[number].fragments(rows[places]), strict=True):
+                fragments[place] = text
+        return fragments
+
+    def _slice(self, batches: Sequence[Batch]) -> Iterator[tuple[Batch, bytes]]:
+        rows = np.concatenate([batch.rows for batch in batches])
+        recipients = self._recipients.fragments(rows)
+        starts = self._message_starts(batches, rows)
+        contents = self.contents(rows[starts])
+        messages = []
+        for content, start, stop in zip(contents, starts, [*starts[1:], len(rows)], strict=True):
+            head, tail, _ = self._frames[self._routing_of[rows[start]]]
+            messages.append(f"{head}{content},\"recipients\":[{','.join(recipients[start:stop])}]{tail}")
+        place = 0
+        message_of = dict(zip(starts.tolist(), range(len(starts)), strict=True))
+        for batch in batches:
+            first, place = message_of[place], place + len(batch.rows)
+            last = message_of.get(place, len(messages))
+            end = self._frames[self._routing_of[batch.rows[0]]][2]
+            yield batch, f"{{\"messages\":[{','.join(messages[first:last])}]{end}}}".encode()
+
+    def _message_starts(self, batches: Sequence[Batch], rows: np.ndarray) -> np.ndarray:
+        """Places where a new message begins: another content or routing, or another request."""
+        contents, routings = self._contents[rows], self._routing_of[rows]
+        new = np.ones(len(rows), dtype=bool)
+        new[1:] = (contents[1:] != contents[:-1]) | (routings[1:] != routings[:-1])
+        new[np.cumsum([len(batch.rows) for batch in batches])[:-1]] = True
+        return np.flatnonzero(new)
+
+
+def _frame_of(routing: dict[str, str]) -> tuple[str, str, str]:
+    """What stands before a message's content, after its recipients, and after the request's messages."""
+    report = f',"report_url":{_json(routing["report_url"])}' if "report_url" in routing else ""
+    schedule = {"schedule_time": routing["schedule_time"]} if "schedule_time" in routing else None
+    end = f',"message_globals":{_json(schedule)}' if schedule else ""
+    return f'{{"originator":{_json(routing["originator"])},"content":', f"{report}}}", end
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()

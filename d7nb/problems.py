@@ -1,0 +1,116 @@
+"""Problems: one thing wrong with one cell, kept by rule and column until somebody asks for the frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from d7nb.masking import mask_text
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+Severity = Literal["error", "held", "warning"]
+COLUMNS = ("row", "index", "column", "value", "code", "message", "hint", "severity", "field")
+_SHOWN_VALUE = 40
+
+
+class Problem(NamedTuple):
+    """One rule broken, at each of `rows`.
+
+    Attributes:
+        code: The rule's short name, such as ``too_long``.
+        message: What is wrong: one sentence for all rows, or one for each.
+        hint: The way out.
+        severity: ``error`` (the row can't go), ``held`` (not without a person's word) or ``warning``.
+        field: D7's dotted path of the field, empty where the problem lies elsewhere.
+        column: The frame's column that holds the faulty cell, None where it is a literal's.
+        rows: Positions in the frame; None where the whole plan is meant.
+    """
+
+    code: str
+    message: str | Sequence[str]
+    hint: str = ""
+    severity: Severity = "error"
+    field: str = ""
+    column: Hashable = None
+    rows: np.ndarray | None = None
+
+    def sentence(self) -> str:
+        """The problem in one line, for an exception's message."""
+        message = self.message if isinstance(self.message, str) else self.message[0]
+        where = f"{self.field}: " if self.field else ""
+        return mask_text(f"{where}{message}" + (f" ({self.hint})" if self.hint else ""))
+
+
+def merge(problems: Sequence[Problem]) -> list[Problem]:
+    """Join problems that differ only in their rows (one per slice of the frame) into one each."""
+    groups: dict[tuple[object, ...], list[Problem]] = {}
+    for problem in problems:
+        same = problem.message if isinstance(problem.message, str) else None
+        identity = (problem.code, same, problem.hint, problem.severity, problem.field, problem.column)
+        groups.setdefault(identity, []).append(problem)
+    return [_join(group) for group in groups.values()]
+
+
+def _join(group: list[Problem]) -> Problem:
+    first, *others = group
+    if not others or first.rows is None:
+        return first
+    rows = np.concatenate([problem.rows for problem in group if problem.rows is not None])
+    message = first.message
+    if not isinstance(message, str):
+        message = [sentence for problem in group for sentence in problem.message]
+    return first._replace(rows=rows, message=message)
+
+
+def problem_frame(problems: Sequence[Problem], frame: pd.DataFrame) -> pd.DataFrame:
+    """Lay problems out as a frame, sorted by row, values masked.
+
+    Args:
+        problems: What was found.
+        frame: The frame whose rows the positions mean.
+
+    Returns:
+        One row per problem and cell, with the columns `COLUMNS`; ``row`` and ``index`` are missing where the
+        problem is the whole plan's.
+    """
+    pieces = [_piece(problem, frame) for problem in problems]
+    if not pieces:
+        empty = pd.DataFrame({name: pd.Series(dtype="object") for name in COLUMNS})
+        return empty.astype({"row": "Int64", **dict.fromkeys(("code", "message", "hint", "severity", "field"), "str")})
+    whole = pd.concat(pieces, ignore_index=True)
+    return whole.sort_values("row", kind="stable", na_position="first", ignore_index=True)
+
+
+def _piece(problem: Problem, frame: pd.DataFrame) -> pd.DataFrame:
+    rows = problem.rows
+    count = 1 if rows is None else len(rows)
+    cells = rows is not None and problem.column is not None and problem.column in frame.columns
+    return pd.DataFrame(
+        {
+            "row": pd.array([pd.NA] if rows is None else rows, dtype="Int64"),
+            "index": pd.Series([pd.NA] if rows is None else list(frame.index.take(rows)), dtype="object"),
+            "column": pd.Series([problem.column] * count, dtype="object"),
+            "value": pd.Series(
+                [shown(cell) for cell in frame[problem.column].take(rows)] if cells else [None] * count, dtype="object"
+            ),
+            "code": pd.Series([problem.code] * count, dtype="str"),
+            "message": pd.Series(
+                [problem.message] * count if isinstance(problem.message, str) else list(problem.message), dtype="str"
+            ),
+            "hint": pd.Series([problem.hint] * count, dtype="str"),
+            "severity": pd.Series([problem.severity] * count, dtype="str"),
+            "field": pd.Series([problem.field] * count, dtype="str"),
+        }
+    )
+
+
+def shown(cell: object) -> str | None:
+    """A cell as a problem shows it: masked, shortened, None where it is missing."""
+    if cell is None or (pd.api.types.is_scalar(cell) and pd.isna(cell)):
+        return None
+    text = str(cell)
+    return mask_text(text if len(text) <= _SHOWN_VALUE else text[: _SHOWN_VALUE - 1] + "…")

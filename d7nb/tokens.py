@@ -1,0 +1,82 @@
+"""Where the API token comes from, and how it is kept from being seen."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from requests.auth import AuthBase
+
+from d7nb.errors import TokenError
+
+if TYPE_CHECKING:
+    from requests import PreparedRequest
+
+VARIABLE = "D7_API_TOKEN"
+SERVICE, USER = "d7nb", "api-token"
+
+
+class Bearer(AuthBase):
+    """The token as requests wants it: an auth object, so that no ``.netrc`` entry takes its place."""
+
+    __slots__ = ("_token",)
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Put the header in (d7-api.md section 7)."""
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+    def __repr__(self) -> str:
+        return "Bearer(•••)"
+
+    def __reduce__(self) -> str:
+        message = "a token is not pickled; make the client anew where it is needed"
+        raise TokenError(message)
+
+
+def find_token(token: str | None) -> Bearer:
+    """Take the token from the argument, ``D7_API_TOKEN``, the keyring, or the person at the keyboard, in that order.
+
+    Raises:
+        TokenError: There is none, or it can't be one.
+    """
+    if token is None:
+        token = os.environ.get(VARIABLE) or _from_keyring() or _from_person()
+    if not token or not token.strip():
+        message = "no API token: give Client(token=...), set D7_API_TOKEN, or store it with keyring set d7nb api-token"
+        raise TokenError(message)
+    token = token.strip()
+    fit = token.isascii() and token.isprintable() and " " not in token
+    bearer = Bearer(token)
+    del token  # a traceback that shows local variables must not show it
+    if not fit:
+        message = "the API token has a space, a line break or a letter in it that no token has; copy it again"
+        raise TokenError(message)
+    return bearer
+
+
+def _from_keyring() -> str | None:
+    try:
+        import keyring  # noqa: PLC0415  (an extra)
+        from keyring.errors import KeyringError  # noqa: PLC0415
+    except ImportError:
+        return None
+    try:
+        return keyring.get_password(SERVICE, USER)  # type: ignore[no-any-return,unused-ignore]
+    except KeyringError:
+        return None
+
+
+def _from_person() -> str | None:
+    """Ask, where there is somebody to ask: a terminal, or a notebook whose front end takes input."""
+    kernel = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    asks = getattr(getattr(kernel, "kernel", None), "_allow_stdin", False)
+    if not asks and not (sys.stdin and sys.stdin.isatty()):
+        return None
+    from getpass import getpass  # noqa: PLC0415
+
+    return getpass("D7 API token: ")

@@ -1,0 +1,52 @@
+"""Fixtures that every test may use. The network is closed but for this machine's loopback."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+
+import d7nb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+ORIGINATOR = "+12025550100"
+
+
+@pytest.fixture(autouse=True)
+def _closed_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reaches beyond this machine, finds a real token, or sees a proxy."""
+    for name in ("D7_API_TOKEN", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if isinstance(address, tuple) and address[0] not in LOOPBACK:
+            message = f"a test tried to reach {address[0]}"
+            raise RuntimeError(message)
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[d7nb.Sandbox]:
+    """A sandbox of one's own."""
+    with d7nb.Sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+def people() -> pd.DataFrame:
+    """Three customers with fictional numbers."""
+    return pd.DataFrame(
+        {
+            "phone": ["+12025550123", "+12025550124", "+61491570006"],
+            "name": ["Ali", "Sara", "Žofie"],
+            "balance": [1234.5, 0.0, -7.25],
+        }
+    )
