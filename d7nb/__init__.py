@@ -76,7 +76,8 @@ __all__ = [
 
 _HOMES = {
     "d7nb.client": "Client",
-    "d7nb.content": "AddressMessage Attachment Contact Contacts CtaUrl Flow Header ListMessage Location LocationRequest Reaction ReplyButtons Template Text col",
+    "d7nb.content": "AddressMessage Attachment Contact Contacts CtaUrl Flow Header ListMessage Location "
+    "LocationRequest Reaction ReplyButtons Template Text col",
     "d7nb.delivery": "Delivery",
     "d7nb.errors": "D7Error",
     "d7nb.mixing": "by_column",

@@ -119,7 +119,9 @@ def read_send_answer(status: int, headers: Mapping[str, str], content: bytes, no
     if 200 <= status < 300:
         return _read_success(status, body)
     if status >= 500 or status in AMBIGUOUS_STATUSES or status < 200:
-        return Answer("unknown", error=ambiguous(f"D7 answered {status}, which does not say whether it took the messages", status))
+        return Answer(
+            "unknown", error=ambiguous(f"D7 answered {status}, which does not say whether it took the messages", status)
+        )
     error = read_error(status, headers, body, now)
     return Answer("limited" if status == 429 else "refused", error=error)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlsplit
@@ -21,6 +20,7 @@ from d7nb.version import version
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
 BASE_URL = "https://api.d7networks.com"
@@ -184,7 +184,9 @@ def _read_failure(failure: requests.RequestException) -> ApiError:
     cause = failure.args[0] if failure.args else None
     reason = cause.reason if isinstance(cause, MaxRetryError) else cause
     if isinstance(reason, SSLError) and isinstance(reason.args[0], ssl.SSLCertVerificationError):
-        return NotConnected("the certificate of D7's address can't be trusted, so nothing was sent; check base_url and proxies")
+        return NotConnected(
+            "the certificate of D7's address can't be trusted, so nothing was sent; check base_url and proxies"
+        )
     if isinstance(failure, requests.ConnectTimeout) or isinstance(reason, _NEVER_CONNECTED):
         return NotConnected("no connection to D7 could be made; check the network and base_url")
     if isinstance(failure, requests.Timeout):

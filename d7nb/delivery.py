@@ -88,8 +88,9 @@ class Delivery:
 
     @property
     def frame(self) -> pd.DataFrame:
-        """A copy of the input with ``d7_outcome``, ``d7_reason``, ``d7_decided_by``, ``d7_recipient``,
-        ``d7_request_id`` and ``d7_created_at``; columns of that name which were there are replaced.
+        """A copy of the input with what became of each row; ``d7_*`` columns that were there are replaced.
+
+        Added: ``d7_outcome``, ``d7_reason``, ``d7_decided_by``, ``d7_recipient``, ``d7_request_id``, ``d7_created_at``.
         """
         columns = self._outcomes.columns(self._recipients)
         kept = self._frame.loc[:, [name not in columns for name in self._frame.columns]]
@@ -145,7 +146,9 @@ def deliver(
         split: Whether refused requests are taken apart.
     """
     if confirm is not None and confirm != len(ready):
-        message = f"confirm={confirm:,}, but {len(ready):,} rows are about to go; nothing was sent. Look at the plan again"
+        message = (
+            f"confirm={confirm:,}, but {len(ready):,} rows are about to go; nothing was sent. Look at the plan again"
+        )
         raise ConfirmError(message)
     outcomes = Outcomes(verdicts)
     delivery = Delivery(frame, verdicts["recipient"], outcomes, Sending(packer, ready, client, outcomes, split=split))

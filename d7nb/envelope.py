@@ -5,7 +5,6 @@ They are declared in the same vocabulary as contents (d7-api.md section 2), so c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,7 +15,7 @@ from d7nb.content.leaves import Cells, Column, Rendered, Unfit
 from d7nb.content.rules import D7, TEXT, URL, Kind, matches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import pandas as pd
 
@@ -46,7 +45,7 @@ def to_schedule(value: Any) -> str | Unfit:
         return Unfit("the time has no zone, so nobody can tell when that is")
     if value.second or value.microsecond:
         value = value.replace(second=0, microsecond=0) + timedelta(minutes=1)
-    return value.isoformat(timespec="minutes")
+    return str(value.isoformat(timespec="minutes"))
 
 
 ORIGINATOR = Kind("number, such as +971500000000", _to_originator)
@@ -115,7 +114,7 @@ def base32(digests: np.ndarray) -> list[str]:
     padded = np.pad(bits, ((0, 0), (0, -bits.shape[1] % 5)))
     places = padded.reshape(len(digests), -1, 5) @ np.array([16, 8, 4, 2, 1], dtype=np.uint8)
     texts = _ALPHABET[places].view(f"S{places.shape[1]}").ravel()
-    return texts.astype(str).tolist()  # type: ignore[no-any-return]
+    return texts.astype(str).tolist()
 
 
 def recipients_of(numbers: pd.Series) -> Computed:

@@ -59,4 +59,5 @@ def codes_of(digests: np.ndarray) -> np.ndarray:
     """
     halves = np.ascontiguousarray(digests).view(np.uint64).reshape(len(digests), 2)
     left, right = (pd.factorize(halves[:, side])[0] for side in (0, 1))
-    return pd.factorize(left * (right.max(initial=0) + 1) + right)[0]
+    codes: np.ndarray = pd.factorize(left * (right.max(initial=0) + 1) + right)[0]
+    return codes

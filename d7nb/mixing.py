@@ -103,7 +103,9 @@ def _by_word(chosen: ByColumn, frame: pd.DataFrame) -> Assignment:
         elif word in chosen.contents:
             continue
         else:
-            message = f"there is no content for {word[:40]!r}; {nearest(word, known) or 'known are ' + ', '.join(known)}"
+            message = (
+                f"there is no content for {word[:40]!r}; {nearest(word, known) or 'known are ' + ', '.join(known)}"
+            )
         problems.append(Problem("unknown_kind", message, "correct the cell", column=chosen.column, rows=rows))
     return Assignment([(content, rows) for content, rows in groups if len(rows)], problems)
 
@@ -130,7 +132,8 @@ def _by_paths(frame: pd.DataFrame, types: Sequence[type[Content]]) -> Assignment
         if path in frame.columns:
             words = _words(frame, path)
             shape[path] = words.str.upper() if path == "message_type" else words
-    groups, problems = [], []
+    groups: list[tuple[Content, np.ndarray]] = []
+    problems: list[Problem] = []
     for rows in _rows_of_equal(shape, len(frame)):
         literal = {path: shape[path].iloc[rows[0]] for path in _STRUCTURAL if path in shape}
         present = [path for path in paths if path not in literal and shape[path].iloc[rows[0]]]

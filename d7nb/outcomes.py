@@ -83,8 +83,8 @@ class Outcomes:
     def reasons(self) -> list[tuple[str, str, int]]:
         """Outcome, reason and how many rows, the most frequent first."""
         told = pd.DataFrame({"outcome": np.array(OUTCOMES)[self._codes], "reason": self._reasons}).dropna()
-        counts = told.value_counts(["outcome", "reason"])
-        return [(outcome, reason, int(count)) for (outcome, reason), count in counts.items()]
+        counts = told.value_counts(["outcome", "reason"]).reset_index()
+        return list(zip(counts["outcome"], counts["reason"], counts["count"].tolist(), strict=True))
 
     def requests(self) -> pd.DataFrame:
         """One row per request that came to an end, in that order."""
@@ -96,7 +96,7 @@ class Outcomes:
         """The columns that are joined to the user's frame, by position."""
         requests = self.requests()
         return {
-            "d7_outcome": pd.Categorical.from_codes(self._codes, categories=list(OUTCOMES)),
+            "d7_outcome": pd.Categorical.from_codes(self._codes, categories=pd.Index(OUTCOMES)),
             "d7_reason": pd.array(self._reasons, dtype="str"),
             "d7_decided_by": pd.array(self._deciders, dtype="str"),
             "d7_recipient": recipients.array,

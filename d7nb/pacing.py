@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict, deque
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -61,12 +62,11 @@ class Pace:
             started = self._started[originator]
             while started and started[0][0] <= now - WINDOW - _MARGIN:
                 started.popleft()
-            over = sum(count for _, count in started) + recipients - self._rate
+            total = sum(count for _, count in started)
+            over = total + recipients - self._rate
             if over <= 0 or not started:
                 started.append((now, recipients))
                 return 0.0
-            for when, count in started:
-                over -= count
-                if over <= 0:
-                    break
+            freed = accumulate(count for _, count in started)
+            when = next(when for (when, _), free in zip(started, freed, strict=True) if free >= over or free == total)
             return max(when + WINDOW + _MARGIN - now, 0.001)

@@ -43,6 +43,7 @@ class Packer:
 
     def __init__(
         self,
+        *,
         renderers: Sequence[Renderer],
         renderer_of: np.ndarray,
         contents: np.ndarray,
@@ -101,7 +102,8 @@ class Packer:
 
     def content_of(self, rows: np.ndarray) -> np.ndarray:
         """Which of the plan's contents each row has."""
-        return self._renderer_of[rows]
+        own: np.ndarray = self._renderer_of[rows]
+        return own
 
     def message_sizes(self, batch: Batch) -> list[int]:
         """How many recipients each message of a request has, in order."""
@@ -126,14 +128,14 @@ class Packer:
         messages = []
         for content, start, stop in zip(contents, starts, [*starts[1:], len(rows)], strict=True):
             head, tail, _ = self._frames[self._routing_of[rows[start]]]
-            messages.append(f"{head}{content},\"recipients\":[{','.join(recipients[start:stop])}]{tail}")
+            messages.append(f'{head}{content},"recipients":[{",".join(recipients[start:stop])}]{tail}')
         place = 0
         message_of = dict(zip(starts.tolist(), range(len(starts)), strict=True))
         for batch in batches:
             first, place = message_of[place], place + len(batch.rows)
             last = message_of.get(place, len(messages))
             end = self._frames[self._routing_of[batch.rows[0]]][2]
-            yield batch, f"{{\"messages\":[{','.join(messages[first:last])}]{end}}}".encode()
+            yield batch, f'{{"messages":[{",".join(messages[first:last])}]{end}}}'.encode()
 
     def _message_starts(self, batches: Sequence[Batch], rows: np.ndarray) -> np.ndarray:
         """Places where a new message begins: another content or routing, or another request."""

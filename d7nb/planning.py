@@ -88,7 +88,9 @@ def plan(
     if content is None:
         originator, report_url, schedule, reference = _from_columns(frozen, originator, report_url, schedule, reference)
     if originator is None:
-        raise PlanError("no originator was given: originator='+971...' is the registered number that messages come from")
+        raise PlanError(
+            "no originator was given: originator='+971...' is the registered number that messages come from"
+        )
     key_columns = [] if key is None else [key] if isinstance(key, str) or not isinstance(key, Sequence) else list(key)
     _require(frozen, [to, *key_columns, *(country.columns if isinstance(country, Column) else ())])
     read_reference = Reference(**_known_keys(reference or {}))
@@ -136,8 +138,23 @@ def plan(
     leaders = ready[np.unique(routing_of[ready], return_index=True)[1]]
     routings = [orjson.loads(text) for text in routing_renderer.fragments(leaders)]
     recipient = Recipient(recipients_of(numbers["recipient"]), _with_key(read_reference, key_in, keys))  # type: ignore[arg-type]
-    packer = Packer(renderers, renderer_of, contents, routings, routing_of, Renderer(recipient, frozen))
-    return Plan(frozen, content, campaign, verdicts, numbers["recipient"], keys, packer)
+    packer = Packer(
+        renderers=renderers,
+        renderer_of=renderer_of,
+        contents=contents,
+        routings=routings,
+        routing_of=routing_of,
+        recipients=Renderer(recipient, frozen),
+    )
+    return Plan(
+        frame=frozen,
+        content=content,
+        campaign=campaign,
+        verdicts=verdicts,
+        recipients=numbers["recipient"],
+        keys=keys,
+        packer=packer,
+    )
 
 
 class Plan:
@@ -151,6 +168,7 @@ class Plan:
 
     def __init__(
         self,
+        *,
         frame: pd.DataFrame,
         content: Content | ByColumn | None,
         campaign: str,
@@ -355,7 +373,9 @@ def _past_schedules(routing: Routing, frame: pd.DataFrame, now: datetime) -> Ite
         rows = np.flatnonzero([fault is not None for fault in faults])
         if len(rows):
             messages = [faults[row] for row in rows]
-            yield Problem("bad_schedule", messages, "give a time to come", field="schedule_time", column=name, rows=rows)
+            yield Problem(
+                "bad_schedule", messages, "give a time to come", field="schedule_time", column=name, rows=rows
+            )
 
 
 def _number_problems(numbers: pd.DataFrame, to: Hashable) -> Iterator[Problem]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -88,15 +88,15 @@ def problem_frame(problems: Sequence[Problem], frame: pd.DataFrame) -> pd.DataFr
 def _piece(problem: Problem, frame: pd.DataFrame) -> pd.DataFrame:
     rows = problem.rows
     count = 1 if rows is None else len(rows)
-    cells = rows is not None and problem.column is not None and problem.column in frame.columns
+    values: list[str | None] = [None] * count
+    if rows is not None and problem.column is not None and problem.column in frame.columns:
+        values = [shown(cell) for cell in frame[problem.column].take(rows)]
     return pd.DataFrame(
         {
             "row": pd.array([pd.NA] if rows is None else rows, dtype="Int64"),
             "index": pd.Series([pd.NA] if rows is None else list(frame.index.take(rows)), dtype="object"),
             "column": pd.Series([problem.column] * count, dtype="object"),
-            "value": pd.Series(
-                [shown(cell) for cell in frame[problem.column].take(rows)] if cells else [None] * count, dtype="object"
-            ),
+            "value": pd.Series(values, dtype="object"),
             "code": pd.Series([problem.code] * count, dtype="str"),
             "message": pd.Series(
                 [problem.message] * count if isinstance(problem.message, str) else list(problem.message), dtype="str"
@@ -108,7 +108,7 @@ def _piece(problem: Problem, frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def shown(cell: object) -> str | None:
+def shown(cell: Any) -> str | None:
     """A cell as a problem shows it: masked, shortened, None where it is missing."""
     if cell is None or (pd.api.types.is_scalar(cell) and pd.isna(cell)):
         return None

@@ -48,7 +48,7 @@ def rule(error: ApiError, messages: list[int]) -> Ruling:
 def _named(error: ApiError, messages: list[int]) -> dict[int, str]:
     """The recipients that a 422 points at, and what it says of each; by place in the request.
 
-    ``loc`` is ``["body", "messages", i, "recipients", j, ...]`` for one, ``["body", "messages", i, ...]`` for a message.
+    ``loc`` is ``body, messages, i, recipients, j, ...`` for a recipient, and ``body, messages, i, ...`` for a message.
     """
     starts = np.concatenate([[0], np.cumsum(messages)]).tolist()
     named: dict[int, str] = {}

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from d7nb.content.rules import RowRule
 
 SLICE = 8192
 """How many rows are worked on at a time: enough to forget the overhead, few enough to stay small."""
@@ -88,7 +87,8 @@ class Renderer:
         if not self._bound:
             (text,) = self._texts({}, 1, canonical=True)
             return Checked(np.broadcast_to(_digests([text]), (len(rows), DIGEST_SIZE)), [])
-        problems, digests = [], []
+        problems: list[Problem] = []
+        digests: list[np.ndarray] = []
         for part in sliced(rows):
             values, found = self._values(part)
             problems.extend(found)
@@ -103,14 +103,15 @@ class Renderer:
 
     def _values(self, rows: np.ndarray) -> tuple[dict[str, list[Any]], list[Problem]]:
         cells = Cells(self._frame, rows)
-        values, problems = {}, []
+        values: dict[str, list[Any]] = {}
+        problems: list[Problem] = []
         rendered: dict[Column | Template, list[Any]] = {}
         for path, slot in self._bound.items():
             if slot.value not in rendered:
                 rendered[slot.value], found = slot.value.render(cells)
                 problems.extend(problem._replace(field=path) for problem in found)
-                if slot.leaf.required and isinstance(slot.value, Column):
-                    problems.extend(_missing(path, slot.value, rendered[slot.value], rows))
+            if slot.leaf.required and isinstance(slot.value, Column):
+                problems.extend(_missing(path, slot.value, rendered[slot.value], rows))
             values[path], found = _checked(path, slot, rendered[slot.value], cells)
             problems.extend(found)
         return values, problems
@@ -125,11 +126,11 @@ class Renderer:
         literals = {path: slot.value for path, slot in self._slots.items() if not slot.bound}
         for rule, paths in bound:
             columns = [values[path] if path in values else repeat(literals.get(path)) for path in paths]
-            faults = by_distinct(lambda combination, rule=rule: rule.fault(*combination), list(zip(*columns, strict=False)))
+            faults = [rule.fault(*combination) for combination in zip(*columns, strict=False)]
             places = [place for place, fault in enumerate(faults) if fault and rows[place] not in faulty]
             if places:
                 column = columns_of(self._slots[path] for path in paths if path in values)[0]
-                messages = [faults[place] for place in places]
+                messages = [str(faults[place]) for place in places]
                 yield Problem(rule.code, messages, rule.hint, rule.severity, paths[0], column, rows[places])
 
     def _texts(self, values: dict[str, list[Any]], count: int, *, canonical: bool) -> list[str]:
@@ -143,7 +144,8 @@ class Renderer:
         for absent, places in groups.items():
             left_out = frozenset(path for path, gone in zip(gaps, absent, strict=True) if gone)
             chosen = {path: [column[place] for place in places] for path, column in values.items()}
-            for place, text in zip(places, self._filled(left_out, chosen, len(places), canonical=canonical), strict=True):
+            filled = self._filled(left_out, chosen, len(places), canonical=canonical)
+            for place, text in zip(places, filled, strict=True):
                 texts[place] = text
         return texts
 
@@ -191,8 +193,9 @@ def _checked(path: str, slot: Slot, values: list[Any], cells: Cells) -> tuple[li
     unfit = [place for place, value in enumerate(converted) if isinstance(value, Unfit)]
     if unfit:
         messages = [converted[place].message for place in unfit]
-        column = slot.value.columns[0]
-        problems.append(Problem("bad_value", messages, f"give a {leaf.kind.name}", "error", path, column, cells.rows[unfit]))
+        column = next(iter(slot.value.columns), None)
+        hint = f"give a {leaf.kind.name}"
+        problems.append(Problem("bad_value", messages, hint, "error", path, column, cells.rows[unfit]))
         converted = [None if isinstance(value, Unfit) else value for value in converted]
     for rule in leaf.rules:
         faults = by_distinct(rule.fault, converted)

@@ -33,7 +33,7 @@ class _Fresh:
     @property
     def is_connected(self) -> bool:
         idle = self._answered_at is not None and time.monotonic() - self._answered_at > IDLE_SECONDS
-        return not idle and super().is_connected  # type: ignore[misc,no-any-return]
+        return not idle and super().is_connected  # type: ignore[misc]
 
     def connect(self) -> None:
         self._answered_at = None

@@ -57,14 +57,14 @@ class Verdicts:
         free = np.flatnonzero(self._codes[rows] == 0)
         chosen = rows[free]
         self._codes[chosen] = VERDICTS.index(verdict)
-        self._reasons[chosen] = [reasons[place] for place in free]
+        self._reasons[chosen] = [reasons[place] for place in free.tolist()]
         self._deciders[chosen] = decider
 
     def frame(self, index: pd.Index, recipients: pd.Series) -> pd.DataFrame:
         """The rows as ``plan.rows`` shows them."""
         return pd.DataFrame(
             {
-                "verdict": pd.Categorical.from_codes(self._codes, categories=list(VERDICTS)),
+                "verdict": pd.Categorical.from_codes(self._codes, categories=pd.Index(VERDICTS)),
                 "reason": pd.array(self._reasons, dtype="str"),
                 "decided_by": pd.array(self._deciders, dtype="str"),
                 "recipient": recipients.array,

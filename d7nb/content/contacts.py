@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from d7nb.content.declare import Content, Part, items, leaf, nested
 from d7nb.content.rules import D7, DAY, META, PHONE, TEXT, URL, RowRule, matches, one_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 PLACES = ("HOME", "WORK")
 PHONE_TYPES = ("CELL", "MAIN", "IPHONE", "HOME", "WORK")

@@ -15,7 +15,7 @@ import dataclasses
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, cast, dataclass_transform
 
 import numpy as np
 
@@ -211,10 +211,11 @@ def items(
     return _field(Items(at, part, least, most, by, default is dataclasses.MISSING), default)
 
 
-def free(
-    at: str, kind: Kind = JSON, *rules: Rule, default: Any = dataclasses.MISSING, every: bool = False
-) -> Any:
-    """Declare a field that holds JSON of the user's own; kind and rules are its leaves', `every` one may be required."""
+def free(at: str, kind: Kind = JSON, *rules: Rule, default: Any = dataclasses.MISSING, every: bool = False) -> Any:
+    """Declare a field that holds JSON of the user's own.
+
+    Kind and rules are those of each leaf in it; with `every`, a leaf that is bound must have a value in every row.
+    """
     below = Leaf(at, kind, rules, required=every, may_be_empty=not every)
     return _field(Free(at, below, default is dataclasses.MISSING), default)
 
@@ -277,17 +278,18 @@ class Part:
             ContentError: The JSON is not this part's.
         """
         if not isinstance(tree, Mapping):
-            return _from_scalar(cls, tree, 0)
+            return cast("Self", _from_scalar(cls, tree, 0))
         rest = _copied(tree)
         for path in cls.constants:
             take(rest, path)
-        given = {name: spec.back(node) for name, spec in cls.specs().items() if (node := take(rest, spec.at)) is not None}
+        found = {name: take(rest, spec.at) for name, spec in cls.specs().items()}
+        given = {name: cls.specs()[name].back(node) for name, node in found.items() if node is not None}
         left = [path for path, _ in leaves(rest)]
         if left:
             known = [spec.at for spec in cls.specs().values()]
             problems = [Problem("unknown_field", _unknown(path, known), field=path) for path in left]
             raise ContentError(_told(cls.__name__, problems), problems)
-        return cls(**{field.name: None for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING} | given)  # type: ignore[arg-type]
+        return cast("Self", _from_mapping(cls, given))
 
     @classmethod
     def from_scalar(cls, value: Any, place: int) -> Part:  # noqa: ARG003  (a part may number itself)
@@ -440,7 +442,8 @@ def _from_mapping(part: type[Part], given: Mapping[str, Any]) -> Part:
 def _from_scalar(part: type[Part], value: Any, number: int) -> Any:
     if part.short and not isinstance(value, list | tuple | set | Part):
         return part.from_scalar(value, number)
-    problem = Problem("bad_part", f"a {part.__name__} or a mapping of its fields is wanted, not a {type(value).__name__}")
+    message = f"a {part.__name__} or a mapping of its fields is wanted, not a {type(value).__name__}"
+    problem = Problem("bad_part", message)
     raise ContentError(_told(part.__name__, [problem]), [problem])
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from d7nb.content.declare import Content, Part, Tree, free, items, leaf, nested
-from d7nb.content.leaves import Column, Template
 from d7nb.content.rules import D7, META, TEXT, URL, RowRule, distinct, max_length, one_of
 from d7nb.problems import Problem
 
@@ -46,7 +45,8 @@ class Header(Part):
 
     def structure(self) -> Iterator[Problem]:
         """The type decides which of the others there are."""
-        if isinstance(self.type, Column | Template):
+        given: object = self.type
+        if not isinstance(given, str):
             yield Problem("bound_type", "a header's type can't be a column", "use by_column", field="type")
             return
         wanted = "text" if self.type == "text" else "link"
@@ -66,8 +66,9 @@ class Header(Part):
         """The way back."""
         kind = tree.get("type") if isinstance(tree, Mapping) else None
         media = tree.get(kind) if kind in MEDIA else None
-        flat = {key: node for key, node in tree.items() if key != kind} | media if isinstance(media, Mapping) else tree
-        return super().from_tree(flat)
+        if isinstance(media, Mapping):
+            tree = {key: node for key, node in tree.items() if key != kind} | dict(media)
+        return super().from_tree(tree)
 
     @classmethod
     def from_scalar(cls, value: Any, place: int) -> Part:  # noqa: ARG003
@@ -77,18 +78,8 @@ class Header(Part):
     short: ClassVar[tuple[str, ...]] = ("text",)
 
 
-def _body() -> Any:
-    return leaf("body.text", TEXT, max_length(1024, D7))
-
-
-def _footer() -> Any:
-    return leaf("footer.text", TEXT, max_length(60, D7), default=None)
-
-
-def _header() -> Any:
-    return nested("header", Header, default=None)
-
-
+_BODY = ("body.text", TEXT, max_length(1024, D7))
+_FOOTER = ("footer.text", TEXT, max_length(60, D7))
 _AnyHeader = Header | Mapping[str, Any] | str | None
 
 
@@ -121,14 +112,14 @@ class ReplyButtons(Content, message_type="INTERACTIVE", root="interactive", cons
 
     Example:
         >>> from d7nb import ReplyButtons
-        >>> ReplyButtons("Coming on {day}?", [{"id": "yes-{id}", "title": "Yes"}, {"id": "no-{id}", "title": "No"}])
-        ReplyButtons(body='Coming on {day}?', buttons=[Button(id='yes-{id}', title='Yes'), Button(id='no-{id}', title='No')])
+        >>> ReplyButtons("Coming on {day}?", [{"id": "yes-{id}", "title": "Yes"}, "No"]).buttons
+        (Button(id='yes-{id}', title='Yes'), Button(id='No', title='No'))
     """
 
-    body: str = _body()
+    body: str = leaf(*_BODY)
     buttons: Sequence[Button | Mapping[str, Any] | str] = items("action.buttons", Button, 1, 3, by=META)
-    header: _AnyHeader = _header()
-    footer: str | None = _footer()
+    header: _AnyHeader = nested("header", Header, default=None)
+    footer: str | None = leaf(*_FOOTER, default=None)
 
     row_rules: ClassVar[tuple[RowRule, ...]] = (
         distinct("action.buttons.*.reply.id", "button ids", META),
@@ -179,11 +170,11 @@ class ListMessage(Content, message_type="INTERACTIVE", root="interactive", const
         Row(id='Marina', title='Marina')
     """
 
-    body: str = _body()
+    body: str = leaf(*_BODY)
     button: str = leaf("action.button", TEXT, max_length(20, META))
     sections: Sequence[Section | Mapping[str, Any]] = items("action.sections", Section, 1, 10, by=META)
-    header: _AnyHeader = _header()
-    footer: str | None = _footer()
+    header: _AnyHeader = nested("header", Header, default=None)
+    footer: str | None = leaf(*_FOOTER, default=None)
 
     row_rules: ClassVar[tuple[RowRule, ...]] = (
         distinct("action.sections.*.rows.*.id", "row ids", META),
@@ -206,7 +197,7 @@ class ListMessage(Content, message_type="INTERACTIVE", root="interactive", const
 
 
 class CtaUrl(Content, message_type="INTERACTIVE", root="interactive", constants={"type": "cta_url"}):
-    """A text with a button that opens an address (d7-api.md section 1.6; the action goes without a name, section 8 row 9).
+    """A text with a button that opens an address (d7-api.md section 1.6; section 8, row 9: the action has no name).
 
     Args:
         body: At most 1,024 characters (D7).
@@ -224,11 +215,11 @@ class CtaUrl(Content, message_type="INTERACTIVE", root="interactive", constants=
         CtaUrl(body='Your invoice is ready', display_text='Open', url='https://example.com/{invoice}')
     """
 
-    body: str = _body()
+    body: str = leaf(*_BODY)
     display_text: str = leaf("action.parameters.display_text", TEXT, max_length(20, META))
     url: str = leaf("action.parameters.url", TEXT, URL)
-    header: _AnyHeader = _header()
-    footer: str | None = _footer()
+    header: _AnyHeader = nested("header", Header, default=None)
+    footer: str | None = leaf(*_FOOTER, default=None)
 
 
 class LocationRequest(
@@ -251,7 +242,7 @@ class LocationRequest(
         LocationRequest(body='Where shall we deliver, {name}?')
     """
 
-    body: str = _body()
+    body: str = leaf(*_BODY)
 
 
 class SavedAddress(Part):
@@ -282,19 +273,17 @@ class AddressMessage(Content, message_type="INTERACTIVE", root="interactive", co
         AddressMessage(body='Where do you live?', country='IN', values={'name': '{name}'})
     """
 
-    body: str = _body()
+    body: str = leaf(*_BODY)
     country: str = leaf("action.parameters.country", TEXT, one_of("IN", by=META, severity="warning"))
     values: Mapping[str, Any] | None = free("action.parameters.values", TEXT, default=None)
     saved_addresses: Sequence[SavedAddress | Mapping[str, Any]] | None = items(
         "action.parameters.saved_addresses", SavedAddress, default=None
     )
-    header: _AnyHeader = _header()
-    footer: str | None = _footer()
+    header: _AnyHeader = nested("header", Header, default=None)
+    footer: str | None = leaf(*_FOOTER, default=None)
 
 
-class Flow(
-    Content, message_type="INTERACTIVE", root="interactive", constants={"type": "flow", "action.name": "flow"}
-):
+class Flow(Content, message_type="INTERACTIVE", root="interactive", constants={"type": "flow", "action.name": "flow"}):
     """A text with a button that opens a WhatsApp flow (d7-api.md section 1.6).
 
     Args:
@@ -317,7 +306,7 @@ class Flow(
         'Book'
     """
 
-    body: str = _body()
+    body: str = leaf(*_BODY)
     flow_id: str = leaf("action.parameters.flow_id")
     flow_cta: str = leaf("action.parameters.flow_cta", TEXT, max_length(20, META))
     flow_token: str | None = leaf("action.parameters.flow_token", default=None)
@@ -326,5 +315,5 @@ class Flow(
         "action.parameters.flow_action", TEXT, one_of("navigate", "data_exchange", by=META), default=None
     )
     flow_action_payload: Mapping[str, Any] | None = free("action.parameters.flow_action_payload", default=None)
-    header: _AnyHeader = _header()
-    footer: str | None = _footer()
+    header: _AnyHeader = nested("header", Header, default=None)
+    footer: str | None = leaf(*_FOOTER, default=None)

@@ -15,13 +15,14 @@ from string import Formatter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from d7nb.errors import TemplateError
 from d7nb.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
+
+    import pandas as pd
 
 MISSING_WORDS = frozenset({"nan", "NaN", "<NA>", "NaT", "n/a", "N/A", "#N/A"})
 """Texts that a program leaves where a value is missing, and that are nobody's name."""
@@ -65,8 +66,7 @@ class Cells:
         if name not in self._columns:
             array = self.frame[name].array.take(self.rows)
             values = array.tolist()
-            missing = np.flatnonzero(array.isna()) if hasattr(array, "isna") else []
-            for place in missing:
+            for place in np.flatnonzero(array.isna()):
                 values[place] = None
             self._columns[name] = blanks_to_none(values)
         return self._columns[name]
@@ -199,7 +199,7 @@ def read_template(text: str) -> Template | str:
     except ValueError as error:
         message = f"the template {_short(text)} can't be read: {error}; write {{{{ and }}}} for braces themselves"
         raise TemplateError(message) from None
-    fields = tuple(_field(text, *parts) for _, *parts in parsed if parts[0] is not None)
+    fields = tuple(_field(text, name, spec or "", how) for _, name, spec, how in parsed if name is not None)
     if not fields:
         return "".join(literal for literal, *_ in parsed)
     pattern = "".join(_escaped(literal) + ("" if name is None else "{}") for literal, name, *_ in parsed)

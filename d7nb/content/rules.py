@@ -8,15 +8,17 @@ since D7's pages do not document every limit that WhatsApp has.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import numpy as np
 
 from d7nb.content.leaves import Unfit, plain_text, read_date, read_number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 D7 = "D7"
 META = "Meta"
