@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 
-_SHOWN = 2
-_NUMBER = re.compile(r"\+?\d(?:[\d\s().\-\u00a0]{5,}\d)")
+_HEAD, _TAIL = 3, 2
+_FEWEST_DIGITS = 7
+_CANDIDATE = re.compile(r"\+?\d[\d\s().\-]{5,}\d")
+_NO_NUMBER = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d)?|\d{1,6}\.\d+")  # a date, a decimal
 
 
 def mask_number(number: str) -> str:
-    """Keep the calling code's first digits and the last two, and hide what lies between.
+    """Keep the first three digits and the last two, and hide what lies between.
 
     Args:
-        number: A phone number in any form; text without enough digits is hidden whole.
+        number: A phone number in any form; of one with fewer than eight digits only the end is kept.
 
     Returns:
         The number with its middle digits replaced by bullets.
@@ -22,12 +24,12 @@ def mask_number(number: str) -> str:
         '+120••••••23'
     """
     sign, digits = ("+", number[1:]) if number.startswith("+") else ("", number)
-    head = 3 if len(digits) >= 8 else 0
-    return sign + digits[:head] + "•" * max(len(digits) - head - _SHOWN, 0) + digits[-_SHOWN:]
+    head = _HEAD if len(digits) > _FEWEST_DIGITS else 0
+    return sign + digits[:head] + "•" * max(len(digits) - head - _TAIL, 0) + digits[-_TAIL:]
 
 
 def mask_text(text: str) -> str:
-    """Mask everything in a text that could be a phone number (seven digits and more).
+    """Mask everything in a text that could be a phone number: seven digits and more, but no date and no decimal.
 
     Args:
         text: Any text: an answer of D7, a cell, a message of an exception.
@@ -36,7 +38,15 @@ def mask_text(text: str) -> str:
         The text with each such number masked.
 
     Example:
-        >>> mask_text("no route to +1 202 555 0123 today")
-        'no route to +120••••••23 today'
+        >>> mask_text("no route to +1 202 555 0123 since 2026-11-23")
+        'no route to +120••••••23 since 2026-11-23'
     """
-    return _NUMBER.sub(lambda match: mask_number(re.sub(r"[^\d+]", "", match[0])), text)
+    return _CANDIDATE.sub(_masked, text)
+
+
+def _masked(match: re.Match[str]) -> str:
+    found = match[0]
+    digits = re.sub(r"[^\d]", "", found)
+    if len(digits) < _FEWEST_DIGITS or _NO_NUMBER.fullmatch(found):
+        return found
+    return mask_number("+" * found.startswith("+") + digits)
