@@ -1,0 +1,128 @@
+"""The command line, as a person uses it."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import d7nb
+from d7nb.cli import main
+
+NUMBERS = ["+12025550123", "+12025550124"]
+WORDS = ["--to", "phone", "--originator", "+12025550100", "--text", "Hi {name}"]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> str:
+    path = tmp_path / "customers.csv"
+    path.write_text("phone,name\n" + "".join(f"{number},Ali\n" for number in NUMBERS), encoding="utf-8")
+    return str(path)
+
+
+def test_demo_ends_with_rows_outcomes_and_request_ids(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo"]) == 0
+    lines = capsys.readouterr().out.rstrip().splitlines()
+    shown = lines[-9:]
+    assert [re.findall(r"accepted|invalid|skipped", line) for line in shown].count(["accepted"]) == 4
+    assert all(re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-", line) for line in shown if "accepted" in line)
+    assert lines[-10].split() == ["name", "recipient", "outcome", "request_id"]
+
+
+def test_demo_shows_no_whole_number(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["demo"])
+    assert "2025550" not in capsys.readouterr().out
+
+
+def test_send_counts_outcomes_and_writes_the_joined_table(
+    table: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "sent.csv"
+    assert main(["send", table, *WORDS, "--sandbox", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "2 accepted" in printed
+    assert not any(number in printed for number in NUMBERS)
+    written = pd.read_csv(out, dtype=str)
+    assert written["phone"].tolist() == NUMBERS
+    assert written["d7_outcome"].tolist() == ["accepted"] * 2
+    assert written["d7_request_id"].notna().all()
+
+
+def test_send_writes_excel(table: str, tmp_path: Path) -> None:
+    out = tmp_path / "sent.xlsx"
+    assert main(["send", table, *WORDS, "--sandbox", "--out", str(out)]) == 0
+    assert d7nb.read_table(out)["d7_recipient"].tolist() == NUMBERS
+
+
+def test_send_to_a_running_sandbox_and_with_a_token(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("D7_API_TOKEN", "sandbox")
+    with d7nb.Sandbox() as sandbox:
+        assert main(["send", table, *WORDS, "--base-url", sandbox.url, "--confirm", "2"]) == 0
+        assert sandbox.messages["recipient"].tolist() == NUMBERS
+
+
+def test_rows_that_do_not_go_make_the_exit_code_one(tmp_path: Path) -> None:
+    path = tmp_path / "customers.csv"
+    path.write_text("phone,name\n+12025550123,Ali\n+12025550124,\n", encoding="utf-8")
+    assert main(["send", str(path), *WORDS, "--sandbox"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (["--text", "Hi {nmae}"], "did you mean 'name'"),
+        (["--text", "Hi {name"], "can't be read"),
+        (["--to", "phones"], "did you mean 'phone'"),
+        (["--out", "sent.txt"], ".csv or .xlsx"),
+        (["--confirm", "3"], "2 rows are about to go"),
+    ],
+)
+def test_what_can_t_be_done_is_told_in_one_line(
+    table: str, change: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["send", table, *WORDS, "--sandbox", *change]) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert "Traceback" not in error
+
+
+def test_nothing_real_is_sent_without_the_count(
+    table: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("D7_API_TOKEN", "sandbox")
+    with d7nb.Sandbox() as sandbox:
+        assert main(["send", table, *WORDS, "--base-url", sandbox.url]) == 2
+        assert sandbox.messages.empty
+    assert "--confirm 2" in capsys.readouterr().err
+
+
+def test_no_token_is_told(table: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["send", table, *WORDS, "--confirm", "2"]) == 2
+    assert "D7_API_TOKEN" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["demo", "send", "sandbox"])
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    assert command in capsys.readouterr().out
+
+
+def test_the_sandbox_command_serves_until_it_is_interrupted() -> None:
+    import requests
+
+    command = [sys.executable, "-m", "d7nb", "sandbox", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        (url,) = re.findall(r"http://\S+", process.stdout.readline())
+        try:
+            assert requests.get(f"{url}/_sandbox/messages", timeout=10).json() == {"messages": []}
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0

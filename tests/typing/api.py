@@ -1,0 +1,42 @@
+"""Never run: the public face as a user writes it, for the type checker alone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import assert_type
+
+import pandas as pd
+
+import d7nb
+from d7nb import Attachment, Contact, Contacts, Location, ReplyButtons, Template, Text, by_column, col
+from d7nb.errors import Interrupted, Unauthorized
+
+people = d7nb.read_table("customers.csv")
+assert_type(people, pd.DataFrame)
+
+text = Text("Hi {name}", preview_url=True)
+Text(col("greeting"))
+Attachment("image", url=col("picture"), caption="For {name}")
+Location(25.2, "55.3", name=col("branch"))
+ReplyButtons("Coming?", [{"id": "y", "title": "Yes"}, "No"], header="Visit")
+Contacts([Contact(name={"formatted_name": "Ali", "first_name": "Ali"}, phones=["+12025550123"])])
+Template("offer", "en", body_parameters=["{name}", col("code")], limited_time_offer=datetime(2027, 1, 1).astimezone())
+Text()  # type: ignore[call-arg]
+Text("Hi", footer="no")  # type: ignore[call-arg]
+
+plan = d7nb.plan(people, by_column("kind", {"a": text}), to="phone", originator=col("from"), campaign="x")
+assert_type(plan, d7nb.Plan)
+assert_type(plan.summary, dict[str, int])
+assert_type(plan.problems, pd.DataFrame)
+assert_type(plan.rows, pd.DataFrame)
+
+with d7nb.Sandbox() as sandbox:
+    try:
+        delivery = plan.send(sandbox.client(rate=None), confirm=3)
+    except Interrupted as interrupted:
+        delivery = interrupted.delivery
+    except Unauthorized as error:
+        print(error.status, error.code, error.rows)
+    else:
+        assert_type(delivery, d7nb.Delivery)
+        assert_type(delivery.frame, pd.DataFrame)
