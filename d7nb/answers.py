@@ -101,9 +101,13 @@ def read_details(body: Any) -> list[Detail]:
 
 def _read_detail(item: Mapping[str, Any]) -> Detail:
     loc = item.get("loc")
-    places = tuple(place for place in loc if isinstance(place, str | int)) if isinstance(loc, list) else ()
+    places = [place for place in loc if isinstance(place, str | int)] if isinstance(loc, list) else []
     message = item.get("message") or item.get("msg") or ""
-    return Detail(mask_text(str(message)), str(item.get("code") or item.get("type") or ""), places)
+    return Detail(
+        mask_text(str(message)),
+        mask_text(str(item.get("code") or item.get("type") or "")),
+        tuple(mask_text(place) if isinstance(place, str) else place for place in places),
+    )
 
 
 def read_send_answer(status: int, headers: Mapping[str, str], content: bytes, now: datetime) -> Answer:

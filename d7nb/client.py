@@ -9,19 +9,20 @@ from urllib.parse import quote, urlsplit
 
 import orjson
 import requests
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ProxyError, SSLError
+from urllib3.exceptions import HTTPError
 
 from d7nb.answers import Answer, ambiguous, read_error, read_send_answer
 from d7nb.errors import ApiError, NotConnected, TokenError
 from d7nb.pacing import Pace
 from d7nb.tokens import find_token
-from d7nb.transport import open_session
+from d7nb.transport import NeverConnected, open_session
 from d7nb.version import version
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping
     from types import TracebackType
+    from urllib.parse import SplitResult
 
 BASE_URL = "https://api.d7networks.com"
 SEND_PATH = "/whatsapp/v2/send"
@@ -44,7 +45,7 @@ class Client:
 
     Raises:
         TokenError: There is no token, or it would travel unencrypted.
-        ValueError: An option makes no sense.
+        ValueError: An option makes no sense, or the environment names certificates that do not exist.
 
     Example:
         >>> import d7nb
@@ -64,11 +65,15 @@ class Client:
         destination: str | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        auth = find_token(token)
-        del token
+        # First, so that a traceback can show a client that was never finished.
+        self.base_url, self.rate, self.workers, self.batch_size = base_url, rate, workers, batch_size
+        try:
+            auth = find_token(token)
+        finally:
+            del token  # a traceback that shows local variables must not show it
         parts = urlsplit(base_url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            message = f"base_url must be an http(s) address such as {BASE_URL}"
+        if parts.scheme not in {"http", "https"} or not parts.hostname or set(base_url) & set("@?#"):
+            message = f"base_url must be an http(s) address such as {BASE_URL}, without a user, a query or a fragment"
             raise ValueError(message)
         if parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
             message = "base_url is not https, so the token would travel unencrypted; only a sandbox on this machine may"
@@ -76,12 +81,11 @@ class Client:
         if workers < 1 or batch_size < 1 or (rate is not None and rate < 1):
             message = "workers, batch_size and rate count from 1 (rate=None: no limit)"
             raise ValueError(message)
-        self.base_url = base_url.rstrip("/")
+        self.base_url = _origin(parts) + parts.path.rstrip("/")
         self.timeout = timeout
-        self.rate = rate
-        self.workers = workers
-        self.batch_size = min(batch_size, rate) if rate is not None else batch_size
-        self.destination = destination or f"{parts.scheme}://{parts.netloc}"
+        if rate is not None:
+            self.batch_size = min(batch_size, rate)
+        self.destination = destination or _origin(parts)
         self._clock = clock
         self._pace = Pace(rate)
         self._session = open_session(self.base_url, auth, workers, f"d7nb/{version()}")
@@ -103,8 +107,8 @@ class Client:
         try:
             response = self._request("POST", SEND_PATH, body)
             return read_send_answer(response.status_code, response.headers, response.content, self._clock())
-        except requests.RequestException as failure:
-            error = _read_failure(failure)
+        except _FAILURES as failure:
+            error = _never_connected(failure) or ambiguous(f"{_what_happened(failure)}; it may have taken the messages")
         return Answer("not_connected" if isinstance(error, NotConnected) else "unknown", error=error)
 
     def post(self, body: Mapping[str, Any]) -> Answer:
@@ -150,8 +154,8 @@ class Client:
                 error = read_error(response.status_code, response.headers, body, self._clock())
             else:
                 error = ApiError(f"D7 gave no readable answer ({response.status_code})", status=response.status_code)
-        except requests.RequestException as failure:
-            error = _read_failure(failure)
+        except _FAILURES as failure:
+            error = _never_connected(failure) or ApiError(f"{_what_happened(failure)}; ask again")
         raise error
 
     def _request(self, method: str, path: str, body: bytes | None = None) -> requests.Response:
@@ -172,26 +176,40 @@ class Client:
     ) -> None:
         self.close()
 
+    def __reduce__(self) -> str:
+        message = "a client is not pickled, since it holds a token; make it anew where it is needed"
+        raise TokenError(message)
+
     def __repr__(self) -> str:
         return f"Client({self.base_url!r}, rate={self.rate}, workers={self.workers}, batch_size={self.batch_size})"
 
 
-_NEVER_CONNECTED = (NewConnectionError, ConnectTimeoutError, ProxyError)
+_FAILURES = (OSError, HTTPError)
+"""What requests raises, what it forgets to wrap, and `NeverConnected`."""
 
 
-def _read_failure(failure: requests.RequestException) -> ApiError:
-    """Tell a connection that was never made, which is safe to try again, from everything that came later."""
-    cause = failure.args[0] if failure.args else None
-    reason = cause.reason if isinstance(cause, MaxRetryError) else cause
-    if isinstance(reason, SSLError) and isinstance(reason.args[0], ssl.SSLCertVerificationError):
+def _never_connected(failure: Exception) -> NotConnected | None:
+    """The error for a request that can't have left, which is safe to try again; None for all that came later."""
+    if not isinstance(failure, NeverConnected):
+        return None
+    if isinstance(failure.__cause__, ssl.SSLCertVerificationError):
         return NotConnected(
             "the certificate of D7's address can't be trusted, so nothing was sent; check base_url and proxies"
         )
-    if isinstance(failure, requests.ConnectTimeout) or isinstance(reason, _NEVER_CONNECTED):
-        return NotConnected("no connection to D7 could be made; check the network and base_url")
+    return NotConnected("no connection to D7 could be made; check the network, proxies and base_url")
+
+
+def _what_happened(failure: Exception) -> str:
     if isinstance(failure, requests.Timeout):
-        return ambiguous("D7 gave no answer in time; it may have taken the messages")
-    return ambiguous("the connection broke before D7 answered; it may have taken the messages")
+        return "D7 gave no answer in time"
+    return "the connection broke before D7 answered"
+
+
+def _origin(parts: SplitResult) -> str:
+    """One spelling for one place: a ledger must not take ``HTTPS://Host:443`` for another destination."""
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = "" if parts.port in {None, {"http": 80, "https": 443}[parts.scheme]} else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
 
 
 def _parsed(content: bytes) -> Any:

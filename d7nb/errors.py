@@ -6,8 +6,10 @@ Each error is also a fitting builtin, so that code which does not know d7nb stil
     ├── TableError (ValueError)            a file can't be read as a table
     ├── PlanError (ValueError)             a plan can't be made at all; faults of single rows are problems instead
     │   ├── ColumnError (LookupError)      a column that the frame does not have
-    │   └── ContentError                   a content that breaks a rule for every row
-    │       └── TemplateError              a template string that can't be read
+    │   ├── ContentError                   a content that breaks a rule for every row
+    │   │   └── TemplateError              a template string that can't be read
+    │   └── PluginError                    a plugin can't be used as it is
+    │       └── FilterError                a filter failed, or its answer does not fit
     ├── ConfirmError (ValueError)          ``confirm=`` is not the number of rows about to go
     ├── TokenError (PermissionError)       no API token was given, and none was found
     ├── SandboxError (RuntimeError)        the local stand-in for D7 could not start
@@ -70,6 +72,14 @@ class ContentError(PlanError):
 
 class TemplateError(ContentError):
     """A template string can't be read, or asks for more than a column's value."""
+
+
+class PluginError(PlanError):
+    """A plugin can't be used as it is; the message names it, where it is from, and the way out."""
+
+
+class FilterError(PluginError):
+    """A filter raised, or its answer does not fit the rows: the plan stops, since nobody knows whom it would spare."""
 
 
 class ConfirmError(D7Error, ValueError):

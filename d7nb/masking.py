@@ -7,6 +7,7 @@ import re
 _HEAD, _TAIL = 3, 2
 _FEWEST_DIGITS = 7
 _CANDIDATE = re.compile(r"\+?\d[\d\s().\-]{5,}\d")
+_TOKEN = re.compile(r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*")  # a JWT, as D7's tokens are
 _NO_NUMBER = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d)?|\d{1,6}\.\d+")  # a date, a decimal
 
 
@@ -29,19 +30,19 @@ def mask_number(number: str) -> str:
 
 
 def mask_text(text: str) -> str:
-    """Mask everything in a text that could be a phone number: seven digits and more, but no date and no decimal.
+    """Mask what could be a phone number (seven digits and more, but no date and no decimal), and any token.
 
     Args:
         text: Any text: an answer of D7, a cell, a message of an exception.
 
     Returns:
-        The text with each such number masked.
+        The text with each such number masked, and tokens taken out.
 
     Example:
         >>> mask_text("no route to +1 202 555 0123 since 2026-11-23")
         'no route to +120••••••23 since 2026-11-23'
     """
-    return _CANDIDATE.sub(_masked, text)
+    return _CANDIDATE.sub(_masked, _TOKEN.sub("•••", text))
 
 
 def _masked(match: re.Match[str]) -> str:

@@ -17,6 +17,15 @@ VARIABLE = "D7_API_TOKEN"
 SERVICE, USER = "d7nb", "api-token"
 
 
+class _Header(str):
+    """The header's value; requests and urllib3 keep it in dicts and local variables, which tracebacks may show."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'Bearer •••'"
+
+
 class Bearer(AuthBase):
     """The token as requests wants it: an auth object, so that no ``.netrc`` entry takes its place."""
 
@@ -27,7 +36,7 @@ class Bearer(AuthBase):
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Put the header in (d7-api.md section 7)."""
-        request.headers["Authorization"] = f"Bearer {self._token}"
+        request.headers["Authorization"] = _Header(f"Bearer {self._token}")
         return request
 
     def __repr__(self) -> str:

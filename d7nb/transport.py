@@ -1,16 +1,25 @@
-"""The HTTP session: one pool of connections, none of which is used again when it may have gone stale."""
+"""The HTTP session: one pool of connections, none of which is used again when it may have gone stale.
+
+It also knows the one thing that urllib3's errors do not tell for certain: whether a request can have left.
+"""
 
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
+from functools import cache
+from http.client import HTTPException
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.exceptions import HTTPError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from requests.auth import AuthBase
     from urllib3.poolmanager import PoolManager
 
@@ -19,57 +28,86 @@ IDLE_SECONDS = 3.0
 looks just like one whose answer was lost."""
 
 
-class _Fresh:
-    """Calls a connection dropped once it has been idle too long, so that the pool opens another."""
+class NeverConnected(HTTPError):
+    """The connection was never made, so that no byte of the request left.
 
-    _answered_at: float | None = None
-
-    def getresponse(self) -> Any:
-        try:
-            return super().getresponse()  # type: ignore[misc]
-        finally:
-            self._answered_at = time.monotonic()
-
-    @property
-    def is_connected(self) -> bool:
-        idle = self._answered_at is not None and time.monotonic() - self._answered_at > IDLE_SECONDS
-        return not idle and super().is_connected  # type: ignore[misc]
-
-    def connect(self) -> None:
-        self._answered_at = None
-        super().connect()  # type: ignore[misc]
+    Neither urllib3 nor requests takes it for one of its own, which they would turn into errors that say less.
+    """
 
 
-class _FreshHTTPConnection(_Fresh, HTTPConnection):
-    pass
+@contextmanager
+def _connecting() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, HTTPError, HTTPException) as cause:
+        raise NeverConnected from cause
 
 
-class _FreshHTTPSConnection(_Fresh, HTTPSConnection):
-    pass
+class _Pool(HTTPConnectionPool):
+    """A pool that makes its connections before a request starts, and drops those that were idle too long.
+
+    It has no connection class of its own: vcrpy puts its own in the place of urllib3's, and a pool that ignored that
+    would send what a cassette is to answer.
+    """
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        with _connecting():
+            connection: Any = super()._get_conn(timeout)
+        if time.monotonic() - getattr(connection, "idle_since", time.monotonic()) > IDLE_SECONDS:
+            connection.close()  # it opens itself again
+        return connection
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None:
+            conn.idle_since = time.monotonic()
+        super()._put_conn(conn)
+
+    def _prepare_proxy(self, conn: Any) -> None:
+        with _connecting():
+            super()._prepare_proxy(conn)
+
+    def _validate_conn(self, conn: Any) -> None:
+        with _connecting():
+            super()._validate_conn(conn)
+            if conn.is_closed:
+                conn.connect()
 
 
-class _HTTPPool(HTTPConnectionPool):
-    ConnectionCls = _FreshHTTPConnection
+@cache
+def _our(kind: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
+    return kind if issubclass(kind, _Pool) else type(kind.__name__, (_Pool, kind), {})
 
 
-class _HTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _FreshHTTPSConnection
-
-
-_POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
+def _with_our_pools(manager: PoolManager) -> PoolManager:
+    pools = manager.pool_classes_by_scheme
+    manager.pool_classes_by_scheme = {scheme: _our(kind) for scheme, kind in pools.items()}
+    return manager
 
 
 class _Adapter(HTTPAdapter):
-    """requests' adapter with fresh connections, directly and through proxies; it never retries."""
+    """requests' adapter with our pools, directly and through proxies of any kind; it never retries."""
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        super().init_poolmanager(*args, **options)  # type: ignore[no-untyped-call,unused-ignore]
-        self.poolmanager.pool_classes_by_scheme = _POOLS
+        super().init_poolmanager(*args, **options)
+        _with_our_pools(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> PoolManager:
-        manager = super().proxy_manager_for(proxy, **options)  # type: ignore[no-untyped-call,unused-ignore]
-        manager.pool_classes_by_scheme = _POOLS
-        return manager  # type: ignore[no-any-return,unused-ignore]
+        return _with_our_pools(super().proxy_manager_for(proxy, **options))
+
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> HTTPConnectionPool:
+        with _connecting():  # a proxy's address can be none
+            return super().get_connection_with_tls_context(*args, **options)
+
+    def cert_verify(self, *args: Any, **options: Any) -> None:
+        with _connecting():  # the certificates can be gone
+            super().cert_verify(*args, **options)
+
+
+class _Session(requests.Session):
+    """A session that does not even read where a redirect leads."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Nowhere."""
 
 
 def open_session(base_url: str, auth: AuthBase, connections: int, user_agent: str) -> requests.Session:
@@ -78,16 +116,24 @@ def open_session(base_url: str, auth: AuthBase, connections: int, user_agent: st
     The environment's proxies and certificates are read once, here, and not at each request.
 
     Args:
-        base_url: Where the API is.
+        base_url: Where the API is. What is not https is on this machine, and needs no proxy.
         auth: Puts the token in.
         connections: How many requests may be under way at once.
         user_agent: Who we say we are.
+
+    Raises:
+        ValueError: The address can be none, or the environment names certificates that do not exist.
     """
-    session = requests.Session()
+    session = _Session()
     settings = session.merge_environment_settings(base_url, {}, None, None, None)
-    session.proxies, session.verify = settings["proxies"], settings["verify"]
+    session.proxies = settings["proxies"] if base_url.startswith("https:") else {}
+    session.verify = settings["verify"]
+    if isinstance(session.verify, str) and not Path(session.verify).exists():
+        message = f"REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names {session.verify}, which does not exist"
+        raise ValueError(message)
     session.trust_env = False
     session.auth = auth
+    session.prepare_request(requests.Request("GET", base_url))  # which says what is wrong with an address
     session.headers.update({"Accept": "application/json", "User-Agent": user_agent})
     adapter = _Adapter(pool_connections=2, pool_maxsize=max(connections, 1), max_retries=0, pool_block=True)
     session.mount("https://", adapter)

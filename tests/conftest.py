@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 import d7nb
 
@@ -15,13 +16,21 @@ if TYPE_CHECKING:
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 ORIGINATOR = "+12025550100"
+UNWANTED = (
+    *("D7_API_TOKEN", "D7NB_PLUGINS", "D7NB_TRACE_PLUGINS", "NETRC", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+)
+
+settings.register_profile("d7nb", deadline=None)  # a busy machine is no failure
+settings.load_profile("d7nb")
 
 
 @pytest.fixture(autouse=True)
 def _closed_world(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reaches beyond this machine, finds a real token, or sees a proxy."""
-    for name in ("D7_API_TOKEN", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy"):
+    for name in UNWANTED:
         monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
     connect = socket.socket.connect
 
     def guarded(self: socket.socket, address: Any) -> None:

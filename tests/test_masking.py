@@ -22,6 +22,7 @@ from d7nb.masking import mask_number, mask_text
         ("25.2048, 55.270812", "25.2048, 55.270812"),
         ("1,234,567.89 AED", "1,234,567.89 AED"),
         ("order 123456", "order 123456"),
+        ("token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmVk was", "token ••• was"),
     ],
 )
 def test_numbers_are_masked_and_nothing_else(text: str, shown: str) -> None:
