@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from d7nb.errors import D7Error
     from d7nb.mixing import by_column
     from d7nb.planning import Plan, plan
+    from d7nb.plugins.hooks import hookimpl
+    from d7nb.plugins.row_filters import row_filter
     from d7nb.reading import read_table
     from d7nb.recipients import check_numbers
     from d7nb.sandbox import Sandbox
@@ -69,9 +71,11 @@ __all__ = [
     "by_column",
     "check_numbers",
     "col",
+    "hookimpl",
     "options",
     "plan",
     "read_table",
+    "row_filter",
 ]
 
 _HOMES = {
@@ -82,11 +86,14 @@ _HOMES = {
     "d7nb.errors": "D7Error",
     "d7nb.mixing": "by_column",
     "d7nb.planning": "Plan plan",
+    "d7nb.plugins.hooks": "hookimpl",
+    "d7nb.plugins.row_filters": "row_filter",
     "d7nb.reading": "read_table",
     "d7nb.recipients": "check_numbers",
     "d7nb.sandbox": "Sandbox",
     "d7nb.settings": "options",
 }
+_ROOMS = {"errors", "filters", "plugins", "testing"}
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 
@@ -95,6 +102,8 @@ def __getattr__(name: str) -> Any:
         from d7nb.version import version  # noqa: PLC0415
 
         return version()
+    if name in _ROOMS:
+        return import_module(f"d7nb.{name}")
     if name not in _HOME_OF:
         message = f"module 'd7nb' has no attribute {name!r}"
         raise AttributeError(message)
@@ -104,4 +113,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *__all__]
+    return [*globals(), *__all__, *_ROOMS]

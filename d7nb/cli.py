@@ -9,7 +9,7 @@ import argparse
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from d7nb.demo import show_demo
 from d7nb.errors import D7Error, Interrupted, TableError
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from d7nb.client import Client
     from d7nb.delivery import Delivery
     from d7nb.planning import Plan
+
+SHOWN_PROBLEMS = 50
+_ANY_ORIGINATOR = "+12025550100"  # a check needs none; this one is nobody's
 
 DONE, SOME_LEFT, IMPOSSIBLE, INTERRUPTED = 0, 1, 2, 130
 
@@ -63,13 +66,15 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="run the main job on an invented table and the embedded sandbox")
     demo.set_defaults(run=_demo)
 
-    send = commands.add_parser("send", help="send a table (CSV or Excel)")
-    send.add_argument("table", metavar="TABLE", help="CSV or Excel file; without --text its columns name D7's fields")
-    send.add_argument("--to", default="recipient", metavar="COLUMN", help="column with the phone numbers (%(default)s)")
-    send.add_argument("--text", metavar="TEMPLATE", help="text to send, such as 'Hi {name}'")
-    send.add_argument("--originator", metavar="NUMBER", help="registered number that the messages come from")
+    check = commands.add_parser("check", help="say what is wrong with a table, and send nothing")
+    _add_table(check)
+    check.add_argument("--all", action="store_true", help=f"print every problem, not only the first {SHOWN_PROBLEMS}")
+    check.add_argument("--out", type=Path, metavar="FILE", help="write the problems (.csv or .xlsx)")
+    check.set_defaults(run=_check)
+
+    send = commands.add_parser("send", help="send a table")
+    _add_table(send)
     send.add_argument("--campaign", default="default", metavar="NAME", help="name of this mailing (%(default)s)")
-    send.add_argument("--country", metavar="REGION", help="region whose national numbers are meant, such as AE")
     send.add_argument("--schedule", metavar="TIME", help="when D7 shall send, such as 2026-11-30T09:00+04:00")
     send.add_argument("--batch-size", type=int, default=100, metavar="N", help="recipients a request (%(default)s)")
     send.add_argument("--rate", type=int, default=80, metavar="N", help="recipients a second (%(default)s)")
@@ -91,12 +96,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_table(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "table", metavar="TABLE", help="CSV or Excel file; without --text its columns name D7's fields"
+    )
+    command.add_argument("--to", default="recipient", metavar="COLUMN", help="column of phone numbers (%(default)s)")
+    command.add_argument("--text", metavar="TEMPLATE", help="text to send, such as 'Hi {name}'")
+    command.add_argument("--originator", metavar="NUMBER", help="registered number that the messages come from")
+    command.add_argument("--country", metavar="REGION", help="region whose national numbers are meant, such as AE")
+
+
 def _demo(_options: argparse.Namespace) -> int:
     show_demo()
     return DONE
 
 
-def _send(options: argparse.Namespace) -> int:
+def _plan(options: argparse.Namespace, **more: Any) -> Plan:
     from d7nb.content import Text  # noqa: PLC0415  (a command loads what it needs)
     from d7nb.planning import plan  # noqa: PLC0415
     from d7nb.reading import read_table  # noqa: PLC0415
@@ -105,15 +120,29 @@ def _send(options: argparse.Namespace) -> int:
         message = f"--out {options.out.name}: give a name that ends in .csv or .xlsx"
         raise TableError(message)
     people = read_table(options.table)
-    planned = plan(
-        people,
-        Text(options.text) if options.text is not None else None,
-        to=options.to,
-        originator=options.originator,
-        campaign=options.campaign,
-        country=options.country,
-        schedule=options.schedule,
-    )
+    content = Text(options.text) if options.text is not None else None
+    return plan(people, content, to=options.to, country=options.country, **more)
+
+
+def _check(options: argparse.Namespace) -> int:
+    planned = _plan(options, originator=options.originator or _ANY_ORIGINATOR)
+    problems = planned.problems
+    shown = problems if options.all else problems.head(SHOWN_PROBLEMS)
+    for problem in shown.astype("object").where(shown.notna(), "").to_dict("records"):
+        where = f"row {problem['row']}, {problem['column']}" if problem["row"] != "" else "the whole plan"
+        value = f" [{problem['value']}]" if problem["value"] else ""
+        print(f"{where}{value}: {problem['severity']} {problem['code']}: {problem['message']} ({problem['hint']})")
+    if len(shown) < len(problems):
+        print(f"... and {len(problems) - len(shown):,} more: --all prints them, --out writes them")
+    counts = ", ".join(f"{count:,} {verdict}" for verdict, count in planned.summary.items())
+    print(f"{len(planned):,} rows: {counts}; {len(problems):,} problems")
+    if options.out is not None:
+        _write(problems, options.out)
+    return SOME_LEFT if planned.summary["invalid"] or planned.summary["held"] else DONE
+
+
+def _send(options: argparse.Namespace) -> int:
+    planned = _plan(options, originator=options.originator, campaign=options.campaign, schedule=options.schedule)
     print(planned)
     with ExitStack() as stack:
         client = _client(options, stack)
@@ -123,10 +152,10 @@ def _send(options: argparse.Namespace) -> int:
         try:
             delivery = planned.send(client, confirm=confirm)
         except Interrupted as interrupted:
-            _write(interrupted.delivery, options.out)
+            _write_delivery(interrupted.delivery, options.out)
             raise
     print(delivery)
-    _write(delivery, options.out)
+    _write_delivery(delivery, options.out)
     return DONE if delivery.summary["accepted"] == len(delivery) else SOME_LEFT
 
 
@@ -151,15 +180,18 @@ def _asked(planned: Plan, client: Client) -> int:
     return int(typed) if typed.strip().isdecimal() else -1
 
 
-def _write(delivery: Delivery, out: Path | None) -> None:
-    if out is None:
-        return
-    frame: pd.DataFrame = delivery.frame
+def _write_delivery(delivery: Delivery, out: Path | None) -> None:
+    if out is not None:
+        frame = delivery.frame
+        times = frame["d7_created_at"].dt.tz_localize(None)  # Excel knows no zones; the times are UTC
+        _write(frame.assign(d7_created_at=times) if out.suffix == ".xlsx" else frame, out)
+
+
+def _write(frame: pd.DataFrame, out: Path) -> None:
     if out.suffix == ".csv":
         frame.to_csv(out, index=False)
     else:
-        times = frame["d7_created_at"].dt.tz_localize(None)  # Excel knows no zones; the times are UTC
-        frame.assign(d7_created_at=times).to_excel(out, index=False)
+        frame.to_excel(out, index=False)
     print(f"wrote {out.name}")
 
 

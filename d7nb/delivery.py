@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
+from d7nb.columns import with_columns
 from d7nb.display.deliveries import delivery_html, delivery_text
+from d7nb.display.page import plural
+from d7nb.display.progress import Progress
 from d7nb.errors import ConfirmError, Interrupted
-from d7nb.outcomes import Outcomes
+from d7nb.outcomes import COLUMNS, Outcomes
+from d7nb.plugins import current
 from d7nb.sending import Sending
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
+    import pandas as pd
 
     from d7nb.client import Client
+    from d7nb.filtering import Recheck
     from d7nb.packing import Packer
 
 _GLANCE = 0.1
@@ -27,6 +33,9 @@ class Delivery:
     """The result of sending a plan: every input row back in its place, each with exactly one outcome.
 
     While the send is running, everything here tells how far it has come.
+
+    Attributes:
+        warnings: What went wrong beside the rows, such as a plugin that failed after the send.
     """
 
     def __init__(self, frame: pd.DataFrame, recipients: pd.Series, outcomes: Outcomes, sending: Sending) -> None:
@@ -34,20 +43,46 @@ class Delivery:
         self._recipients = recipients
         self._outcomes = outcomes
         self._sending = sending
+        self.warnings: list[str] = []
         self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="d7nb-send")
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+        # Events, and no join: before Python 3.13, an interrupted join takes a thread for dead that is alive.
+        self._began, self._ended = threading.Event(), threading.Event()
+
+    def _start(self) -> None:
+        """Start sending in the background, unless that was done."""
+        with self._interruptible():
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="d7nb-send")
+                self._thread.start()
 
     def _run(self) -> None:
+        self._began.set()
         try:
             self._sending.run()
+            self.warnings.extend(current().after_send(self))
         except BaseException as failure:  # noqa: BLE001  (it belongs to whoever waits)
             self._failure = failure
+        finally:
+            self._ended.set()
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        try:
+            yield
+        except KeyboardInterrupt:
+            with suppress(KeyboardInterrupt):
+                self._sending.stop("the send was interrupted")
+                if not self._began.is_set():
+                    self._run()  # stopped before it began: this only closes the books, even if the thread does it too
+                while not self._ended.wait(_GLANCE):  # in steps: a signal just before a long wait would not end it
+                    pass
+            raise Interrupted("the send was interrupted; its delivery says how far it came", self) from None
 
     @property
     def done(self) -> bool:
         """Whether the send has come to its end."""
-        return not self._thread.is_alive()
+        return self._ended.is_set()
 
     def stop(self) -> None:
         """Start no more requests; those in flight are finished and recorded, the rest is ``unsent``."""
@@ -66,25 +101,15 @@ class Delivery:
             Interrupted: The kernel was interrupted. What was in flight is finished first; a second interrupt does not
                 wait for it.
         """
-        try:
-            self._watch(progress=progress)
-        except KeyboardInterrupt:
-            self._sending.stop("the send was interrupted")
-            with suppress(KeyboardInterrupt):
-                self._thread.join()
-            raise Interrupted("the send was interrupted; its delivery says how far it came", self) from None
+        with self._interruptible():
+            with Progress(self._sending.total, shown=progress) as bar:
+                self._start()
+                while not self._ended.wait(_GLANCE):
+                    bar.show(self._sending.finished, self._sending.word)
+                bar.show(self._sending.finished, self._sending.word)
         if self._failure is not None:
             raise self._failure
         return self
-
-    def _watch(self, *, progress: bool) -> None:
-        from tqdm.auto import tqdm  # noqa: PLC0415  (slow to import)
-
-        with tqdm(total=self._sending.total, unit="row", disable=not progress) as bar:
-            while not self.done:
-                self._thread.join(_GLANCE)
-                bar.set_postfix_str(self._sending.word, refresh=False)
-                bar.update(self._sending.finished - bar.n)
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -92,9 +117,7 @@ class Delivery:
 
         Added: ``d7_outcome``, ``d7_reason``, ``d7_decided_by``, ``d7_recipient``, ``d7_request_id``, ``d7_created_at``.
         """
-        columns = self._outcomes.columns(self._recipients)
-        kept = self._frame.loc[:, [name not in columns for name in self._frame.columns]]
-        return pd.concat([kept, pd.DataFrame(columns, index=self._frame.index)], axis=1)
+        return with_columns(self._frame, self._outcomes.columns(self._recipients), without=COLUMNS)
 
     @property
     def summary(self) -> dict[str, int]:
@@ -117,7 +140,12 @@ class Delivery:
 
     def _shown(self) -> dict[str, Any]:
         """What the displays need, as plain data."""
-        return {"summary": self.summary, "reasons": self._outcomes.reasons(), "done": self.done}
+        return {
+            "summary": self.summary,
+            "reasons": self._outcomes.reasons(),
+            "done": self.done,
+            "warnings": self.warnings,
+        }
 
 
 def deliver(
@@ -127,6 +155,7 @@ def deliver(
     ready: np.ndarray,
     client: Client,
     *,
+    recheck: Recheck,
     confirm: int | None,
     progress: bool,
     wait: bool,
@@ -140,6 +169,7 @@ def deliver(
         packer: Makes the request bodies.
         ready: Positions of the rows that would go.
         client: Does the POST.
+        recheck: Asks the rules that read the clock again.
         confirm: The number of rows that the user expects to go.
         progress: Whether to show a progress bar.
         wait: Whether to come back only at the end.
@@ -147,9 +177,13 @@ def deliver(
     """
     if confirm is not None and confirm != len(ready):
         message = (
-            f"confirm={confirm:,}, but {len(ready):,} rows are about to go; nothing was sent. Look at the plan again"
+            f"confirm={confirm!r}, but {plural(len(ready), 'row')} would go; nothing was sent. Look at the plan again"
         )
         raise ConfirmError(message)
     outcomes = Outcomes(verdicts)
-    delivery = Delivery(frame, verdicts["recipient"], outcomes, Sending(packer, ready, client, outcomes, split=split))
-    return delivery.wait(progress=progress) if wait else delivery
+    sending = Sending(packer, ready, client, outcomes, recheck=recheck, split=split)
+    delivery = Delivery(frame, verdicts["recipient"], outcomes, sending)
+    if wait:
+        return delivery.wait(progress=progress)
+    delivery._start()
+    return delivery

@@ -5,19 +5,21 @@ They are declared in the same vocabulary as contents (d7-api.md section 2), so c
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import pandas as pd
 
-from d7nb.content.declare import Part, leaf, nested
-from d7nb.content.leaves import Cells, Column, Rendered, Unfit
+from d7nb.content.declare import Part, leaf, nearest, nested
+from d7nb.content.leaves import Cells, Column, Rendered, Unfit, by_distinct
 from d7nb.content.rules import D7, TEXT, URL, Kind, matches
+from d7nb.errors import PlanError
+from d7nb.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    import pandas as pd
 
 KEY_TAG = "message_tag5"
 """Where a row's key travels, unless told otherwise."""
@@ -26,7 +28,7 @@ KEY_TAG = "message_tag5"
 def _to_originator(value: Any) -> str | Unfit:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return str(value).strip() if isinstance(value, str | int) else Unfit("it is not a number")
+    return str(value).strip() if isinstance(value, str | Integral) else Unfit("it is not a number")
 
 
 def to_schedule(value: Any) -> str | Unfit:
@@ -39,16 +41,21 @@ def to_schedule(value: Any) -> str | Unfit:
             value = datetime.fromisoformat(value.strip())
         except ValueError:
             return Unfit("it is not a time in ISO form, such as 2026-11-30T09:00+04:00")
-    if not isinstance(value, datetime):
+    if not isinstance(value, datetime) or value is pd.NaT:
         return Unfit("it is not a time")
-    if value.utcoffset() is None:
+    offset = value.utcoffset()
+    if offset is None:
         return Unfit("the time has no zone, so nobody can tell when that is")
+    value = value.replace(tzinfo=timezone(offset))  # in a zone that changes its clocks, a minute later may be an hour
     if value.second or value.microsecond:
-        value = value.replace(second=0, microsecond=0) + timedelta(minutes=1)
+        try:
+            value = value.replace(second=0, microsecond=0) + timedelta(minutes=1)
+        except OverflowError:
+            return Unfit("no calendar goes that far")
     return str(value.isoformat(timespec="minutes"))
 
 
-ORIGINATOR = Kind("number, such as +971500000000", _to_originator)
+ORIGINATOR = Kind("number with its country code", _to_originator)
 SCHEDULE = Kind("time with a zone, such as 2026-11-30T09:00+04:00", to_schedule)
 
 
@@ -95,7 +102,7 @@ class Recipient(Part):
 class Routing(Part):
     """Which way a row's message goes: rows that differ here can't share a message (or, by time, a request)."""
 
-    originator: str = leaf("originator", ORIGINATOR, matches(r"\+?[0-9]{5,15}", "a number such as +971500000000", D7))
+    originator: str = leaf("originator", ORIGINATOR, matches(r"\+?[0-9]{5,15}", "a number with its country code", D7))
     report_url: str | None = leaf("report_url", TEXT, URL, default=None)
     schedule: Any = leaf("schedule_time", SCHEDULE, default=None)
 
@@ -117,6 +124,92 @@ def base32(digests: np.ndarray) -> list[str]:
     return texts.astype(str).tolist()
 
 
-def recipients_of(numbers: pd.Series) -> Computed:
-    """The column of E.164 numbers, as the recipient objects need it."""
-    return Computed("recipient", lambda rows: numbers.array.take(rows).tolist())
+def from_columns(
+    frame: pd.DataFrame, originator: Any, report_url: Any, schedule: Any, reference: Mapping[str, Any] | None
+) -> tuple[Any, Any, Any, Mapping[str, Any] | None]:
+    """A table that is a mailing by itself may hold the envelope too, in columns named as D7 does.
+
+    Args:
+        frame: The table.
+        originator: As given to ``plan``, like those that follow; what is given goes before a column.
+        report_url: See `originator`.
+        schedule: See `originator`.
+        reference: See `originator`.
+
+    Returns:
+        The four, each bound to its column where nothing was given.
+    """
+
+    def given_or_column(given: Any, name: str) -> Any:
+        return Column(name) if given is None and name in frame.columns else given
+
+    prefix = "reference."
+    named = {str(name).removeprefix(prefix): Column(name) for name in frame.columns if str(name).startswith(prefix)}
+    return (
+        given_or_column(originator, "originator"),
+        given_or_column(report_url, "report_url"),
+        given_or_column(schedule, "schedule_time"),
+        reference if reference is not None else named,
+    )
+
+
+def read_reference(given: Mapping[str, Any] | None, key_in: str | None) -> Reference:
+    """The reference that the user wants back with reports; it must leave the row's key its place.
+
+    Raises:
+        PlanError: A name is none of D7's, or the key's place is taken.
+    """
+    known = list(Reference.specs())
+    for name in [*(given or {}), *([key_in] if key_in is not None else [])]:
+        if name not in known:
+            raise PlanError(f"reference: D7 has no {name!r}; {nearest(name, known) or 'it has ' + ', '.join(known)}")
+    if given and key_in in given:
+        message = f"reference: {key_in} is where each row's key travels; use another, or say key_in= which may carry it"
+        raise PlanError(message)
+    return Reference(**(given or {}))
+
+
+def read_routing(originator: Any, report_url: Any, schedule: Any, now: datetime) -> tuple[Routing, list[Problem]]:
+    """The routing, and what is wrong with a schedule that all rows share."""
+    if schedule is None or isinstance(schedule, Column):
+        return Routing(originator, report_url, schedule), []
+    converted = to_schedule(schedule)
+    fault = converted.message if isinstance(converted, Unfit) else past(converted, now)
+    if not fault:
+        return Routing(originator, report_url, schedule), []
+    hint = "give a time to come with its zone, such as 2026-11-30T09:00+04:00"
+    return Routing(originator, report_url), [Problem("bad_schedule", fault, hint, field="schedule_time")]
+
+
+def past_schedules(routing: Routing, frame: pd.DataFrame, now: datetime) -> list[Problem]:
+    """The rows whose own schedule, read from a column, is past; a cell that is no time is the column's own problem."""
+    if not isinstance(routing.schedule, Column):
+        return []
+    name = routing.schedule.name
+    times = by_distinct(to_schedule, Cells(frame, np.arange(len(frame)))[name])
+    faults = by_distinct(lambda time: None if isinstance(time, Unfit) else past(time, now), times)
+    rows = np.flatnonzero([fault is not None for fault in faults])
+    messages = [faults[row] for row in rows]
+    hint = "give a time to come"
+    return [Problem("bad_schedule", messages, hint, field="schedule_time", column=name, rows=rows)] if len(rows) else []
+
+
+def past(schedule: str, now: datetime) -> str | None:
+    """What is wrong with a schedule whose time has gone by; None where it has not."""
+    return f"{schedule} is past" if datetime.fromisoformat(schedule) <= now else None
+
+
+def recipient_objects(numbers: pd.Series, reference: Reference, key_in: str | None, keys: np.ndarray) -> Recipient:
+    """What becomes a row's recipient object: its number, and its reference with the row's key in it.
+
+    Args:
+        numbers: Each row's E.164 number.
+        reference: What the user wants back.
+        key_in: Where the key travels; None for nowhere.
+        keys: Each row's key.
+    """
+    recipient = Computed("recipient", lambda rows: numbers.array.take(rows).tolist())
+    marks = {name: value for name in Reference.specs() if (value := getattr(reference, name)) is not None}
+    if key_in is not None:
+        marks[key_in] = Computed("key", lambda rows: base32(keys[rows]))
+    return Recipient(recipient, marks or None)  # type: ignore[arg-type]

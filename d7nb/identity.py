@@ -7,19 +7,34 @@ content. Originator, reference, report URL, schedule and destination are no part
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
 import pandas as pd
 
+from d7nb.content.leaves import Cells, Unfit, by_distinct
+from d7nb.content.rules import TEXT
+from d7nb.errors import PlanError
+from d7nb.problems import Problem
 from d7nb.rendering import DIGEST_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Hashable, Iterable, Sequence
 
 RECIPE = "d7nb-row-1"
 """Changing anything below means a new recipe, and every user's rows would be new people: don't."""
+
+
+def check_campaign(campaign: Any) -> None:
+    """Make sure that a campaign is a name that keys can be made of.
+
+    Raises:
+        PlanError: It is not.
+    """
+    name = TEXT.convert(campaign) if isinstance(campaign, str) else None
+    if not isinstance(name, str) or not name.strip():
+        raise PlanError("campaign is the name of the mailing, and a part of each row's identity: give it as a text")
 
 
 def keys_by_content(campaign: str, families: Iterable[str], digests: np.ndarray) -> np.ndarray:
@@ -44,6 +59,35 @@ def keys_by_columns(campaign: str, rows: Iterable[tuple[str, ...]]) -> np.ndarra
     return _hashed(campaign, "columns", (orjson.dumps(row) for row in rows))
 
 
+def key_texts(frame: pd.DataFrame, names: Sequence[Hashable]) -> tuple[list[tuple[str, ...]], list[Problem]]:
+    """Each row's ``key=`` columns as texts; an empty or unusable cell is a problem.
+
+    Args:
+        frame: The table.
+        names: The columns.
+    """
+    cells = Cells(frame, np.arange(len(frame)))
+    columns = [by_distinct(_key_text, cells[name]) for name in names]
+    problems = []
+    for name, texts in zip(names, columns, strict=True):
+        faults = [
+            "the cell is empty" if text is None else text.message if isinstance(text, Unfit) else "" for text in texts
+        ]
+        rows = np.flatnonzero(faults)
+        if len(rows):
+            messages = [f"{faults[row]}, but it is the row's key" for row in rows]
+            problems.append(Problem("bad_key", messages, "give each row a key", column=name, rows=rows))
+    return list(zip(*columns, strict=True)), problems
+
+
+def _key_text(value: Any) -> str | Unfit:
+    """1 and 1.0 are one key: one empty cell is enough for pandas to make floats of a column. So are 'a' and 'a '."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text: str | Unfit = TEXT.convert(value)
+    return text if isinstance(text, Unfit) else text.strip()
+
+
 def _hashed(campaign: str, method: str, parts: Iterable[bytes]) -> np.ndarray:
     prefix = orjson.dumps([RECIPE, method, campaign])
     digests = b"".join(blake2b(prefix + part, digest_size=DIGEST_SIZE).digest() for part in parts)
@@ -61,3 +105,16 @@ def codes_of(digests: np.ndarray) -> np.ndarray:
     left, right = (pd.factorize(halves[:, side])[0] for side in (0, 1))
     codes: np.ndarray = pd.factorize(left * (right.max(initial=0) + 1) + right)[0]
     return codes
+
+
+def repeated(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The places whose key occurred before, and for each of them the place where it first did.
+
+    Example:
+        >>> [places.tolist() for places in repeated(np.array([[7] * 16, [1] * 16, [7] * 16], dtype=np.uint8))]
+        [[2], [0]]
+    """
+    codes = codes_of(keys)
+    first = np.unique(codes, return_index=True)[1]
+    again = np.setdiff1d(np.arange(len(codes)), first)
+    return again, first[codes[again]]

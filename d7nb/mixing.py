@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from d7nb.content.declare import Content, nearest, place
-from d7nb.content.leaves import Column, blanks_to_none
-from d7nb.errors import ContentError, PlanError
+from d7nb.content.declare import Content
+from d7nb.content.leaves import Cells, Column, escaped
+from d7nb.content.trees import nearest, place
+from d7nb.errors import ColumnError, ContentError, PlanError
 from d7nb.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class Assignment(NamedTuple):
     problems: list[Problem]
 
 
-def by_column(column: Hashable, contents: Mapping[str, Content]) -> ByColumn:
+def by_column(column: Hashable, contents: Mapping[Any, Content]) -> ByColumn:
     """Rows of different kinds in one table: a column's word chooses the content.
 
     Args:
         column: The column that holds the word.
-        contents: A content for each word.
+        contents: A content for each word; a whole number may stand for its digits.
 
     Returns:
         A content for `plan`. A row with another word, or none, is a problem.
@@ -60,7 +60,7 @@ def by_column(column: Hashable, contents: Mapping[str, Content]) -> ByColumn:
     for word, content in contents.items():
         if not isinstance(content, Content):
             raise PlanError(f"by_column: {word!r} needs a content such as Text(...), not a {type(content).__name__}")
-    return ByColumn(column, dict(contents))
+    return ByColumn(column, {_word(word): content for word, content in contents.items()})
 
 
 def assign(content: Content | ByColumn | None, frame: pd.DataFrame, types: Sequence[type[Content]]) -> Assignment:
@@ -75,7 +75,8 @@ def assign(content: Content | ByColumn | None, frame: pd.DataFrame, types: Seque
         Contents with their rows, and the rows that have none.
 
     Raises:
-        PlanError: There is no content and no dotted column, or a dotted column names nothing of D7's.
+        PlanError: There is no content, and no dotted column to read one from.
+        ColumnError: A dotted column is there twice.
     """
     if isinstance(content, Content):
         return Assignment([(content, np.arange(len(frame)))], [])
@@ -86,14 +87,21 @@ def assign(content: Content | ByColumn | None, frame: pd.DataFrame, types: Seque
     raise PlanError(f"the content must be one such as Text(...), or by_column(...), not a {type(content).__name__}")
 
 
-def _words(frame: pd.DataFrame, column: Hashable) -> pd.Series:
-    values = frame[column].astype("object").tolist()
-    cleaned = blanks_to_none([None if pd.api.types.is_scalar(value) and pd.isna(value) else value for value in values])
-    return pd.Series([None if value is None else str(value).strip() for value in cleaned], dtype="object")
+def _all_cells(frame: pd.DataFrame) -> Cells:
+    return Cells(frame, np.arange(len(frame)))
+
+
+def _word(cell: Any) -> str:
+    """A cell as a word; a whole number that a table keeps as a float is its digits."""
+    return str(int(cell) if isinstance(cell, float | np.floating) and cell.is_integer() else cell).strip()
+
+
+def _words(cells: Sequence[Any]) -> pd.Series:
+    return pd.Series([None if cell is None else _word(cell) for cell in cells], dtype="object")
 
 
 def _by_word(chosen: ByColumn, frame: pd.DataFrame) -> Assignment:
-    words = _words(frame, chosen.column)
+    words = _words(_all_cells(frame)[chosen.column])
     groups = [(content, np.flatnonzero(words == word)) for word, content in chosen.contents.items()]
     known = list(chosen.contents)
     problems = []
@@ -103,9 +111,8 @@ def _by_word(chosen: ByColumn, frame: pd.DataFrame) -> Assignment:
         elif word in chosen.contents:
             continue
         else:
-            message = (
-                f"there is no content for {word[:40]!r}; {nearest(word, known) or 'known are ' + ', '.join(known)}"
-            )
+            meant = nearest(word, known) or f"known are {', '.join(known)}"
+            message = f"there is no content for {word[:40]!r}; {meant}"
         problems.append(Problem("unknown_kind", message, "correct the cell", column=chosen.column, rows=rows))
     return Assignment([(content, rows) for content, rows in groups if len(rows)], problems)
 
@@ -117,28 +124,34 @@ def _rows_by_value(values: pd.Series) -> list[tuple[Any, np.ndarray]]:
     return [*groups, (None, missing)] if len(missing) else groups
 
 
-_STRUCTURAL = ("message_type", "interactive.type", "interactive.header.type", "template.media.media_type")
+_STRUCTURAL = ("message_type", "interactive.type", "interactive.header.type")
 """Paths whose words decide a content's shape: they are read as literals, one content for each combination."""
 
 
 def _by_paths(frame: pd.DataFrame, types: Sequence[type[Content]]) -> Assignment:
-    roots = {kind.root or name for kind in types for name in [kind.root or next(iter(kind.specs().values())).at]}
-    paths = [str(name) for name in frame.columns if str(name).split(".")[0] in roots and "." in str(name)]
+    roots = {root for kind in types for root in kind.roots()}
+    paths = [str(name) for name in frame.columns if "." in str(name) and str(name).partition(".")[0] in roots]
     if not paths and "message_type" not in frame.columns:
         message = "no content was given, and no column bears one of D7's dotted paths, such as text.body"
         raise PlanError(f"{message}; give a content such as Text('Hi {{name}}')")
-    shape = pd.DataFrame({path: frame[path].notna().to_numpy() & _words(frame, path).notna() for path in paths})
+    twice = sorted({path for path in paths if paths.count(path) > 1})
+    if twice:
+        raise ColumnError(f"{', '.join(map(repr, twice))} is the name of several columns; rename or drop all but one")
+    cells = _all_cells(frame)
+    shape = pd.DataFrame({path: [cell is not None for cell in cells[path]] for path in paths})
     for path in _STRUCTURAL:
         if path in frame.columns:
-            words = _words(frame, path)
-            shape[path] = words.str.upper() if path == "message_type" else words
+            shape[path] = _words(cells[path])
+    if "message_type" in shape:
+        shape["message_type"] = shape["message_type"].map(str.upper, na_action="ignore")
     groups: list[tuple[Content, np.ndarray]] = []
     problems: list[Problem] = []
     for rows in _rows_of_equal(shape, len(frame)):
-        literal = {path: shape[path].iloc[rows[0]] for path in _STRUCTURAL if path in shape}
-        present = [path for path in paths if path not in literal and shape[path].iloc[rows[0]]]
+        first = shape.iloc[rows[0]]
+        literal = {path: first[path] for path in shape if path in _STRUCTURAL and isinstance(first[path], str)}
+        present = [path for path in paths if path not in _STRUCTURAL and first[path]]
         try:
-            groups.append((_from_paths(literal, present, types), rows))
+            groups.append((_from_paths(literal, present, paths, types), rows))
         except ContentError as error:
             problems.extend(_located(problem, frame, rows) for problem in error.problems)
     return Assignment(groups, problems)
@@ -151,40 +164,42 @@ def _rows_of_equal(shape: pd.DataFrame, count: int) -> list[np.ndarray]:
     return [np.flatnonzero(numbers == number) for number in range(numbers.max() + 1)]
 
 
-def _from_paths(literal: Mapping[str, Any], present: Sequence[str], types: Sequence[type[Content]]) -> Content:
-    literal = {path: word for path, word in literal.items() if isinstance(word, str)}
+def _from_paths(
+    literal: Mapping[str, str], present: Sequence[str], paths: Sequence[str], types: Sequence[type[Content]]
+) -> Content:
+    """The content of rows in which the same columns are filled.
+
+    An empty cell whose value is required is read all the same, so that it is found beside whatever else is wrong.
+    """
     tree: dict[str, Any] = {}
-    for path in present:
-        place(tree, path, Column(path))
-    for path, word in literal.items():
-        place(tree, path, word)
-    kind = _kind(literal, tree, types)
-    return kind.from_tree(_numbered_to_lists(tree))
+    for path in (*present, *literal):
+        if any(other.startswith(f"{path}.") for other in (*present, *literal)):
+            message = f"{path} is given whole, and in parts too"
+            raise ContentError(message, [Problem("conflict", message, "empty the one or the others", field=path)])
+        place(tree, path, escaped(literal[path]) if path in literal else Column(path))
+    try:
+        return _kind(literal, tree, types).from_tree(tree)
+    except ContentError as error:
+        lacking = {problem.field for problem in error.problems if problem.code == "required"}
+        empty = [path for path in paths if path in lacking.difference(present, _STRUCTURAL)]
+        if not empty:
+            raise
+        return _from_paths(literal, [*present, *empty], paths, types)
 
 
-def _kind(literal: Mapping[str, Any], tree: Mapping[str, Any], types: Sequence[type[Content]]) -> type[Content]:
+def _kind(literal: Mapping[str, str], tree: Mapping[str, Any], types: Sequence[type[Content]]) -> type[Content]:
+    """The content type that a row's words name, or else the one that all its paths lead to."""
     word, interactive = literal.get("message_type"), literal.get("interactive.type")
-    roots = set(tree) - {"message_type"}
-    for kind in types:
-        named = word == kind.message_type if word else {kind.root} == roots
-        if named and kind.constants.get("type") in {None, interactive}:
+    alike = [kind for kind in types if (word == kind.message_type if word else tree and tree.keys() <= kind.roots())]
+    for kind in alike:
+        if kind.constants.get("type") in {None, interactive}:
             return kind
-    where = "interactive.type" if word == "INTERACTIVE" else "message_type"
-    known = sorted({str(kind.constants.get("type")) if word == "INTERACTIVE" else kind.message_type for kind in types})
-    given = interactive if word == "INTERACTIVE" else word
-    hint = nearest(given, known) or f"known are {', '.join(name for name in known if name != 'None')}"
+    where, given, known = "message_type", word, [kind.message_type for kind in types]
+    if alike:
+        where, given, known = "interactive.type", interactive, [kind.constants["type"] for kind in alike]
     message = f"{where} is {given!r}, which D7 does not know" if given else f"{where} is missing"
-    raise ContentError(message, [Problem("unknown_kind", message, hint, field=where)])
-
-
-def _numbered_to_lists(node: Any) -> Any:
-    """Objects whose keys are 0, 1, 2... are lists: that is how a path such as action.buttons.0.reply.id means it."""
-    if not isinstance(node, Mapping):
-        return node
-    made = {key: _numbered_to_lists(child) for key, child in node.items()}
-    if made and all(key.isdecimal() for key in made):
-        return [made[key] for key in sorted(made, key=int)]
-    return made
+    meant = nearest(given, known) or f"known are {', '.join(dict.fromkeys(known))}"
+    raise ContentError(message, [Problem("unknown_kind", f"{message}; {meant}", "correct the cell", field=where)])
 
 
 def _located(problem: Problem, frame: pd.DataFrame, rows: np.ndarray) -> Problem:

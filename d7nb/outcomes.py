@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 OUTCOMES = ("accepted", "rejected", "unknown", "unsent", "already_sent", "invalid", "held", "skipped")
 """The words for what became of a row, in the order of their codes."""
 
+COLUMNS = (
+    *("d7_outcome", "d7_reason", "d7_decided_by", "d7_recipient", "d7_request_id", "d7_created_at"),
+    *("d7_msg_id", "d7_status", "d7_status_reason", "d7_status_at"),
+)
+"""The columns of a delivery's own: an input frame's columns of these names, from an earlier delivery, are replaced."""
+
 REQUEST_COLUMNS = ("request_id", "created_at", "outcome", "rows", "originator", "status", "code", "attempts", "reason")
 
 _CODE = {word: code for code, word in enumerate(OUTCOMES)}
@@ -23,7 +30,7 @@ _NOT_TRIED = "not tried: the send has not come to it"
 
 
 class Outcomes:
-    """Exactly one outcome per row, and one line per request.
+    """Exactly one outcome per row, and one line per request; while one thread writes, others may read.
 
     Args:
         verdicts: The plan's word on each row; what is not ready keeps it, with reason and decider.
@@ -38,15 +45,17 @@ class Outcomes:
         self._reasons[ready], self._deciders[ready] = _NOT_TRIED, "d7nb"
         self._request_of = np.full(len(verdicts), -1, dtype=np.int64)
         self._requests: list[dict[str, Any]] = []
+        self._lock = threading.RLock()
 
     def record(
-        self, batch: Batch, outcome: str, answer: Answer, attempts: int, reasons: Sequence[str] | None = None
+        self, batch: Batch, outcome: str, answer: Answer, attempts: int, reasons: str | Sequence[str] | None = None
     ) -> None:
         """Write down what a request came to, for its rows and for itself."""
-        self._request_of[batch.rows] = len(self._requests)
-        self.note(batch, outcome, answer, attempts)
         told = answer.error.message if answer.error else None
-        self.decide(batch.rows, outcome, reasons or told, "d7nb" if outcome in {"unknown", "unsent"} else "D7")
+        with self._lock:
+            self._request_of[batch.rows] = len(self._requests)
+            self.note(batch, outcome, answer, attempts)
+            self.decide(batch.rows, outcome, reasons or told, "d7nb" if outcome in {"unknown", "unsent"} else "D7")
 
     def note(self, batch: Batch, outcome: str, answer: Answer, attempts: int) -> None:
         """Write down a request alone: its rows go again, each to its own outcome."""
@@ -67,13 +76,15 @@ class Outcomes:
 
     def decide(self, rows: np.ndarray, outcome: str, reason: str | Sequence[str] | None, decider: str) -> None:
         """Give rows their outcome."""
-        self._codes[rows] = _CODE[outcome]
-        self._reasons[rows] = reason
-        self._deciders[rows] = None if outcome == "accepted" else decider
+        with self._lock:
+            self._codes[rows] = _CODE[outcome]
+            self._reasons[rows] = reason
+            self._deciders[rows] = None if outcome == "accepted" else decider
 
     def give_up(self, why: str) -> None:
         """Say of the rows that were not tried why they never will be."""
-        self._reasons[(self._codes == _CODE["unsent"]) & (self._reasons == _NOT_TRIED)] = f"not tried: {why}"
+        with self._lock:
+            self._reasons[(self._codes == _CODE["unsent"]) & (self._reasons == _NOT_TRIED)] = f"not tried: {why}"
 
     def count(self) -> dict[str, int]:
         """How many rows have each outcome."""
@@ -82,7 +93,8 @@ class Outcomes:
 
     def reasons(self) -> list[tuple[str, str, int]]:
         """Outcome, reason and how many rows, the most frequent first."""
-        told = pd.DataFrame({"outcome": np.array(OUTCOMES)[self._codes], "reason": self._reasons}).dropna()
+        with self._lock:
+            told = pd.DataFrame({"outcome": np.array(OUTCOMES)[self._codes], "reason": self._reasons}).dropna()
         counts = told.value_counts(["outcome", "reason"]).reset_index()
         return list(zip(counts["outcome"], counts["reason"], counts["count"].tolist(), strict=True))
 
@@ -94,20 +106,22 @@ class Outcomes:
 
     def columns(self, recipients: pd.Series) -> dict[str, Any]:
         """The columns that are joined to the user's frame, by position."""
-        requests = self.requests()
-        return {
-            "d7_outcome": pd.Categorical.from_codes(self._codes, categories=pd.Index(OUTCOMES)),
-            "d7_reason": pd.array(self._reasons, dtype="str"),
-            "d7_decided_by": pd.array(self._deciders, dtype="str"),
-            "d7_recipient": recipients.array,
-            "d7_request_id": _taken(requests["request_id"], self._request_of),
-            "d7_created_at": _times(_taken(requests["created_at"], self._request_of)),
-        }
+        with self._lock:
+            requests = self.requests()
+            return {
+                "d7_outcome": pd.Categorical.from_codes(self._codes.copy(), categories=pd.Index(OUTCOMES)),
+                "d7_reason": pd.array(self._reasons, dtype="str"),
+                "d7_decided_by": pd.array(self._deciders, dtype="str"),
+                "d7_recipient": recipients.array,
+                "d7_request_id": _taken(requests["request_id"], self._request_of),
+                "d7_created_at": _taken(_times(requests["created_at"]), self._request_of),
+            }
 
 
 def _taken(values: pd.Series, places: np.ndarray) -> Any:
-    return values.array.take(places, allow_fill=True) if len(values) else pd.array([None] * len(places), dtype="str")
+    """Each row's value of its request, missing where it has none."""
+    return values.reindex(places).array
 
 
-def _times(texts: Any) -> Any:
-    return pd.to_datetime(pd.Series(texts), utc=True, errors="coerce", format="ISO8601").array
+def _times(texts: pd.Series) -> pd.Series:
+    return pd.to_datetime(texts, utc=True, errors="coerce", format="ISO8601").dt.as_unit("us")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import orjson
+import pandas as pd
 
 from d7nb.rendering import SLICE, Renderer
 
@@ -21,7 +22,7 @@ class Batch(NamedTuple):
     """The rows that go in one request.
 
     Attributes:
-        rows: Their positions in the frame; rows with equal contents stand together.
+        rows: Their positions in the frame; rows that share a message stand together.
         originator: The number that they come from.
     """
 
@@ -57,12 +58,14 @@ class Packer:
         self._routings = routings
         self._routing_of = routing_of
         self._recipients = recipients
-        ways = [(routing["originator"], routing.get("schedule_time")) for routing in routings]
-        self._way_of_routing = np.array([ways.index(way) for way in ways], dtype=np.int64)
+        ways = pd.Series(
+            [(routing["originator"], routing.get("schedule_time")) for routing in routings], dtype="object"
+        )
+        self._way_of_routing = pd.factorize(ways)[0]
         self._frames = [_frame_of(routing) for routing in routings]
 
     def batches(self, rows: np.ndarray, size: int) -> list[Batch]:
-        """Order rows so that equal contents stand together, and cut them into requests.
+        """Order rows so that those of one message stand together, and cut them into requests.
 
         Args:
             rows: Positions of rows that are ready.
@@ -71,14 +74,16 @@ class Packer:
         Returns:
             Batches in the order in which they should go: that of the rows, as far as grouping allows.
         """
-        ways = self._way_of_routing[self._routing_of[rows]] if len(rows) else rows
-        ordered = rows[np.lexsort((self._routing_of[rows], self._contents[rows], ways))]
-        cut = []
-        for way in np.unique(ways):
-            same = ordered[self._way_of_routing[self._routing_of[ordered]] == way]
-            originator = self._routings[self._routing_of[same[0]]]["originator"]
-            cut += [Batch(same[start : start + size], originator) for start in range(0, len(same), size)]
-        return cut
+        routings, contents = self._routing_of[rows], self._contents[rows]
+        ways = self._way_of_routing[routings]
+        messages = pd.factorize(contents * len(self._routings) + routings)[0]  # numbered as they first appear
+        order = np.lexsort((messages, ways))
+        groups = np.split(rows[order], np.flatnonzero(np.diff(ways[order])) + 1)
+        return [
+            Batch(group[start : start + size], self._routings[self._routing_of[group[0]]]["originator"])
+            for group in groups
+            for start in range(0, len(group), size)
+        ]
 
     def bodies(self, batches: Sequence[Batch]) -> Iterator[tuple[Batch, bytes]]:
         """Make the JSON of each batch, a slice of the frame at a time."""
@@ -104,6 +109,11 @@ class Packer:
         """Which of the plan's contents each row has."""
         own: np.ndarray = self._renderer_of[rows]
         return own
+
+    def schedule_of(self, row: int) -> str | None:
+        """When D7 is to send a row, in D7's form; None for at once."""
+        routing = self._routings[int(self._routing_of[row])]
+        return routing.get("schedule_time")
 
     def message_sizes(self, batch: Batch) -> list[int]:
         """How many recipients each message of a request has, in order."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,24 +11,28 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from d7nb.content.declare import Content, nearest, slots
-from d7nb.content.leaves import Cells, Column, Unfit, by_distinct, plain_text
+from d7nb.columns import columns_in, frozen, require, with_columns
+from d7nb.content.declare import Content
+from d7nb.content.leaves import Column
 from d7nb.display.plans import plan_html, plan_text
 from d7nb.display.previews import Preview, preview_of
-from d7nb.envelope import KEY_TAG, Computed, Recipient, Reference, Routing, base32, recipients_of, to_schedule
-from d7nb.errors import ColumnError, PlanError
-from d7nb.identity import codes_of, keys_by_columns, keys_by_content
+from d7nb.envelope import KEY_TAG, from_columns, past_schedules, read_reference, read_routing, recipient_objects
+from d7nb.errors import PlanError
+from d7nb.filtering import Recheck, ask_all, chosen
+from d7nb.identity import check_campaign, codes_of, key_texts, keys_by_columns, keys_by_content, repeated
 from d7nb.mixing import ByColumn, assign
 from d7nb.packing import Packer
-from d7nb.plugins import content_types
+from d7nb.plugins import content_types, current
 from d7nb.problems import Problem, problem_frame
 from d7nb.recipients import check_numbers, family
-from d7nb.rendering import DIGEST_SIZE, Renderer, columns_of
+from d7nb.rendering import DIGEST_SIZE, Renderer
 from d7nb.verdicts import VERDICTS, Verdicts
 
 if TYPE_CHECKING:
     from d7nb.client import Client
     from d7nb.delivery import Delivery
+    from d7nb.filtering import Asked
+    from d7nb.plugins.row_filters import RowFilter
 
 
 def utc_now() -> datetime:
@@ -48,6 +52,7 @@ def plan(
     reference: Mapping[str, Any] | None = None,
     report_url: Any = None,
     schedule: Any = None,
+    filters: Iterable[RowFilter] = (),
     key_in: str | None = KEY_TAG,
     clock: Callable[[], datetime] = utc_now,
 ) -> Plan:
@@ -65,6 +70,7 @@ def plan(
             ``conversation_id``; values literal, template or ``col(...)`` (d7-api.md section 2).
         report_url: Where D7 posts delivery events, or ``col(...)``.
         schedule: When D7 shall send: a datetime with a zone, its ISO text, or ``col(...)``.
+        filters: Pre-send filters for this plan alone, beside the registered ones; see `d7nb.filters`.
         key_in: The reference field in which each row's key travels; None for none.
         clock: Tells the time that a schedule is held against.
 
@@ -82,78 +88,77 @@ def plan(
         >>> plan.summary
         {'ready': 1, 'invalid': 1, 'held': 0, 'skipped': 0}
     """
-    if not isinstance(frame, pd.DataFrame):
-        raise PlanError(f"a plan needs a DataFrame, not a {type(frame).__name__}; read a file with d7nb.read_table")
-    frozen = frame.copy(deep=False)
+    kept, now = frozen(frame), clock()
     if content is None:
-        originator, report_url, schedule, reference = _from_columns(frozen, originator, report_url, schedule, reference)
+        originator, report_url, schedule, reference = from_columns(kept, originator, report_url, schedule, reference)
     if originator is None:
         raise PlanError(
             "no originator was given: originator='+971...' is the registered number that messages come from"
         )
-    key_columns = [] if key is None else [key] if isinstance(key, str) or not isinstance(key, Sequence) else list(key)
-    _require(frozen, [to, *key_columns, *(country.columns if isinstance(country, Column) else ())])
-    read_reference = Reference(**_known_keys(reference or {}))
-    routing, schedule_problems = _routing(originator, report_url, schedule, clock())
-    named = [content.column, *_columns_in(*content.contents.values())] if isinstance(content, ByColumn) else []
-    _require(frozen, named or _columns_in(*([content] if isinstance(content, Content) else [])))
-    _require(frozen, _columns_in(routing, read_reference))
+    check_campaign(campaign)
+    marks = read_reference(reference, key_in)
+    routing, schedule_problems = read_routing(originator, report_url, schedule, now)
+    key_columns = [] if key is None else list(key) if isinstance(key, Sequence) and not isinstance(key, str) else [key]
+    require(kept, [to, *key_columns, *_columns_read(country, content), *columns_in(routing, marks)])
 
-    rows = np.arange(len(frozen))
-    verdicts = Verdicts(len(frozen))
-    numbers = check_numbers(frozen[to], country=frozen[country.name] if isinstance(country, Column) else country)
+    rows = np.arange(len(kept))
+    verdicts = Verdicts(len(kept))
+    numbers = check_numbers(kept[to], country=kept[country.name] if isinstance(country, Column) else country)
     verdicts.judge("numbers", _number_problems(numbers, to))
-    verdicts.judge("schedule", schedule_problems)
-    routing_renderer = Renderer(routing, frozen)
-    routing_digests, found = routing_renderer.check(rows)
-    verdicts.judge("envelope", found)
-    verdicts.judge("schedule", _past_schedules(routing, frozen, clock()))
-    if _columns_in(read_reference):
-        verdicts.judge("envelope", Renderer(read_reference, frozen).check(rows).problems)
-
-    assigned, unassigned = assign(content, frozen, content_types())
+    routings = Renderer(routing, kept)
+    routing_digests, found = routings.check(rows)
+    verdicts.judge("envelope", [*found, *Renderer(marks, kept).check(rows).problems])
+    verdicts.judge("schedule", [*schedule_problems, *past_schedules(routing, kept, now)])
+    assigned, unassigned = assign(content, kept, content_types())
     verdicts.judge("content", unassigned)
-    renderers = [Renderer(each, frozen) for each, _ in assigned]
-    renderer_of = np.full(len(frozen), -1, dtype=np.int64)
-    digests = np.zeros((len(frozen), DIGEST_SIZE), dtype=np.uint8)
+    renderers = [Renderer(each, kept) for each, _ in assigned]
+    renderer_of = np.full(len(kept), -1, dtype=np.int64)
+    digests = np.zeros((len(kept), DIGEST_SIZE), dtype=np.uint8)
     for number, (renderer, (_, own)) in enumerate(zip(renderers, assigned, strict=True)):
         renderer_of[own] = number
         digests[own], found = renderer.check(own)
         verdicts.judge("content", [*renderer.literal_warnings(), *found])
-    texts, found = _key_texts(frozen, key_columns)
+    texts, found = key_texts(kept, key_columns)
     verdicts.judge("key", found)
 
+    keys = np.zeros((len(kept), DIGEST_SIZE), dtype=np.uint8)
     ready = verdicts.ready
-    keys = np.zeros((len(frozen), DIGEST_SIZE), dtype=np.uint8)
     keys[ready] = (
         keys_by_columns(campaign, (texts[row] for row in ready))
         if key_columns
         else keys_by_content(campaign, family(numbers["recipient"].take(ready)), digests[ready])
     )
-    _skip_duplicates(verdicts, ready, keys, frozen.index, "key" if key_columns else "recipient and content")
+    sourced = chosen(current().filters(), filters)
+    message_types = np.array([*(each.message_type for each, _ in assigned), ""])[renderer_of]  # -1: the last, none
+    rows_of = _Shown(kept, numbers, message_types, keys, ready)
+    asked = ask_all(sourced, rows_of(ready))
+    for each in asked:
+        name = each.row_filter.name
+        verdicts.decide("skipped", name, ready[each.places], each.reasons)
+        verdicts.judge(name, [Problem(name, each.warning, severity="warning")] if each.warning else [])
 
     ready = verdicts.ready
-    contents, routing_of = (np.full(len(frozen), -1, dtype=np.int64) for _ in range(2))
+    contents, routing_of = (np.full(len(kept), -1, dtype=np.int64) for _ in range(2))
     contents[ready], routing_of[ready] = codes_of(digests[ready]), codes_of(routing_digests[ready])
     leaders = ready[np.unique(routing_of[ready], return_index=True)[1]]
-    routings = [orjson.loads(text) for text in routing_renderer.fragments(leaders)]
-    recipient = Recipient(recipients_of(numbers["recipient"]), _with_key(read_reference, key_in, keys))  # type: ignore[arg-type]
     packer = Packer(
         renderers=renderers,
         renderer_of=renderer_of,
         contents=contents,
-        routings=routings,
+        routings=[orjson.loads(text) for text in routings.fragments(leaders)],
         routing_of=routing_of,
-        recipients=Renderer(recipient, frozen),
+        recipients=Renderer(recipient_objects(numbers["recipient"], marks, key_in, keys), kept),
     )
     return Plan(
-        frame=frozen,
+        frame=kept,
         content=content,
         campaign=campaign,
         verdicts=verdicts,
         recipients=numbers["recipient"],
         keys=keys,
         packer=packer,
+        asked=asked,
+        recheck=Recheck(sourced, rows_of, packer.schedule_of, clock),
     )
 
 
@@ -162,8 +167,6 @@ class Plan:
 
     Attributes:
         campaign: The name of the mailing.
-        rows: One row per input row, same index and order: ``verdict`` (ready, invalid, held, skipped), ``reason``,
-            ``decided_by``, ``recipient`` (E.164).
     """
 
     def __init__(
@@ -176,33 +179,55 @@ class Plan:
         recipients: pd.Series,
         keys: np.ndarray,
         packer: Packer,
+        asked: Sequence[Asked],
+        recheck: Recheck,
     ) -> None:
         self._frame = frame
         self._content = content
         self.campaign = campaign
-        self.rows = verdicts.frame(frame.index, recipients)
-        self._problems = tuple(verdicts.problems)
+        self._rows = verdicts.frame(frame.index, recipients)
+        self._found = tuple(verdicts.problems)
         self._ready = verdicts.ready
         self._keys = keys
         self._packer = packer
+        self._asked = asked
+        self._recheck = recheck
 
     def __len__(self) -> int:
         return len(self._frame)
 
     @property
+    def rows(self) -> pd.DataFrame:
+        """One row per input row, same index and order.
+
+        Columns: ``verdict`` (ready, invalid, held, skipped), ``reason``, ``decided_by``, ``recipient`` (E.164).
+        """
+        return self._rows.copy(deep=False)
+
+    @property
     def summary(self) -> dict[str, int]:
         """How many rows have each verdict."""
-        counts = self.rows["verdict"].value_counts()
+        counts = self._rows["verdict"].value_counts()
         return {verdict: int(counts[verdict]) for verdict in VERDICTS}
 
-    @cached_property
+    @property
     def problems(self) -> pd.DataFrame:
         """Everything wrong with the table, all at once: one row per problem and cell.
 
         Columns: ``row`` (position from 0), ``index`` (label), ``column``, ``value`` (masked), ``code``, ``message``,
         ``hint``, ``severity`` (error, held, warning), ``field`` (D7's dotted path).
         """
-        return problem_frame(self._problems, self._frame)
+        return self._problems.copy(deep=False)
+
+    @cached_property
+    def _problems(self) -> pd.DataFrame:
+        return problem_frame(self._found, self._frame)
+
+    @property
+    def filters(self) -> pd.DataFrame:
+        """The filters that were asked, in order: ``name``, ``stage``, ``source``, rows it ``saw`` and ``skipped``."""
+        told = [(a.row_filter.name, a.row_filter.stage, a.source, a.saw, len(a.places)) for a in self._asked]
+        return pd.DataFrame(told, columns=["name", "stage", "source", "saw", "skipped"])
 
     def requests(self, batch_size: int = 100) -> Iterator[dict[str, Any]]:
         """The JSON bodies that would be posted, one after another, made as they are asked for.
@@ -210,11 +235,16 @@ class Plan:
         Args:
             batch_size: How many recipients a request may carry.
 
-        Yields:
-            D7's request body (d7-api.md section 2).
+        Returns:
+            An iterator over D7's request bodies (d7-api.md section 2).
+
+        Raises:
+            ValueError: `batch_size` is less than one.
         """
-        for _, body in self._packer.bodies(self._packer.batches(self._ready, batch_size)):
-            yield orjson.loads(body)
+        if batch_size < 1:
+            raise ValueError("batch_size counts from 1")
+        batches = self._packer.batches(self._ready, batch_size)
+        return (orjson.loads(body) for _, body in self._packer.bodies(batches))
 
     def preview(self, n: int = 6) -> Preview:
         """The strangest of the messages about to go, filled in, numbers masked.
@@ -225,7 +255,7 @@ class Plan:
         Returns:
             A `Preview`, which shows itself and has the same as ``.frame``.
         """
-        return preview_of(self._packer.contents, self._ready, self._frame.index, self.rows["recipient"].array, n)
+        return preview_of(self._packer.contents, self._ready, self._frame.index, self._rows["recipient"].array, n)
 
     def send(
         self,
@@ -265,10 +295,11 @@ class Plan:
 
         return deliver(
             self._frame,
-            self.rows,
+            self._rows,
             self._packer,
             self._ready,
             client,
+            recheck=self._recheck,
             confirm=confirm,
             progress=progress,
             wait=wait,
@@ -287,95 +318,16 @@ class Plan:
             "campaign": self.campaign,
             "content": repr(self._content) if self._content is not None else "columns named by D7's paths",
             "summary": self.summary,
-            "problems": self.problems,
+            "problems": self._problems,
         }
 
 
-def _from_columns(
-    frame: pd.DataFrame, originator: Any, report_url: Any, schedule: Any, reference: Mapping[str, Any] | None
-) -> tuple[Any, Any, Any, Mapping[str, Any] | None]:
-    """A table that is a mailing by itself may hold the envelope too, in columns named as D7 does."""
-
-    def given_or_column(given: Any, name: str) -> Any:
-        return Column(name) if given is None and name in frame.columns else given
-
-    prefix = "reference."
-    named = {str(name).removeprefix(prefix): Column(name) for name in frame.columns if str(name).startswith(prefix)}
-    return (
-        given_or_column(originator, "originator"),
-        given_or_column(report_url, "report_url"),
-        given_or_column(schedule, "schedule_time"),
-        reference if reference is not None else named,
-    )
-
-
-def _columns_in(*parts: Any) -> list[Hashable]:
-    return columns_of(slot for part in parts for slot in slots(part.tree()).values() if slot.bound)
-
-
-def _require(frame: pd.DataFrame, names: Sequence[Hashable]) -> None:
-    unknown = [name for name in dict.fromkeys(names) if name not in frame.columns]
-    if unknown:
-        known = list(frame.columns)
-        words = [f"there is no column {name!r}; {nearest(name, known) or _listed(known)}" for name in unknown]
-        raise ColumnError("; ".join(words))
-    twice = [name for name in dict.fromkeys(names) if (frame.columns == name).sum() > 1]
-    if twice:
-        message = f"{', '.join(map(repr, twice))} is the name of several columns; rename them, so that one is meant"
-        raise ColumnError(message)
-
-
-def _listed(names: Sequence[Hashable]) -> str:
-    shown = ", ".join(repr(name) for name in names[:12])
-    return f"there are {shown}{', ...' if len(names) > 12 else ''}" if names else "the frame has no columns"
-
-
-def _known_keys(reference: Mapping[str, Any]) -> dict[str, Any]:
-    known = list(Reference.specs())
-    for name in reference:
-        if name not in known:
-            raise PlanError(f"reference: D7 has no {name!r}; {nearest(name, known) or 'it has ' + ', '.join(known)}")
-    return dict(reference)
-
-
-def _with_key(reference: Reference, key_in: str | None, keys: np.ndarray) -> dict[str, Any]:
-    given = {name: value for name in Reference.specs() if (value := getattr(reference, name)) is not None}
-    if key_in is None:
-        return given
-    if key_in in given:
-        message = f"reference: {key_in} is where each row's key travels; use another, or say key_in= which may carry it"
-        raise PlanError(message)
-    return given | _known_keys({key_in: Computed("key", lambda rows: base32(keys[rows]))})
-
-
-def _routing(originator: Any, report_url: Any, schedule: Any, now: datetime) -> tuple[Routing, list[Problem]]:
-    """The routing, and what is wrong with a schedule that all rows share."""
-    if schedule is None or isinstance(schedule, Column):
-        return Routing(originator, report_url, schedule), []
-    converted = to_schedule(schedule)
-    fault = converted.message if isinstance(converted, Unfit) else _past(converted, now)
-    if not fault:
-        return Routing(originator, report_url, schedule), []
-    hint = "give a time to come with its zone, such as 2026-11-30T09:00+04:00"
-    problem = Problem("bad_schedule", fault, hint, field="message_globals.schedule_time")
-    return Routing(originator, report_url), [problem]
-
-
-def _past(schedule: str, now: datetime) -> str | None:
-    return f"{schedule} is past" if datetime.fromisoformat(schedule) <= now else None
-
-
-def _past_schedules(routing: Routing, frame: pd.DataFrame, now: datetime) -> Iterator[Problem]:
-    if isinstance(routing.schedule, Column):
-        name = routing.schedule.name
-        times = by_distinct(to_schedule, Cells(frame, np.arange(len(frame)))[name])
-        faults = by_distinct(lambda time: None if isinstance(time, Unfit) else _past(time, now), times)
-        rows = np.flatnonzero([fault is not None for fault in faults])
-        if len(rows):
-            messages = [faults[row] for row in rows]
-            yield Problem(
-                "bad_schedule", messages, "give a time to come", field="schedule_time", column=name, rows=rows
-            )
+def _columns_read(country: Any, content: Content | ByColumn | None) -> list[Hashable]:
+    """The columns that country and content name; columns that make a content by their own names are not among them."""
+    named = [country.name] if isinstance(country, Column) else []
+    if isinstance(content, ByColumn):
+        return [*named, content.column, *columns_in(*content.contents.values())]
+    return [*named, *columns_in(content)] if isinstance(content, Content) else named
 
 
 def _number_problems(numbers: pd.DataFrame, to: Hashable) -> Iterator[Problem]:
@@ -389,23 +341,25 @@ def _number_problems(numbers: pd.DataFrame, to: Hashable) -> Iterator[Problem]:
             yield Problem(str(code), messages, hint, severity, "recipient", to, rows[places])  # type: ignore[arg-type]
 
 
-def _key_texts(frame: pd.DataFrame, names: Sequence[Hashable]) -> tuple[list[tuple[str, ...]], list[Problem]]:
-    """Each row's key columns as texts; an empty or unusable cell is a problem."""
-    cells = Cells(frame, np.arange(len(frame)))
-    columns, problems = [], []
-    for name in names:
-        texts = by_distinct(plain_text, cells[name])
-        columns.append(texts)
-        rows = np.flatnonzero([not isinstance(text, str) for text in texts])
-        if len(rows):
-            problems.append(Problem("missing", "the cell is empty, but it is the row's key", column=name, rows=rows))
-    return list(zip(*columns, strict=True)), problems
+class _Shown:
+    """What filters are shown of some rows: the user's columns, and what the plan knows of each."""
 
+    def __init__(
+        self, frame: pd.DataFrame, numbers: pd.DataFrame, message_types: np.ndarray, keys: np.ndarray, ready: np.ndarray
+    ) -> None:
+        self._frame, self._numbers, self._message_types = frame, numbers, message_types
+        self._same_as = np.arange(len(frame))
+        again, first = repeated(keys[ready])
+        self._same_as[ready[again]] = ready[first]
 
-def _skip_duplicates(verdicts: Verdicts, ready: np.ndarray, keys: np.ndarray, index: pd.Index, same: str) -> None:
-    codes = codes_of(keys[ready])
-    first = np.unique(codes, return_index=True)[1]
-    again = np.setdiff1d(np.arange(len(ready)), first)
-    kept = ready[first[codes[again]]]
-    reasons = [f"same {same} as the row at position {row} (index {index[row]!r})" for row in kept]
-    verdicts.decide("skipped", "duplicates", ready[again], reasons)
+    def __call__(self, rows: np.ndarray) -> pd.DataFrame:
+        """The frame of these rows, at the positions given."""
+        numbers = self._numbers.take(rows)
+        known = {
+            "d7_row": rows,
+            "d7_recipient": numbers["recipient"].array,
+            "d7_country": numbers["country"].array,
+            "d7_message_type": self._message_types[rows],
+            "d7_same_as": self._same_as[rows],
+        }
+        return with_columns(self._frame.take(rows), known)

@@ -112,5 +112,5 @@ def shown(cell: Any) -> str | None:
     """A cell as a problem shows it: masked, shortened, None where it is missing."""
     if cell is None or (pd.api.types.is_scalar(cell) and pd.isna(cell)):
         return None
-    text = str(cell)
+    text = str(cell).encode(errors="backslashreplace").decode()  # half a character can't be printed
     return mask_text(text if len(text) <= _SHOWN_VALUE else text[: _SHOWN_VALUE - 1] + "…")

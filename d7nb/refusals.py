@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import numpy as np
-
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from d7nb.errors import ApiError
 
 BAD_ORIGINATOR = "INVALID_WHATSAPP_ORIGINATOR"
@@ -28,7 +28,7 @@ class Ruling(NamedTuple):
     reasons: tuple[str, ...] = ()
 
 
-def rule(error: ApiError, messages: list[int]) -> Ruling:
+def rule(error: ApiError, messages: Sequence[int]) -> Ruling:
     """Say what follows from a refusal.
 
     Args:
@@ -45,27 +45,39 @@ def rule(error: ApiError, messages: list[int]) -> Ruling:
     return Ruling("stop")
 
 
-def _named(error: ApiError, messages: list[int]) -> dict[int, str]:
+def _named(error: ApiError, messages: Sequence[int]) -> dict[int, str]:
     """The recipients that a 422 points at, and what it says of each; by place in the request.
 
-    ``loc`` is ``body, messages, i, recipients, j, ...`` for a recipient, and ``body, messages, i, ...`` for a message.
+    One detail that points at no recipient is enough to make the others doubtful: then none is named.
     """
-    starts = np.concatenate([[0], np.cumsum(messages)]).tolist()
     named: dict[int, str] = {}
     for detail in error.details:
-        match [place for place in detail.loc if place != "body"]:
-            case ["messages", int(message), "recipients", int(recipient), *rest] if (
-                message < len(messages) and recipient < messages[message]
-            ):
-                places, where = [starts[message] + recipient], rest
-            case ["messages", int(message), *rest] if message < len(messages):
-                places, where = list(range(starts[message], starts[message + 1])), rest
-            case _:
-                return {}
-        said = f"D7 answered 422: {'.'.join(str(step) for step in where)}: {detail.message}"
+        places, where = _pointed_at(detail.loc, messages)
+        if not places:
+            return {}
+        said = ": ".join(filter(None, ["D7 answered 422", ".".join(map(str, where)), detail.message]))
         for place in places:
             named.setdefault(place, said)
     return named
+
+
+def _pointed_at(loc: Sequence[str | int], messages: Sequence[int]) -> tuple[range, Sequence[str | int]]:
+    """The recipients that a ``loc`` means, none where it can't be told, and where below them it points.
+
+    It is ``body, messages, i, recipients, j, ...`` for a recipient, and ``body, messages, i, ...`` for a whole message.
+    """
+    match loc:
+        case ["body", *below]:
+            return _pointed_at(below, messages)
+        case ["messages", int(message), *where] if 0 <= message < len(messages):
+            start = sum(messages[:message])
+            recipients = range(start, start + messages[message])
+        case _:
+            return range(0), loc
+    match where:
+        case ["recipients", int(recipient), *below]:
+            return recipients[recipient : recipient + 1] if recipient >= 0 else range(0), below
+    return recipients, where
 
 
 class Brake:

@@ -9,20 +9,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from hashlib import blake2b
-from itertools import repeat
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import orjson
 
-from d7nb.content.declare import Part, Slot, Tree, expand, literal_fault, slots
-from d7nb.content.leaves import Cells, Column, Template, Unfit, by_distinct
+from d7nb.content.declare import Part, expand, literal_fault, slots
+from d7nb.content.fields import Slot
+from d7nb.content.leaves import Cells, Column, Template, Unfit, by_distinct, missing
+from d7nb.content.trees import below
 from d7nb.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Sequence
+    from collections.abc import Hashable, Iterator, Mapping, Sequence
 
     import pandas as pd
+
+    from d7nb.content.rules import RowRule
+    from d7nb.content.trees import Tree
 
 
 SLICE = 8192
@@ -43,6 +48,13 @@ class Checked(NamedTuple):
     problems: list[Problem]
 
 
+class Skeleton(NamedTuple):
+    """A content's JSON as a `str.format` pattern, and the paths of its holes in their order."""
+
+    pattern: str
+    holes: list[str]
+
+
 class Renderer:
     """One content, made ready to be filled from the rows of a frame.
 
@@ -57,7 +69,7 @@ class Renderer:
         self._slots = slots(self._tree)
         self._bound = {path: slot for path, slot in self._slots.items() if slot.bound}
         self._rules = [(rule, expand(rule, self._slots)) for rule in content.rules()]
-        self._skeletons: dict[tuple[frozenset[str], bool], tuple[str, list[str]]] = {}
+        self._skeletons: dict[tuple[frozenset[str], bool], Skeleton] = {}
 
     @property
     def columns(self) -> list[Hashable]:
@@ -110,8 +122,9 @@ class Renderer:
             if slot.value not in rendered:
                 rendered[slot.value], found = slot.value.render(cells)
                 problems.extend(problem._replace(field=path) for problem in found)
-            if slot.leaf.required and isinstance(slot.value, Column):
-                problems.extend(_missing(path, slot.value, rendered[slot.value], rows))
+            if slot.leaf.required and not slot.leaf.carries and isinstance(slot.value, Column):
+                found = missing(slot.value.name, rendered[slot.value], rows, f"{path} is required")
+                problems.extend(problem._replace(field=path) for problem in found)
             values[path], found = _checked(path, slot, rendered[slot.value], cells)
             problems.extend(found)
         return values, problems
@@ -122,16 +135,36 @@ class Renderer:
         bound = [(rule, paths) for rule, paths in self._rules if not values.keys().isdisjoint(paths)]
         if not bound:
             return
-        faulty = {row for problem in found if problem.severity == "error" for row in problem.rows}  # type: ignore[union-attr]
-        literals = {path: slot.value for path, slot in self._slots.items() if not slot.bound}
+        faulty = self._faulty_rows(found)
         for rule, paths in bound:
-            columns = [values[path] if path in values else repeat(literals.get(path)) for path in paths]
-            faults = [rule.fault(*combination) for combination in zip(*columns, strict=False)]
-            places = [place for place, fault in enumerate(faults) if fault and rows[place] not in faulty]
-            if places:
-                column = columns_of(self._slots[path] for path in paths if path in values)[0]
-                messages = [str(faults[place]) for place in places]
-                yield Problem(rule.code, messages, rule.hint, rule.severity, paths[0], column, rows[places])
+            columns = [values[path] if path in values else repeat(self._literal(path)) for path in paths]
+            known = set().union(*(faulty[self._bound[path].value] for path in paths if path in values))
+            faults: dict[str, dict[int, str]] = defaultdict(dict)
+            for place, given in enumerate(zip(*columns, strict=False)):
+                fault = rule.fault(*given)
+                if fault and rows[place] not in known:
+                    faults[self._culprit(rule, paths, given)][place] = fault
+            for path, messages in faults.items():
+                column, own = next(iter(self._bound[path].value.columns), None), rows[list(messages)]
+                yield Problem(rule.code, list(messages.values()), rule.hint, rule.severity, path, column, own)
+
+    def _faulty_rows(self, found: Sequence[Problem]) -> dict[Column | Template, set[int]]:
+        """For each column or template the rows where its own value is wrong: rules about several need not add to it."""
+        faulty: dict[Column | Template, set[int]] = defaultdict(set)
+        for problem in found:
+            if problem.severity == "error" and problem.rows is not None:
+                faulty[self._bound[problem.field].value].update(problem.rows.tolist())
+        return faulty
+
+    def _literal(self, path: str) -> Any:
+        return self._slots[path].value if path in self._slots else None
+
+    def _culprit(self, rule: RowRule, paths: Sequence[str], given: Sequence[Any]) -> str:
+        """Which column to look at: an empty one, or one without whose value the rule is kept, or else the first."""
+        bound = [place for place, path in enumerate(paths) if path in self._bound]
+        alone = (place for place in bound if not rule.fault(*given[:place], None, *given[place + 1 :]))
+        empty = (place for place in bound if given[place] is None)
+        return paths[next(chain(empty, alone, bound))]
 
     def _texts(self, values: dict[str, list[Any]], count: int, *, canonical: bool) -> list[str]:
         gaps = [path for path, column in values.items() if None in column]
@@ -154,9 +187,8 @@ class Renderer:
     ) -> list[str]:
         key = (left_out, canonical)
         if key not in self._skeletons:
-            holes: list[str] = []
-            pattern = _skeleton(self._tree, "", left_out, holes, canonical=canonical)
-            self._skeletons[key] = (pattern or "{{}}", holes)
+            skeleton = _skeleton(self._tree, "", left_out, canonical=canonical)
+            self._skeletons[key] = skeleton or Skeleton("{{}}", [])
         pattern, holes = self._skeletons[key]
         if not holes:
             return [pattern.format()] * count
@@ -178,65 +210,57 @@ def columns_of(bound: Iterator[Slot] | Any) -> list[Hashable]:
     return list(dict.fromkeys(name for slot in bound for name in slot.value.columns))
 
 
-def _missing(path: str, column: Column, values: list[Any], rows: np.ndarray) -> Iterator[Problem]:
-    if None in values:
-        empty = rows[[place for place, value in enumerate(values) if value is None]]
-        message = f"the cell is empty, but {path} is required"
-        yield Problem("missing", message, "fill the cell in, or take the row out", "error", path, column.name, empty)
-
-
 def _checked(path: str, slot: Slot, values: list[Any], cells: Cells) -> tuple[list[Any], list[Problem]]:
     """Convert a slot's values and hold them against its rules; None where one does not fit."""
     leaf = slot.leaf
-    problems = []
     converted = by_distinct(leaf.kind.convert, values)
-    unfit = [place for place, value in enumerate(converted) if isinstance(value, Unfit)]
-    if unfit:
-        messages = [converted[place].message for place in unfit]
-        column = next(iter(slot.value.columns), None)
-        hint = f"give a {leaf.kind.name}"
-        problems.append(Problem("bad_value", messages, hint, "error", path, column, cells.rows[unfit]))
-        converted = [None if isinstance(value, Unfit) else value for value in converted]
+    unfit = {place: value.message for place, value in enumerate(converted) if isinstance(value, Unfit)}
+    problems = list(_located(Problem("bad_value", "", f"give a {leaf.kind.name}", field=path), unfit, slot, cells))
+    converted = [None if isinstance(value, Unfit) else value for value in converted]
     for rule in leaf.rules:
-        faults = by_distinct(rule.fault, converted)
-        for column, places in _blamed(slot, cells, [place for place, fault in enumerate(faults) if fault]).items():
-            messages = [faults[place] for place in places]
-            problems.append(Problem(rule.code, messages, rule.hint, rule.severity, path, column, cells.rows[places]))
+        faults = {place: fault for place, fault in enumerate(by_distinct(rule.fault, converted)) if fault}
+        problems.extend(_located(Problem(rule.code, "", rule.hint, rule.severity, path), faults, slot, cells))
     return converted, problems
 
 
-def _blamed(slot: Slot, cells: Cells, places: list[int]) -> dict[Hashable, list[int]]:
-    """Each faulty row under the column to look at: where a template names several, the one with the longest cell."""
-    columns = slot.value.columns
+def _located(problem: Problem, faults: Mapping[int, str], slot: Slot, cells: Cells) -> Iterator[Problem]:
+    """A problem at each faulty row and its column: where a template names several, the one with the longest cell."""
     blamed: dict[Hashable, list[int]] = defaultdict(list)
-    for place in places:
-        blamed[max(columns, key=lambda name: len(str(cells[name][place])))].append(place)
-    return blamed
+    for place in faults:
+        column = max(slot.value.columns, key=lambda name: len(str(cells[name][place])), default=None)
+        blamed[column].append(place)
+    for column, places in blamed.items():
+        messages = [faults[place] for place in places]
+        yield problem._replace(message=messages, column=column, rows=cells.rows[places])
 
 
-def _skeleton(node: Tree, path: str, left_out: frozenset[str], holes: list[str], *, canonical: bool) -> str | None:
-    """A node's JSON as a `str.format` pattern; the paths of its holes are added to `holes`.
+def _skeleton(node: Tree, path: str, left_out: frozenset[str], *, canonical: bool) -> Skeleton | None:
+    """A node's JSON as a pattern, without the slots at some paths; None where that leaves nothing of it.
 
-    An object all of whose slots are left out is left out itself, constants and all: a header without its text.
+    An object or list that loses all it had to say goes too, constants and all: a header without its text. So does one
+    that loses what carries it: a phone without its number, whatever its type.
     """
     if isinstance(node, Slot):
-        if not node.bound:
-            return _json(node.value)
         if path in left_out:
             return None
-        holes.append(path)
-        return "{}"
+        return Skeleton("{}", [path]) if node.bound else Skeleton(_json(node.value), [])
     if not isinstance(node, dict | list):
-        return _json(node)
-    inside = [f"{path}.{key}" if path else str(key) for key in (node if isinstance(node, dict) else range(len(node)))]
-    branches = list(zip(inside, node.items() if isinstance(node, dict) else enumerate(node), strict=True))
-    if canonical and isinstance(node, dict):
-        branches.sort(key=lambda branch: branch[1][0])
-    made = [(key, _skeleton(child, at, left_out, holes, canonical=canonical)) for at, (key, child) in branches]
-    if any(slots(node)) and not any(at not in left_out for at in (f"{path}.{p}".lstrip(".") for p in slots(node))):
+        return Skeleton(_json(node), [])
+    branches = dict(node if isinstance(node, dict) else enumerate(node))
+    made = {}
+    for key in sorted(branches) if canonical else branches:
+        piece = _skeleton(branches[key], below(path, key), left_out, canonical=canonical)
+        if piece is not None:
+            made[key] = piece
+    lost = [branches[key] for key in branches.keys() - made.keys()]
+    if any(isinstance(slot, Slot) and slot.leaf.carries for slot in lost):
         return None
-    texts = [text if isinstance(node, list) else f"{_json(key)}:{text}" for key, text in made if text is not None]
-    return "{{" + ",".join(texts) + "}}" if isinstance(node, dict) else "[" + ",".join(texts) + "]"
+    if lost and not any(slots(branches[key]) for key in made):
+        return None
+    holes = [hole for piece in made.values() for hole in piece.holes]
+    if isinstance(node, list):
+        return Skeleton("[" + ",".join(piece.pattern for piece in made.values()) + "]", holes)
+    return Skeleton("{{" + ",".join(f"{_json(key)}:{piece.pattern}" for key, piece in made.items()) + "}}", holes)
 
 
 def _json(value: Any) -> str:

@@ -10,26 +10,34 @@ import random
 import threading
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from d7nb.errors import D7Error
 from d7nb.packing import Batch
 from d7nb.refusals import BRAKE, Brake, rule
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from d7nb.answers import Answer
     from d7nb.client import Client
     from d7nb.errors import ApiError
+    from d7nb.filtering import Recheck
     from d7nb.outcomes import Outcomes
     from d7nb.packing import Packer
 
 TRIES = 5
 """How often a request is tried in all, where D7 asks to wait or can't be reached."""
+FIRST_WAIT = 0.5
+"""Seconds before the second try where D7 does not say how long; each further wait is twice the last."""
 LONGEST_WAIT = 120.0
 """Seconds. Where D7 asks for more, the send stops and says when to go on."""
 SILENCES = 10
 """So many requests in a row without a readable answer: the send stops, before more people are left in doubt."""
+_YEAR = 365 * 86_400.0  # a header may hold any number, a calendar does not
 
 
 class Work(NamedTuple):
@@ -39,11 +47,13 @@ class Work(NamedTuple):
         batch: Its rows.
         body: Its JSON.
         tries: How often it was tried already.
+        checked: Whether the rules that read the clock were asked again.
     """
 
     batch: Batch
     body: bytes
     tries: int = 0
+    checked: bool = False
 
 
 class Sending:
@@ -54,12 +64,21 @@ class Sending:
         rows: Positions of the rows that are to go.
         client: Does the POST.
         outcomes: The books.
+        recheck: Asks the rules that read the clock which rows of a request to skip after all.
         split: Whether refused requests are taken apart.
     """
 
     def __init__(
-        self, packer: Packer, rows: np.ndarray, client: Client, outcomes: Outcomes, *, split: bool = True
+        self,
+        packer: Packer,
+        rows: np.ndarray,
+        client: Client,
+        outcomes: Outcomes,
+        *,
+        recheck: Recheck,
+        split: bool = True,
     ) -> None:
+        self._recheck = recheck
         self._packer = packer
         self._client = client
         self._outcomes = outcomes
@@ -112,8 +131,12 @@ class Sending:
             else:
                 return None
             left = self._without_blocked(work)
+            if left is not None and not left.checked:
+                left = self._checked_again(left)
             if left is not None:
                 return left
+            if self._stopping.is_set():
+                return None
 
     def _without_blocked(self, work: Work) -> Work | None:
         """Leave out the rows whose content and originator were given up; None where nothing is left."""
@@ -124,14 +147,32 @@ class Sending:
                 given_up = keep & (self._packer.content_of(rows) == content)
                 self._outcomes.decide(rows[given_up], outcome, why, "D7" if outcome == "rejected" else "d7nb")
                 keep &= ~given_up
-        self.finished += int(len(rows) - keep.sum())
-        if keep.all():
-            return work
-        return self._work(work.batch, rows[keep]) if keep.any() else None
+        return self._left(work, rows[keep])
 
-    def _work(self, batch: Batch, rows: np.ndarray) -> Work:
-        smaller = Batch(rows, batch.originator)
-        return Work(smaller, self._packer.body(smaller))
+    def _checked_again(self, work: Work) -> Work | None:
+        """Leave out the rows that a rule which reads the clock skips now; a rule that fails stops the send."""
+        left = work.batch.rows
+        try:
+            for decider, rows, reasons in self._recheck(left):
+                self._outcomes.decide(rows, "skipped", reasons, decider)
+                left = left[~np.isin(left, rows)]
+        except D7Error as error:
+            self.stop(str(error))
+            return None
+        remaining = self._left(work, left)
+        return remaining._replace(checked=True) if remaining else None
+
+    def _left(self, work: Work, rows: np.ndarray) -> Work | None:
+        """The request with what is left of its rows; None where that is nothing."""
+        gone = len(work.batch.rows) - len(rows)
+        self.finished += gone
+        if not gone:
+            return work
+        return self._smaller(work, rows) if len(rows) else None
+
+    def _smaller(self, work: Work, rows: np.ndarray) -> Work:
+        batch = Batch(rows, work.batch.originator)
+        return Work(batch, self._packer.body(batch), checked=work.checked)
 
     def _post(self, work: Work) -> Answer | None:
         """In a worker: wait for leave, then POST; None where the send was stopped before."""
@@ -155,7 +196,7 @@ class Sending:
         elif self._silences >= SILENCES and answer.error:
             self.stop(f"{SILENCES} requests in a row had no readable answer, the last: {answer.error.message}")
 
-    def _record(self, work: Work, outcome: str, answer: Answer, reasons: tuple[str, ...] | None = None) -> None:
+    def _record(self, work: Work, outcome: str, answer: Answer, reasons: str | Sequence[str] | None = None) -> None:
         self._outcomes.record(work.batch, outcome, answer, work.tries + 1, reasons)
         self.finished += len(work.batch.rows)
         self.word = ""
@@ -163,11 +204,11 @@ class Sending:
     def _try_again(self, work: Work, answer: Answer, error: ApiError) -> None:
         """The two cases in which nothing can have been sent, so that trying again can't send it twice."""
         if work.tries + 1 >= TRIES or (error.retry_after or 0) > LONGEST_WAIT:
-            later = f"; D7 asks to wait {error.retry_after:,.0f} s, go on after that" if error.retry_after else ""
-            self.stop(error.message + later)
-            self._record(work, "unsent", answer)
+            why = error.message + _when_to_go_on(error.retry_after)
+            self.stop(why)
+            self._record(work, "unsent", answer, why)
             return
-        seconds = error.retry_after if error.retry_after is not None else 0.5 * 2**work.tries
+        seconds = error.retry_after if error.retry_after is not None else FIRST_WAIT * 2**work.tries
         seconds += random.uniform(0, 0.1 + 0.2 * seconds)  # noqa: S311  (spreads the load, guards no secret)
         self.word = f"waiting {seconds:.0f} s: {error.message}"
         self._client.hold(seconds)
@@ -190,14 +231,21 @@ class Sending:
             named = np.array(ruling.places)
             self._record(work._replace(batch=Batch(rows[named], batch.originator)), "rejected", answer, ruling.reasons)
             if len(named) < len(rows):
-                self._again.appendleft(self._work(batch, np.delete(rows, named)))
+                self._again.appendleft(self._smaller(work, np.delete(rows, named)))
         else:
             self._outcomes.note(batch, "taken apart", answer, work.tries + 1)
             middle = len(rows) // 2
-            self._again.extendleft([self._work(batch, rows[middle:]), self._work(batch, rows[:middle])])
+            self._again.extendleft([self._smaller(work, rows[middle:]), self._smaller(work, rows[:middle])])
 
     def _brake_if_needed(self, batch: Batch, error: ApiError) -> None:
         content = int(self._packer.content_of(batch.rows)[0])
         if self._brake.refused(content, batch.originator, error.code or str(error.status)):
             why = f"not tried: {BRAKE} rows in a row were refused alone, so it is not the rows: {error.message}"
             self._blocked[content, batch.originator] = ("unsent", why)
+
+
+def _when_to_go_on(seconds: float | None) -> str:
+    if not seconds:
+        return ""
+    until = datetime.now().astimezone() + timedelta(seconds=min(seconds, _YEAR))
+    return f"; go on after {until.isoformat(sep=' ', timespec='seconds')}"

@@ -46,7 +46,7 @@ class Verdicts:
         """
         found = merge(list(problems))
         self.problems.extend(found)
-        for problem in sorted(found, key=lambda problem: problem.severity != "error"):
+        for problem in found:
             verdict = _OF_SEVERITY.get(problem.severity)
             if verdict is not None:
                 rows = np.arange(len(self._codes)) if problem.rows is None else problem.rows

@@ -79,7 +79,7 @@ def test_rows_that_do_not_go_make_the_exit_code_one(tmp_path: Path) -> None:
         (["--text", "Hi {name"], "can't be read"),
         (["--to", "phones"], "did you mean 'phone'"),
         (["--out", "sent.txt"], ".csv or .xlsx"),
-        (["--confirm", "3"], "2 rows are about to go"),
+        (["--confirm", "3"], "2 rows would go"),
     ],
 )
 def test_what_can_t_be_done_is_told_in_one_line(
@@ -106,7 +106,7 @@ def test_no_token_is_told(table: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert "D7_API_TOKEN" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["demo", "send", "sandbox"])
+@pytest.mark.parametrize("command", ["demo", "check", "send", "sandbox"])
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])
@@ -126,3 +126,37 @@ def test_the_sandbox_command_serves_until_it_is_interrupted() -> None:
         finally:
             process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
+
+
+class TestCheck:
+    @pytest.fixture
+    def faulty(self, tmp_path: Path) -> str:
+        path = tmp_path / "faulty.csv"
+        path.write_text("phone,name\n+12025550123,Ali\ncall me,Sara\n+12025550124,\n", encoding="utf-8")
+        return str(path)
+
+    def test_it_prints_every_problem_at_its_row_and_column(
+        self, faulty: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["check", faulty, "--to", "phone", "--text", "Hi {name}"]) == 1
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0].startswith("row 1, phone [call me]: error characters: ")
+        assert lines[1].startswith("row 2, name: error missing: ")
+        assert lines[2] == "3 rows: 1 ready, 2 invalid, 0 held, 0 skipped; 2 problems"
+
+    def test_a_good_table_ends_with_zero(self, table: str) -> None:
+        assert main(["check", table, "--to", "phone", "--text", "Hi {name}"]) == 0
+
+    def test_it_writes_them(self, faulty: str, tmp_path: Path) -> None:
+        out = tmp_path / "problems.csv"
+        main(["check", faulty, "--to", "phone", "--text", "Hi {name}", "--out", str(out)])
+        assert pd.read_csv(out)["code"].tolist() == ["characters", "missing"]
+
+    def test_long_reports_are_cut_with_a_word(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        path = tmp_path / "long.csv"
+        path.write_text("phone\n" + "x\n" * 60, encoding="utf-8")
+        words = ["check", str(path), "--to", "phone", "--text", "Hi"]
+        main(words)
+        assert "... and 10 more" in capsys.readouterr().out
+        main([*words, "--all"])
+        assert capsys.readouterr().out.count("row ") == 60

@@ -10,6 +10,7 @@ import pytest
 import d7nb
 from d7nb.cli import main
 from d7nb.outcomes import OUTCOMES
+from d7nb.testing import fresh_plugins
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -23,9 +24,10 @@ def test_the_examples_run_one_after_another(tmp_path: Path, monkeypatch: pytest.
     table = "phone,name,balance\n+12025550123,Ali,1234.5\n+12025550124,Sara,0\n"
     (tmp_path / "customers.csv").write_text(table, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    namespace: dict[str, object] = {}
-    for block in blocks("python"):
-        exec(compile(block, "README.md", "exec"), namespace)
+    namespace: dict[str, object] = {"__name__": "readme"}
+    with fresh_plugins():
+        for block in blocks("python"):
+            exec(compile(block, "README.md", "exec"), namespace)
     delivery = namespace["delivery"]
     assert isinstance(delivery, d7nb.Delivery)
     assert delivery.summary["accepted"] == 2
@@ -37,13 +39,13 @@ def test_the_shell_examples_are_commands_that_exist(
     (tmp_path / "customers.csv").write_text("phone,name\n+12025550123,Ali\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("python -m d7nb")]
-    assert len(commands) == 2
-    words = [re.findall(r'"[^"]*"|\S+', command)[3:] for command in commands]
-    assert main([word.strip('"') for word in words[0]]) == 0
+    words = [[word.strip('"') for word in re.findall(r'"[^"]*"|\S+', command)[3:]] for command in commands]
+    assert [each[0] for each in words] == ["check", "send", "sandbox"]
+    assert [main(each) for each in words[:2]] == [0, 0]
     assert (tmp_path / "sent.csv").exists()
     with pytest.raises(SystemExit):
-        main([words[1][0], "--help"])
-    assert words[1][1] in capsys.readouterr().out
+        main([words[2][0], "--help"])
+    assert words[2][1] in capsys.readouterr().out
 
 
 def test_there_are_two_set_up_commands_and_ci_calls_the_second() -> None:

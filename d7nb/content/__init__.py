@@ -1,10 +1,14 @@
-"""The content types, one file each; what they are made of is in `declare`, `rules` and `leaves`."""
+"""The content types, one file each; what they are made of is in `declare`, `rules` and `leaves`.
+
+A plugin's type is declared with the same words: subclass `Content`, and give each field with `leaf`, `nested`, `items`
+or `free`.
+"""
 
 from __future__ import annotations
 
 from d7nb.content.attachment import Attachment
 from d7nb.content.contacts import Contact, Contacts
-from d7nb.content.declare import Content
+from d7nb.content.declare import Content, Part, free, items, leaf, nested
 from d7nb.content.interactive import (
     AddressMessage,
     CtaUrl,
@@ -19,6 +23,7 @@ from d7nb.content.location import Location
 from d7nb.content.reaction import Reaction
 from d7nb.content.template import Template
 from d7nb.content.text import Text
+from d7nb.plugins.hooks import hookimpl
 
 BUILT_IN: tuple[type[Content], ...] = (
     Text,
@@ -35,6 +40,13 @@ BUILT_IN: tuple[type[Content], ...] = (
     Template,
 )
 
+
+@hookimpl
+def d7nb_content_types() -> tuple[type[Content], ...]:
+    """What D7 documents."""
+    return BUILT_IN
+
+
 __all__ = [
     "BUILT_IN",
     "AddressMessage",
@@ -48,9 +60,14 @@ __all__ = [
     "ListMessage",
     "Location",
     "LocationRequest",
+    "Part",
     "Reaction",
     "ReplyButtons",
     "Template",
     "Text",
     "col",
+    "free",
+    "items",
+    "leaf",
+    "nested",
 ]

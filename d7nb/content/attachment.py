@@ -11,15 +11,15 @@ from d7nb.content.rules import D7, META, TEXT, URL, RowRule, max_length, one_of
 TYPES = ("image", "document", "video", "audio", "sticker")
 
 
-def _caption_fault(kind: Any, caption: Any) -> str | None:
-    return f"a {kind} can't have a caption (Meta)" if caption is not None and kind in {"audio", "sticker"} else None
+def _caption_fault(caption: Any, kind: Any) -> str | None:
+    return f"type {kind} takes no caption (Meta)" if caption is not None and kind in {"audio", "sticker"} else None
 
 
-def _filename_fault(kind: Any, filename: Any) -> str | None:
-    return f"only a document has a file name, not a {kind}" if filename is not None and kind != "document" else None
+def _filename_fault(filename: Any, kind: Any) -> str | None:
+    return f"type {kind} takes no file name (D7)" if filename is not None and kind != "document" else None
 
 
-def _webp_fault(kind: Any, url: Any) -> str | None:
+def _webp_fault(url: Any, kind: Any) -> str | None:
     if kind == "image" and isinstance(url, str) and urlsplit(url).path.lower().endswith(".webp"):
         return "D7 lists webp among the images, but for Meta it is a sticker: it may fail after it was accepted"
     return None
@@ -49,7 +49,7 @@ class Attachment(Content, message_type="ATTACHMENT", root="attachment"):
     filename: str | None = leaf("filename", default=None)
 
     row_rules: ClassVar[tuple[RowRule, ...]] = (
-        RowRule("no_caption", ("type", "caption"), _caption_fault, "leave the caption out, or send it as a text", META),
-        RowRule("no_filename", ("type", "filename"), _filename_fault, "leave the file name out"),
-        RowRule("webp", ("type", "url"), _webp_fault, "send it as a sticker, or as jpeg or png", META, "warning"),
+        RowRule("no_caption", ("caption", "type"), _caption_fault, "leave the caption out, or send it as a text", META),
+        RowRule("no_filename", ("filename", "type"), _filename_fault, "leave the file name out", D7),
+        RowRule("webp", ("url", "type"), _webp_fault, "send it as a sticker, or as jpeg or png", META, "warning"),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from d7nb.content.declare import Content, Part, items, leaf, nested
-from d7nb.content.rules import D7, DAY, META, PHONE, TEXT, URL, RowRule, matches, one_of
+from d7nb.content.rules import COUNTRY_CODE, D7, DAY, META, PHONE, TEXT, URL, RowRule, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,9 +46,9 @@ class Name(Part):
 
 
 class Phone(Part):
-    """A contact's phone number, shown as given; a bare text is the number."""
+    """A contact's phone number, shown as given; a bare text is the number. Where its cell is empty it is left out."""
 
-    phone: str = leaf("phone", PHONE)
+    phone: str = leaf("phone", PHONE, carries=True)
     type: str | None = leaf("type", TEXT, one_of(*PHONE_TYPES, by=D7), default=None)
     wa_id: str | None = leaf("wa_id", PHONE, default=None)
 
@@ -56,18 +56,18 @@ class Phone(Part):
 
 
 class Email(Part):
-    """A contact's e-mail address; a bare text is the address."""
+    """A contact's e-mail address; a bare text is the address. Where its cell is empty it is left out."""
 
-    email: str = leaf("email")
+    email: str = leaf("email", carries=True)
     type: str | None = leaf("type", TEXT, one_of(*PLACES, by=D7), default=None)
 
     short: ClassVar[tuple[str, ...]] = ("email",)
 
 
 class Link(Part):
-    """A contact's web address; a bare text is the address."""
+    """A contact's web address; a bare text is the address. Where its cell is empty it is left out."""
 
-    url: str = leaf("url", TEXT, URL)
+    url: str = leaf("url", TEXT, URL, carries=True)
     type: str | None = leaf("type", TEXT, one_of(*PLACES, by=D7), default=None)
 
     short: ClassVar[tuple[str, ...]] = ("url",)
@@ -81,9 +81,7 @@ class Address(Part):
     state: str | None = leaf("state", default=None)
     zip: str | None = leaf("zip", default=None)
     country: str | None = leaf("country", default=None)
-    country_code: str | None = leaf(
-        "country_code", TEXT, matches(r"[A-Za-z]{2}", "a country's two letters, such as AE", D7), default=None
-    )
+    country_code: str | None = leaf("country_code", TEXT, COUNTRY_CODE, default=None)
     type: str | None = leaf("type", TEXT, one_of(*PLACES, by=D7), default=None)
 
 

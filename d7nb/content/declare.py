@@ -12,174 +12,27 @@ a literal, a template string or ``col(...)``. Literals are checked when the cont
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, cast, dataclass_transform
+from typing import Any, ClassVar, Self, cast, dataclass_transform
 
-import numpy as np
-
-from d7nb.content.leaves import Column, Template, Unfit, read_template
+from d7nb.content.fields import (
+    Free,
+    Items,
+    Leaf,
+    Nested,
+    Slot,
+    Spec,
+    attempt,
+    refusal,
+    strangers,
+)
 from d7nb.content.rules import JSON, TEXT, Kind, RowRule, Rule
-from d7nb.errors import ContentError, TemplateError
+from d7nb.content.trees import Tree, copied, leaves, nearest, place, take
 from d7nb.masking import mask_text
 from d7nb.problems import Problem
 
-if TYPE_CHECKING:
-    from collections.abc import Hashable
-
-Tree = Any
-"""D7's JSON with a `Slot` wherever a leaf stands."""
-
-
-class Slot(NamedTuple):
-    """A leaf in its place: what the field declares, and the literal, column or template that fills it."""
-
-    leaf: Leaf
-    value: Any
-
-    @property
-    def bound(self) -> bool:
-        """Whether its value differs from row to row."""
-        return isinstance(self.value, Column | Template)
-
-
-class Leaf(NamedTuple):
-    """A field that holds one value."""
-
-    at: str
-    kind: Kind
-    rules: tuple[Rule, ...]
-    required: bool
-    may_be_empty: bool
-
-    def read(self, value: Any) -> tuple[Any, list[Problem]]:
-        """What the user gave, made ready; with the problems of a literal."""
-        if isinstance(value, str):
-            value = read_template(value)
-        if isinstance(value, Column | Template):
-            return value, []
-        if isinstance(value, np.generic):
-            value = value.item()
-        blank = value is None or value != value or (isinstance(value, str) and not value.strip())  # noqa: PLR0124
-        if blank and not (self.may_be_empty and value == ""):
-            return None, [self.absent()] if self.required or value == "" else []
-        return self.check(value)
-
-    def check(self, value: Any) -> tuple[Any, list[Problem]]:
-        """Convert one value and hold it against the rules."""
-        converted = self.kind.convert(value)
-        if isinstance(converted, Unfit):
-            return None, [Problem("bad_value", converted.message, f"give a {self.kind.name}", field=self.at)]
-        found = [(rule, fault) for rule in self.rules if (fault := rule.fault(converted))]
-        return converted, [Problem(rule.code, fault, rule.hint, rule.severity, self.at) for rule, fault in found]
-
-    def absent(self) -> Problem:
-        """The problem of a required value that is not there."""
-        return Problem("required", "a value is required here and there is none", "fill it in", field=self.at)
-
-    def tree(self, value: Any) -> Tree:
-        """The leaf in its place."""
-        return Slot(self, value)
-
-    def back(self, node: Any) -> Any:
-        """From a node of D7's JSON to what `read` takes."""
-        return node
-
-
-class Nested(NamedTuple):
-    """A field that holds another part."""
-
-    at: str
-    part: type[Part]
-    required: bool
-
-    def read(self, value: Any) -> tuple[Any, list[Problem]]:
-        """A part, or what makes one: a mapping of its fields, or a scalar where the part has a short form."""
-        if value is None:
-            return None, [Problem("required", f"a {self.part.__name__} is required", field=self.at)] * self.required
-        return _made(self.part, value, self.at)
-
-    def tree(self, value: Part) -> Tree:
-        """The part's own tree."""
-        return value.tree()
-
-    def back(self, node: Any) -> Any:
-        """From a node of D7's JSON to a part."""
-        return self.part.from_tree(node)
-
-
-class Items(NamedTuple):
-    """A field that holds a list of parts."""
-
-    at: str
-    part: type[Part]
-    least: int
-    most: int | None
-    by: str
-    required: bool
-
-    def read(self, value: Any) -> tuple[Any, list[Problem]]:
-        """A list of parts, or of what makes them; its length is checked."""
-        if value is None and not self.required:
-            return None, []
-        if not isinstance(value, Sequence) or isinstance(value, str):
-            message = f"it takes a list of {self.part.__name__}; a column can fill the leaves of an item, not the list"
-            return None, [Problem("not_a_list", message, field=self.at)]
-        made = [_made(self.part, item, f"{self.at}.{place}", place) for place, item in enumerate(value)]
-        problems = [problem for _, found in made for problem in found]
-        if len(value) < self.least or (self.most is not None and len(value) > self.most):
-            limit = f"at least {self.least}" if self.most is None else f"{self.least} to {self.most}"
-            message = f"{len(value)} given, {self.by} takes {limit}"
-            problems.append(Problem("bad_count", message, "add or take away", field=self.at))
-        return tuple(part for part, _ in made), problems
-
-    def tree(self, value: Sequence[Part]) -> Tree:
-        """A list of the parts' trees."""
-        return [part.tree() for part in value]
-
-    def back(self, node: Any) -> Any:
-        """From a list in D7's JSON to parts."""
-        return [self.part.from_tree(item) for item in node] if isinstance(node, list) else node
-
-
-class Free(NamedTuple):
-    """A field that holds JSON of the user's own, leaves anywhere in it."""
-
-    at: str
-    leaf: Leaf
-    required: bool
-
-    def read(self, value: Any) -> tuple[Any, list[Problem]]:
-        """The JSON with its strings read as templates; it is copied, so a later change does not reach it."""
-        if value is None:
-            return None, [self.leaf.absent()] if self.required else []
-        if isinstance(value, Mapping):
-            read = {str(key): self._below(str(key)).read(item) for key, item in value.items()}
-            return {k: v for k, (v, _) in read.items()}, [p for k, (_, found) in read.items() for p in found]
-        if isinstance(value, list | tuple):
-            rows = [self._below(str(place)).read(item) for place, item in enumerate(value)]
-            return [v for v, _ in rows], [p for _, found in rows for p in found]
-        return self.leaf.read(value)
-
-    def _below(self, key: str) -> Free:
-        at = f"{self.at}.{key}"
-        return Free(at, self.leaf._replace(at=at), self.leaf.required)
-
-    def tree(self, value: Any) -> Tree:
-        """The same JSON with slots for leaves; what the user set to an empty object stays one."""
-        if isinstance(value, dict):
-            return {key: self.tree(item) for key, item in value.items() if item is not None}
-        if isinstance(value, list):
-            return [self.tree(item) for item in value if item is not None]
-        return Slot(self.leaf, value)
-
-    def back(self, node: Any) -> Any:
-        """From a node of D7's JSON to what `read` takes."""
-        return node
-
-
-Spec = Leaf | Nested | Items | Free
+__all__ = ["Content", "Part", "expand", "free", "items", "leaf", "literal_fault", "nearest", "nested", "slots"]
 
 
 def _field(spec: Spec, default: Any) -> Any:
@@ -187,15 +40,20 @@ def _field(spec: Spec, default: Any) -> Any:
 
 
 def leaf(
-    at: str, kind: Kind = TEXT, *rules: Rule, default: Any = dataclasses.MISSING, may_be_empty: bool = False
+    at: str,
+    kind: Kind = TEXT,
+    *rules: Rule,
+    default: Any = dataclasses.MISSING,
+    may_be_empty: bool = False,
+    carries: bool = False,
 ) -> Any:
-    """Declare a field that holds one value at the dotted path `at`; required unless it has a default."""
-    return _field(Leaf(at, kind, rules, default is dataclasses.MISSING, may_be_empty), default)
+    """Declare a field that holds one value at the dotted path `at`; it may lack only where the default is None."""
+    return _field(Leaf(at, kind, rules, default is not None, may_be_empty, carries), default)
 
 
 def nested(at: str, part: type[Part], *, default: Any = dataclasses.MISSING) -> Any:
-    """Declare a field that holds a part."""
-    return _field(Nested(at, part, default is dataclasses.MISSING), default)
+    """Declare a field that holds a part; it may lack only where the default is None."""
+    return _field(Nested(at, part, default is not None), default)
 
 
 def items(
@@ -207,17 +65,24 @@ def items(
     by: str = "D7",
     default: Any = dataclasses.MISSING,
 ) -> Any:
-    """Declare a field that holds `least` to `most` parts."""
-    return _field(Items(at, part, least, most, by, default is dataclasses.MISSING), default)
+    """Declare a field that holds `least` to `most` parts; it may lack only where the default is None."""
+    return _field(Items(at, part, least, most, by, default is not None), default)
 
 
-def free(at: str, kind: Kind = JSON, *rules: Rule, default: Any = dataclasses.MISSING, every: bool = False) -> Any:
-    """Declare a field that holds JSON of the user's own.
+def free(
+    at: str,
+    shape: type[dict[Any, Any] | list[Any]],
+    kind: Kind = JSON,
+    *rules: Rule,
+    default: Any = dataclasses.MISSING,
+    every: bool = False,
+) -> Any:
+    """Declare a field that holds JSON of the user's own, a list or a mapping.
 
     Kind and rules are those of each leaf in it; with `every`, a leaf that is bound must have a value in every row.
     """
     below = Leaf(at, kind, rules, required=every, may_be_empty=not every)
-    return _field(Free(at, below, default is dataclasses.MISSING), default)
+    return _field(Free(at, below, default is not None, shape), default)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(leaf, nested, items, free))
@@ -247,13 +112,15 @@ class Part:
             object.__setattr__(self, name, value)
             problems.extend(found)
         problems.extend(self.structure())
-        if not any(problem.severity == "error" for problem in problems):
-            known = slots(self.tree())
-            faults = [literal_fault(rule, expand(rule, known), known) for rule in self.rules()]
-            problems.extend(fault for fault in faults if fault)
+        faulty = {problem.field for problem in problems}
+        known = slots(Part.tree(self))
+        for rule in Part.rules(self):
+            paths = expand(rule, known)
+            if faulty.isdisjoint(paths) and (fault := literal_fault(rule, paths, known)):
+                problems.append(fault)
         errors = [problem for problem in problems if problem.severity == "error"]
         if errors:
-            raise ContentError(_told(type(self).__name__, errors), errors)
+            raise refusal(type(self).__name__, errors)
 
     def structure(self) -> Iterator[Problem]:
         """What is wrong with the shape, beyond what each field's own declaration says."""
@@ -278,21 +145,44 @@ class Part:
             ContentError: The JSON is not this part's.
         """
         if not isinstance(tree, Mapping):
-            return cast("Self", _from_scalar(cls, tree, 0))
-        rest = _copied(tree)
+            return cls.from_value(tree)
+        rest = copied(tree)
         for path in cls.constants:
             take(rest, path)
-        found = {name: take(rest, spec.at) for name, spec in cls.specs().items()}
-        given = {name: cls.specs()[name].back(node) for name, node in found.items() if node is not None}
-        left = [path for path, _ in leaves(rest)]
-        if left:
-            known = [spec.at for spec in cls.specs().values()]
-            problems = [Problem("unknown_field", _unknown(path, known), field=path) for path in left]
-            raise ContentError(_told(cls.__name__, problems), problems)
-        return cast("Self", _from_mapping(cls, given))
+        specs = cls.specs()
+        found = {name: node for name, spec in specs.items() if (node := take(rest, spec.at)) is not None}
+        problems = strangers((path for path, _ in leaves(rest)), [spec.at for spec in specs.values()])
+        given = {name: attempt(specs[name].back, node, specs[name].at, problems) for name, node in found.items()}
+        if problems:
+            raise refusal(cls.__name__, problems)
+        return cls.from_value(given)
 
     @classmethod
-    def from_scalar(cls, value: Any, place: int) -> Part:  # noqa: ARG003  (a part may number itself)
+    def from_value(cls, value: Any, place: int = 0) -> Self:
+        """The part itself, or what a mapping of its fields or a bare scalar stands for.
+
+        Args:
+            value: What the user gave.
+            place: Where it stands in a list.
+
+        Raises:
+            ContentError: It makes no such part.
+        """
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, Mapping):
+            known = {field.name: field.default for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+            if unknown := strangers((str(name) for name in value if name not in known), list(known)):
+                raise refusal(cls.__name__, unknown)
+            required = {name: None for name, default in known.items() if default is dataclasses.MISSING}
+            return cls(**(required | dict(value)))
+        if cls.short and not isinstance(value, list | tuple | set | Part):
+            return cls.from_scalar(value, place)
+        message = f"a {cls.__name__} or a mapping of its fields is wanted, not a {type(value).__name__}"
+        raise refusal(cls.__name__, [Problem("bad_part", message)])
+
+    @classmethod
+    def from_scalar(cls, value: Any, place: int) -> Self:  # noqa: ARG003  (a part may number itself)
         """The part that a bare scalar stands for, as its `short` fields say."""
         return cls(**dict.fromkeys(cls.short, value))
 
@@ -334,6 +224,11 @@ class Content(Part):
         inner = super().tree()
         return {"message_type": self.message_type, **({self.root: inner} if self.root else inner)}
 
+    @classmethod
+    def roots(cls) -> set[str]:
+        """The keys of D7's content object that it fills, beside ``message_type``."""
+        return {cls.root} if cls.root else {spec.at.partition(".")[0] for spec in cls.specs().values()}
+
     def rules(self, prefix: str = "") -> Iterator[RowRule]:
         """The row rules of the content, with whole paths."""
         return super().rules(f"{self.root}." if self.root else prefix)
@@ -344,42 +239,13 @@ class Content(Part):
         inner = {key: node for key, node in tree.items() if key != "message_type"}
         if not cls.root:
             return super().from_tree(inner)
-        try:
-            return super().from_tree(inner.get(cls.root) or {})
-        except ContentError as error:
-            problems = prefixed(error.problems, cls.root)
-            raise ContentError(_told(cls.__name__, problems), problems) from None
-
-
-def place(tree: dict[str, Tree], path: str, node: Tree) -> None:
-    """Put a node at a dotted path, making the objects on the way."""
-    *parents, last = path.split(".")
-    for key in parents:
-        tree = tree.setdefault(key, {})
-    tree[last] = node
-
-
-def take(tree: Any, path: str) -> Tree:
-    """Take the node at a dotted path out of a tree, with the objects that it leaves empty; None where there is none."""
-    head, _, rest = path.partition(".")
-    if not isinstance(tree, dict) or head not in tree:
-        return None
-    if not rest:
-        return tree.pop(head)
-    node = take(tree[head], rest)
-    if tree[head] == {}:
-        del tree[head]
-    return node
-
-
-def leaves(tree: Tree, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every leaf of a tree with its dotted path; numbers stand for places in lists."""
-    branches = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else None
-    if branches is None:
-        yield path, tree
-    else:
-        for key, node in branches:
-            yield from leaves(node, f"{path}.{key}" if path else str(key))
+        own = inner.pop(cls.root, {})
+        message, hint = f"a {cls.message_type} message has no such part", "empty the cell, or correct the message_type"
+        problems = [Problem("unknown_field", message, hint, field=path) for path, _ in leaves(inner)]
+        made = attempt(super().from_tree, own, cls.root, problems)
+        if problems:
+            raise refusal(cls.__name__, problems)
+        return cast("Self", made)
 
 
 def slots(tree: Tree) -> dict[str, Slot]:
@@ -403,63 +269,6 @@ def literal_fault(rule: RowRule, paths: Sequence[str], known: Mapping[str, Slot]
         return None
     fault = rule.fault(*(None if slot is None else slot.value for slot in spoken_of))
     return Problem(rule.code, fault, rule.hint, rule.severity, paths[0]) if fault else None
-
-
-def prefixed(problems: Sequence[Problem], prefix: str) -> list[Problem]:
-    """The same problems with paths that begin further up."""
-    return [problem._replace(field=f"{prefix}.{problem.field}".rstrip(".")) for problem in problems]
-
-
-def nearest(name: Hashable, known: Sequence[Hashable]) -> str:
-    """A word on the name that was probably meant, empty where none is near."""
-    close = difflib.get_close_matches(str(name), [str(other) for other in known], n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r}?" if close else ""
-
-
-def _made(part: type[Part], value: Any, at: str, number: int = 0) -> tuple[Any, list[Problem]]:
-    try:
-        if isinstance(value, part):
-            return value, []
-        if isinstance(value, Mapping):
-            return _from_mapping(part, value), []
-        return _from_scalar(part, value, number), []
-    except TemplateError:
-        raise
-    except ContentError as error:
-        return None, prefixed(error.problems, at)
-
-
-def _from_mapping(part: type[Part], given: Mapping[str, Any]) -> Part:
-    known = {field.name: field.default for field in dataclasses.fields(part)}  # type: ignore[arg-type]
-    unknown = [str(name) for name in given if name not in known]
-    if unknown:
-        problems = [Problem("unknown_field", _unknown(name, list(known)), field=name) for name in unknown]
-        raise ContentError(_told(part.__name__, problems), problems)
-    required = {name: None for name, default in known.items() if default is dataclasses.MISSING}
-    return part(**(required | dict(given)))
-
-
-def _from_scalar(part: type[Part], value: Any, number: int) -> Any:
-    if part.short and not isinstance(value, list | tuple | set | Part):
-        return part.from_scalar(value, number)
-    message = f"a {part.__name__} or a mapping of its fields is wanted, not a {type(value).__name__}"
-    problem = Problem("bad_part", message)
-    raise ContentError(_told(part.__name__, [problem]), [problem])
-
-
-def _unknown(name: str, known: Sequence[str]) -> str:
-    return f"there is no such field; {nearest(name, known) or 'known are ' + ', '.join(known)}"
-
-
-def _told(name: str, problems: Sequence[Problem]) -> str:
-    count = "" if len(problems) == 1 else f" ({len(problems)} problems)"
-    return f"{name}{count}: " + "; ".join(problem.sentence() for problem in problems)
-
-
-def _copied(tree: Any) -> Any:
-    if isinstance(tree, Mapping):
-        return {key: _copied(node) for key, node in tree.items()}
-    return [_copied(node) for node in tree] if isinstance(tree, list) else tree
 
 
 def _repr(value: Any) -> str:

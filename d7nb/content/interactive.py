@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
+from unicodedata import category
 
-from d7nb.content.declare import Content, Part, Tree, free, items, leaf, nested
-from d7nb.content.rules import D7, META, TEXT, URL, RowRule, distinct, max_length, one_of
+from d7nb.content.declare import Content, Part, free, items, leaf, nested
+from d7nb.content.fields import is_bound
+from d7nb.content.rules import COUNTRY_CODE, D7, META, TEXT, URL, RowRule, Rule, distinct, max_length, one_of
+from d7nb.content.trees import Tree, copied, take
 from d7nb.problems import Problem
 
 MEDIA = ("image", "video", "document")
-
-
-def _filename_fault(link: Any, filename: Any) -> str | None:
-    return "the header has a file name but no link" if filename and not link else None
 
 
 class Header(Part):
@@ -35,25 +34,26 @@ class Header(Part):
     """
 
     type: str = leaf("type", TEXT, one_of("text", *MEDIA, by=D7))
-    link: str | None = leaf("link", TEXT, URL, default=None)
+    link: str | None = leaf("link", TEXT, URL, default=None, carries=True)
     filename: str | None = leaf("filename", default=None)
     text: str | None = leaf("text", TEXT, max_length(60, D7), default=None)
 
-    row_rules: ClassVar[tuple[RowRule, ...]] = (
-        RowRule("required", ("document.link", "document.filename"), _filename_fault, "give the document's link"),
-    )
+    short: ClassVar[tuple[str, ...]] = ("text",)
 
     def structure(self) -> Iterator[Problem]:
         """The type decides which of the others there are."""
-        given: object = self.type
-        if not isinstance(given, str):
+        if is_bound(self.type):
             yield Problem("bound_type", "a header's type can't be a column", "use by_column", field="type")
-            return
-        wanted = "text" if self.type == "text" else "link"
-        if getattr(self, wanted) is None:
-            yield Problem("required", f"a header of type {self.type} needs its {wanted}", field=wanted)
-        if self.filename is not None and self.type != "document":
-            yield Problem("no_filename", f"only a document has a file name, not a {self.type}", field="filename")
+        elif self.type in {"text", *MEDIA}:
+            wanted, unwanted = ("text", "link") if self.type == "text" else ("link", "text")
+            if getattr(self, wanted) is None:
+                at = wanted if self.type == "text" else f"{self.type}.{wanted}"
+                yield Problem("required", f"a header of type {self.type} needs its {wanted} (D7)", field=at)
+            if getattr(self, unwanted) is not None:
+                yield Problem("no_field", f"a header of type {self.type} has no {unwanted} (D7)", field=unwanted)
+            if self.filename is not None and self.type != "document":
+                message = f"a header of type {self.type} takes no file name (D7)"
+                yield Problem("no_filename", message, "leave the file name out", field="filename")
 
     def tree(self) -> dict[str, Tree]:
         """D7's shape: media stand below the name of their type."""
@@ -65,17 +65,18 @@ class Header(Part):
     def from_tree(cls, tree: Any) -> Self:
         """The way back."""
         kind = tree.get("type") if isinstance(tree, Mapping) else None
-        media = tree.get(kind) if kind in MEDIA else None
-        if isinstance(media, Mapping):
-            tree = {key: node for key, node in tree.items() if key != kind} | dict(media)
+        if kind in MEDIA:
+            tree = copied(tree)
+            media = {name: take(tree, f"{kind}.{name}") for name in ("link", "filename")}
+            tree |= {name: node for name, node in media.items() if node is not None}
+        elif isinstance(kind, str) and kind != "text":
+            tree = {"type": kind}  # nobody knows what belongs to it
         return super().from_tree(tree)
 
     @classmethod
-    def from_scalar(cls, value: Any, place: int) -> Part:  # noqa: ARG003
+    def from_scalar(cls, value: Any, place: int) -> Self:  # noqa: ARG003
         """A text stands for a text header."""
         return cls("text", text=value)
-
-    short: ClassVar[tuple[str, ...]] = ("text",)
 
 
 _BODY = ("body.text", TEXT, max_length(1024, D7))
@@ -150,6 +151,10 @@ class Section(Part):
     rows: Sequence[Row | Mapping[str, Any] | str] = items("rows", Row, 1, 10, by=META, default=())
 
 
+def _title_fault(*titles: Any) -> str | None:
+    return "with several sections each needs a title (Meta)" if len(titles) > 1 and not all(titles) else None
+
+
 class ListMessage(Content, message_type="INTERACTIVE", root="interactive", constants={"type": "list"}):
     """A text with a button that opens a list to choose from (d7-api.md section 1.6).
 
@@ -179,6 +184,7 @@ class ListMessage(Content, message_type="INTERACTIVE", root="interactive", const
     row_rules: ClassVar[tuple[RowRule, ...]] = (
         distinct("action.sections.*.rows.*.id", "row ids", META),
         distinct("action.sections.*.rows.*.title", "row titles", D7),
+        RowRule("required", ("action.sections.*.title",), _title_fault, "fill the title in", META),
     )
 
     def structure(self) -> Iterator[Problem]:
@@ -191,7 +197,7 @@ class ListMessage(Content, message_type="INTERACTIVE", root="interactive", const
             for number, section in enumerate(sections):
                 if section.title is None:
                     message = "with several sections each needs a title (Meta)"
-                    yield Problem("required", message, field=f"action.sections.{number}.title")
+                    yield Problem("required", message, "fill it in", field=f"action.sections.{number}.title")
         if isinstance(self.header, Header) and self.header.type != "text":
             yield Problem("media_header", "a list takes a text header only (Meta)", "give a text", field="header")
 
@@ -249,7 +255,7 @@ class SavedAddress(Part):
     """An address that the customer can pick: ``{"id", "value": {...}}``."""
 
     id: str = leaf("id")
-    value: Mapping[str, Any] = free("value", TEXT)
+    value: Mapping[str, Any] = free("value", dict, TEXT)
 
 
 class AddressMessage(Content, message_type="INTERACTIVE", root="interactive", constants={"type": "address_message"}):
@@ -274,13 +280,22 @@ class AddressMessage(Content, message_type="INTERACTIVE", root="interactive", co
     """
 
     body: str = leaf(*_BODY)
-    country: str = leaf("action.parameters.country", TEXT, one_of("IN", by=META, severity="warning"))
-    values: Mapping[str, Any] | None = free("action.parameters.values", TEXT, default=None)
+    country: str = leaf("action.parameters.country", TEXT, COUNTRY_CODE, one_of("IN", by=META, severity="warning"))
+    values: Mapping[str, Any] | None = free("action.parameters.values", dict, TEXT, default=None)
     saved_addresses: Sequence[SavedAddress | Mapping[str, Any]] | None = items(
         "action.parameters.saved_addresses", SavedAddress, default=None
     )
     header: _AnyHeader = nested("header", Header, default=None)
     footer: str | None = leaf(*_FOOTER, default=None)
+
+
+_EMOJI_MARKS = "\ufe0f\u20e3"
+"""They make emoji of plain characters; all other emoji are symbols by their Unicode category."""
+
+
+def _emoji_fault(words: str) -> str | None:
+    found = any(category(character) == "So" or character in _EMOJI_MARKS for character in words)
+    return "a flow's button can't show an emoji (Meta)" if found else None
 
 
 class Flow(Content, message_type="INTERACTIVE", root="interactive", constants={"type": "flow", "action.name": "flow"}):
@@ -289,7 +304,7 @@ class Flow(Content, message_type="INTERACTIVE", root="interactive", constants={"
     Args:
         body: At most 1,024 characters (D7).
         flow_id: The flow's id.
-        flow_cta: What the button says; at most 20 characters (Meta).
+        flow_cta: What the button says; at most 20 characters, no emoji (Meta).
         flow_token: Comes back with the answer.
         flow_message_version: The flow message's version.
         flow_action: ``navigate`` or ``data_exchange``.
@@ -308,12 +323,17 @@ class Flow(Content, message_type="INTERACTIVE", root="interactive", constants={"
 
     body: str = leaf(*_BODY)
     flow_id: str = leaf("action.parameters.flow_id")
-    flow_cta: str = leaf("action.parameters.flow_cta", TEXT, max_length(20, META))
+    flow_cta: str = leaf(
+        "action.parameters.flow_cta",
+        TEXT,
+        max_length(20, META),
+        Rule("emoji", _emoji_fault, "leave the emoji out", META),
+    )
     flow_token: str | None = leaf("action.parameters.flow_token", default=None)
     flow_message_version: str = leaf("action.parameters.flow_message_version", default="3")
     flow_action: str | None = leaf(
         "action.parameters.flow_action", TEXT, one_of("navigate", "data_exchange", by=META), default=None
     )
-    flow_action_payload: Mapping[str, Any] | None = free("action.parameters.flow_action_payload", default=None)
+    flow_action_payload: Mapping[str, Any] | None = free("action.parameters.flow_action_payload", dict, default=None)
     header: _AnyHeader = nested("header", Header, default=None)
     footer: str | None = leaf(*_FOOTER, default=None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -15,14 +16,13 @@ from string import Formatter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
-from d7nb.errors import TemplateError
+from d7nb.errors import PlanError, TemplateError
 from d7nb.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
-
-    import pandas as pd
+    from collections.abc import Callable
 
 MISSING_WORDS = frozenset({"nan", "NaN", "<NA>", "NaT", "n/a", "N/A", "#N/A"})
 """Texts that a program leaves where a value is missing, and that are nobody's name."""
@@ -30,9 +30,15 @@ MISSING_WORDS = frozenset({"nan", "NaN", "<NA>", "NaT", "n/a", "N/A", "#N/A"})
 SUSPECT_WORDS = frozenset({"None", "none", "null", "NULL", "undefined"})
 """Texts that may stand for a missing value or may be meant: worth a warning."""
 
-_NUMERIC_SPEC = re.compile(r"(?:.?[<>=^])?[-+ ]?z?#?0?\d{0,4}[,_]?(?:\.\d{1,3})?[bcdeEfFgGoxX%]|[-+ ]?\d{0,4}[,_]")
-_TEXT_SPEC = re.compile(r"(?:.?[<>^])?\d{0,4}(?:\.\d{1,4})?s?")
-_DATE_SPEC = re.compile(r".*%[A-Za-z].*", re.DOTALL)
+# What Python formats a Decimal and a float by. The type may lack where a comma or a leading zero shows that a number is
+# meant: as a text's width, 05 would fill "7" up to "70000".
+_ALIGNED, _ZEROS = r"(?:.?[<>=^])?[-+ ]?(?:[1-9]\d{0,3})?", r"[-+ ]?0\d{1,4}"
+_NUMERIC_SPEC = re.compile(rf"(?:{_ALIGNED}|{_ZEROS})(?:,|,?(?:\.\d{{1,3}})?[eEfFgG%])|{_ZEROS}")
+_WHOLE_SPEC = re.compile(rf"(?:{_ALIGNED}|{_ZEROS})(?:,?d|_?[bdoxX])")
+_TEXT_SPEC = re.compile(r"(?:.?[<>^])?(?:[1-9]\d{0,3})?(?:(?:\.\d{1,4})?s)?")
+_DATE_WORDS = r"(?:[^%\0\ud800-\udfff]|%%)*"
+_DATE_SPEC = re.compile(rf"{_DATE_WORDS}(?:%-?[aAbBcdfGHIjmMpSuUVwWxXyYzZ]{_DATE_WORDS})+")
+_SPECS = (_NUMERIC_SPEC, _WHOLE_SPEC, _TEXT_SPEC, _DATE_SPEC)
 _DECIMAL = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
 
 
@@ -65,17 +71,30 @@ class Cells:
     def __getitem__(self, name: Hashable) -> list[Any]:
         if name not in self._columns:
             array = self.frame[name].array.take(self.rows)
-            values = array.tolist()
+            values = _values(array)
             for place in np.flatnonzero(array.isna()):
                 values[place] = None
             self._columns[name] = blanks_to_none(values)
         return self._columns[name]
 
 
+def _values(array: Any) -> list[Any]:
+    dtype = array.dtype
+    if dtype.kind == "f" and getattr(dtype, "itemsize", 8) < 8:
+        # As a Python float, a narrow one would show digits that nobody wrote: 0.10000000149011612.
+        return list(array.to_numpy(f"f{dtype.itemsize}", na_value=np.nan))
+    return list(array.tolist())
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a single value stands for none: None, nan, NaT, NA."""
+    return value is None or bool(pd.api.types.is_scalar(value) and pd.isna(value))
+
+
 def blanks_to_none(values: list[Any]) -> list[Any]:
     """Blank texts, and the words that stand for a missing value, become None."""
     texts = {value for value in values if type(value) is str}
-    blank = {text for text in texts if text in MISSING_WORDS or not text.strip()}
+    blank = {text for text in texts if not (word := text.strip()) or word in MISSING_WORDS}
     return [None if type(value) is str and value in blank else value for value in values] if blank else values
 
 
@@ -118,11 +137,16 @@ def col(name: Hashable) -> Any:
     Returns:
         A mark that stands for the column's value in each row. (Typed `Any`, since it can stand for any field.)
 
+    Raises:
+        PlanError: It is no name, but a column itself, say.
+
     Example:
         >>> import d7nb
         >>> d7nb.Location(latitude=d7nb.col("lat"), longitude=d7nb.col("lon"))
         Location(latitude=col('lat'), longitude=col('lon'))
     """
+    if not isinstance(name, Hashable):
+        raise PlanError(f"col() takes a column's name, such as col('name'), not a {type(name).__name__}")
     return Column(name)
 
 
@@ -142,8 +166,13 @@ class Field:
         messages = [texts[place].message for place in unfit]
         for place in unfit:
             texts[place] = None
-        hint = f"{{{self.name}:{self.spec}}} reads numbers such as 1234.50 and dates such as 2026-11-30"
-        return Rendered(texts, [Problem("bad_format", messages, hint, column=self.name, rows=cells.rows[unfit])])
+        code, hint = "bad_value", "put one value into the cell"
+        if self.spec:
+            code, hint = "bad_format", f"{self} reads numbers such as 1234.50 and dates such as 2026-11-30"
+        return Rendered(texts, [Problem(code, messages, hint, column=self.name, rows=cells.rows[unfit])])
+
+    def __str__(self) -> str:
+        return f"{{{self.name}:{self.spec}}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +193,12 @@ class Template:
 
     def render(self, cells: Cells) -> Rendered:
         """Fill the text in for the rows of `cells`; None, with a problem, where a cell is missing or unfit."""
-        problems = [problem for name in self.columns for problem in (*_missing(name, cells), *suspects(name, cells))]
-        columns = []
-        for field in self.fields:
-            texts, unfit = field.texts(cells)
-            columns.append(texts)
-            problems.extend(unfit)
+        problems = []
+        for name in self.columns:
+            problems += missing(name, cells[name], cells.rows, f"the text needs {{{name}}}") + suspects(name, cells)
+        read = {field: field.texts(cells) for field in self.fields}
+        problems.extend(problem for _, unfit in read.values() for problem in unfit)
+        columns = [read[field].values for field in self.fields]
         filled: list[Any] = list(map(self.pattern.format, *columns))
         for place in {place for texts in columns if None in texts for place, text in enumerate(texts) if text is None}:
             filled[place] = None
@@ -202,7 +231,7 @@ def read_template(text: str) -> Template | str:
     fields = tuple(_field(text, name, spec or "", how) for _, name, spec, how in parsed if name is not None)
     if not fields:
         return "".join(literal for literal, *_ in parsed)
-    pattern = "".join(_escaped(literal) + ("" if name is None else "{}") for literal, name, *_ in parsed)
+    pattern = "".join(escaped(literal) + ("" if name is None else "{}") for literal, name, *_ in parsed)
     return Template(text, pattern, fields)
 
 
@@ -213,14 +242,17 @@ def _field(text: str, name: str, spec: str, conversion: str | None) -> Field:
         fault = f"{{{name}}} asks for more than a column's value: no attributes, no indexing (for such a name use col)"
     elif conversion:
         fault = f"{{{name}!{conversion}}} converts: leave out !{conversion}"
-    elif not any(form.fullmatch(spec) for form in (_NUMERIC_SPEC, _TEXT_SPEC, _DATE_SPEC)) or "{" in spec:
-        fault = f"the format {spec!r} of {{{name}}} is not a number's (,.2f), a date's (%d.%m.%Y) or a text's (>10)"
+    elif "{" in spec or not any(form.fullmatch(spec) for form in _SPECS):
+        fault = (
+            f"the format {spec!r} of {{{name}}} is not a number's (,.2f), a date's (%d.%m.%Y) or a text's (>10, .5s)"
+        )
     else:
         return Field(name, spec)
     raise TemplateError(f"in the template {_short(text)}: {fault}")
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """The template that says a text literally."""
     return text.replace("{", "{{").replace("}", "}}")
 
 
@@ -228,13 +260,14 @@ def _short(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
-def _missing(name: Hashable, cells: Cells) -> list[Problem]:
-    values = cells[name]
-    if None not in values:
+def missing(name: Hashable, values: list[Any], rows: np.ndarray, why: str) -> list[Problem]:
+    """A problem for each cell that is empty although a value is needed, and why one is."""
+    # By identity: an array among the cells would compare itself with None element by element.
+    places = [place for place, value in enumerate(values) if value is None]
+    if not places:
         return []
-    rows = cells.rows[[place for place, value in enumerate(values) if value is None]]
     hint = "fill the cell in, or take the row out of the table"
-    return [Problem("missing", f"the cell is empty, but the text needs {{{name}}}", hint, column=name, rows=rows)]
+    return [Problem("missing", f"the cell is empty, but {why}", hint, column=name, rows=rows[places])]
 
 
 def suspects(name: Hashable, cells: Cells) -> list[Problem]:
@@ -251,25 +284,33 @@ def suspects(name: Hashable, cells: Cells) -> list[Problem]:
 def plain_text(value: Any) -> str | Unfit:
     """A cell's value as the text that a message shows."""
     if isinstance(value, str):
-        return value
-    if isinstance(value, list | tuple | dict | set | bytes | np.ndarray):
-        return Unfit("the cell holds a collection, not one value")
+        return value if _encodable(value) else Unfit("it holds half a character (a lone surrogate): no message can")
+    if isinstance(value, Iterable):
+        return Unfit(f"it is a {type(value).__name__}, not one value")
+    value = _python_time(value)
     if isinstance(value, datetime) and not value.tzinfo and value.time() == datetime.min.time():
         return value.date().isoformat()
+    if isinstance(value, float | np.floating | Decimal) and not math.isfinite(value):
+        return Unfit("it is not a finite number")
     return str(value)
 
 
-def read_number(value: Any) -> Decimal | float | int | None:
+def read_number(value: Any) -> Decimal | float | None:
     """A cell as a finite number, a text as the `Decimal` that it spells in plain form; None where it is none."""
     if isinstance(value, str):
         return Decimal(value.strip()) if _DECIMAL.fullmatch(value.strip()) else None
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | Decimal | np.integer | np.floating):
+    if isinstance(value, bool | np.bool_):
         return None
-    return value if math.isfinite(value) else None  # type: ignore[return-value]
+    if isinstance(value, int | np.integer):
+        return Decimal(int(value))
+    if not isinstance(value, float | np.floating | Decimal) or not math.isfinite(value):
+        return None
+    return value if isinstance(value, float | Decimal) else Decimal(str(value))
 
 
 def read_date(value: Any) -> date | None:
     """A cell as a date or a time, a text as ISO 8601; None where it is neither."""
+    value = _python_time(value)
     if not isinstance(value, str):
         return value if isinstance(value, date) else None
     try:
@@ -278,24 +319,38 @@ def read_date(value: Any) -> date | None:
         return None
 
 
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _python_time(value: Any) -> Any:
+    return value.astype("datetime64[us]").item() if isinstance(value, np.datetime64) else value
+
+
 def _formatter(spec: str) -> Callable[[Any], str | Unfit]:
     if not spec:
         return plain_text
+    if _WHOLE_SPEC.fullmatch(spec):
+        return lambda value: _format_whole(read_number(value), spec)
     if _NUMERIC_SPEC.fullmatch(spec):
         return lambda value: _format_number(read_number(value), spec)
     if _DATE_SPEC.fullmatch(spec):
         return lambda value: _format_date(read_date(value), spec)
-    return lambda value: value if isinstance(value := plain_text(value), Unfit) else format(value, spec)
+    return lambda value: text if isinstance(text := plain_text(value), Unfit) else format(text, spec)
 
 
 def _format_number(number: Decimal | float | None, spec: str) -> str | Unfit:
-    if number is None:
-        return Unfit("the cell is not a number in plain form")
-    if spec[-1] in "bcdoxX":
-        if number != int(number):
-            return Unfit("the cell is not a whole number")
-        number = int(number)
-    return format(number, spec)
+    return Unfit("the cell is not a number in plain form") if number is None else format(number, spec)
+
+
+def _format_whole(number: Decimal | float | None, spec: str) -> str | Unfit:
+    if number is None or number != int(number):
+        return Unfit("the cell is not a whole number in plain form")
+    return format(int(number), spec)
 
 
 def _format_date(when: date | None, spec: str) -> str | Unfit:

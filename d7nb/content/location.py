@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from d7nb.content.declare import Content, leaf
-from d7nb.content.rules import DECIMAL, META, RowRule, between
+from d7nb.content.rules import DECIMAL, LATITUDE, LONGITUDE, META, RowRule
 
 
-def _address_fault(name: Any, address: Any) -> str | None:
+def _address_fault(address: Any, name: Any) -> str | None:
     return "WhatsApp shows the address only where there is a name too (Meta)" if address and not name else None
 
 
@@ -30,11 +30,11 @@ class Location(Content, message_type="LOCATION", root="location"):
         Location(latitude='25.2048', longitude='55.2708', name='Our office')
     """
 
-    latitude: float | str = leaf("latitude", DECIMAL, between(-90, 90))
-    longitude: float | str = leaf("longitude", DECIMAL, between(-180, 180))
+    latitude: float | str = leaf("latitude", DECIMAL, LATITUDE)
+    longitude: float | str = leaf("longitude", DECIMAL, LONGITUDE)
     name: str | None = leaf("name", default=None)
     address: str | None = leaf("address", default=None)
 
     row_rules: ClassVar[tuple[RowRule, ...]] = (
-        RowRule("hidden_address", ("name", "address"), _address_fault, "give the place a name", META, "warning"),
+        RowRule("hidden_address", ("address", "name"), _address_fault, "give the place a name", META, "warning"),
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
@@ -63,7 +62,8 @@ class RowRule(NamedTuple):
 
     Attributes:
         code: Short name.
-        paths: The fields' dotted paths below the part that declares the rule; ``*`` stands for every item of a list.
+        paths: The fields' dotted paths below the part that declares the rule, the one to correct before the others;
+            ``*`` stands for every item of a list.
         fault: From their values, in that order (None where a field is not set), to what is wrong, or None.
         hint: The way out.
         by: Whose rule it is.
@@ -78,20 +78,8 @@ class RowRule(NamedTuple):
     severity: Literal["error", "warning"] = "error"
 
 
-def _to_text(value: Any) -> str | Unfit:
-    text = plain_text(value)
-    if isinstance(text, str) and not _encodable(text):
-        return Unfit("the text holds half a character (a lone surrogate), which no message can carry")
-    return text
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
+_EXACT = 2**53
+"""From here on a reader of JSON that knows floats only would see another number."""
 
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -101,20 +89,24 @@ def _to_flag(value: Any) -> bool | Unfit:
     return Unfit("it is neither true nor false") if flag is None else flag
 
 
+def _to_phone(value: Any) -> str | Unfit:
+    """A number that a table kept as a float still has its digits."""
+    return plain_text(int(value) if isinstance(value, float) and value.is_integer() else value)
+
+
 def _to_decimal_text(value: Any) -> str | Unfit:
     number = read_number(value)
     if number is None:
         return Unfit("it is not a number in plain form, such as 25.2048")
-    if isinstance(number, float | np.floating):
-        return np.format_float_positional(number, trim="-")
-    return format(Decimal(number), "f")
+    return np.format_float_positional(number, trim="-") if isinstance(number, float) else format(number, "f")
 
 
 def _to_whole(value: Any) -> int | Unfit:
     number = read_number(value)
     if number is None or number != int(number):
         return Unfit("it is not a whole number")
-    return int(number)
+    whole = int(number)
+    return whole if abs(whole) < _EXACT else Unfit("it is more than JSON can carry exactly")
 
 
 def _to_milliseconds(value: Any) -> int | Unfit:
@@ -131,17 +123,17 @@ def _to_day(value: Any) -> str | Unfit:
 
 
 def _to_json(value: Any) -> Any:
-    if isinstance(value, np.generic):
+    if isinstance(value, np.number | np.bool_):
         value = value.item()
     if isinstance(value, date):
         return value.isoformat()
     if not isinstance(value, bool | int | float):
-        return _to_text(value)
-    return value if abs(value) < 2**53 else Unfit("it is not a number that JSON can carry exactly")
+        return plain_text(value)
+    return value if abs(value) < _EXACT else Unfit("it is more than JSON can carry exactly")
 
 
-TEXT = Kind("text", _to_text)
-PHONE = Kind("phone number", _to_text, private=True)
+TEXT = Kind("text", plain_text)
+PHONE = Kind("phone number", _to_phone, private=True)
 FLAG = Kind("yes or no", _to_flag)
 DECIMAL = Kind("decimal number", _to_decimal_text)
 WHOLE = Kind("whole number", _to_whole)
@@ -169,13 +161,18 @@ def one_of(*words: str, by: str, severity: Literal["error", "warning"] = "error"
     return Rule("unknown_word", fault, f"use {listed}", by, severity)
 
 
-def between(low: float, high: float) -> Rule:
-    """A decimal number from `low` to `high`."""
+def between(low: float, high: float, hint: str) -> Rule:
+    """A number from `low` to `high`."""
 
     def fault(value: Any) -> str | None:
-        return None if low <= float(value) <= high else f"it is not between {low:g} and {high:g}"
+        return None if low <= float(value) <= high else f"it is not between {low:,} and {high:,}"
 
-    return Rule("out_of_range", fault, "check for swapped latitude and longitude, and for a lost decimal point")
+    return Rule("out_of_range", fault, hint)
+
+
+_SWAPPED = "check for swapped latitude and longitude, and for a lost decimal point"
+LATITUDE = between(-90, 90, _SWAPPED)
+LONGITUDE = between(-180, 180, _SWAPPED)
 
 
 def matches(pattern: str, wanted: str, by: str, code: str = "bad_form") -> Rule:
@@ -188,6 +185,10 @@ def matches(pattern: str, wanted: str, by: str, code: str = "bad_form") -> Rule:
     return Rule(code, fault, f"write {wanted}", by)
 
 
+COUNTRY_CODE = matches(r"[A-Za-z]{2}", "a country's two letters, such as AE", D7)
+PLACE_FROM_0 = matches(r"[0-9]{1,2}", "a place in digits, counted from 0", D7)
+
+
 def _url_fault(value: str) -> str | None:
     try:
         parts = urlsplit(value)
@@ -196,8 +197,8 @@ def _url_fault(value: str) -> str | None:
         known = False
     if not known:
         return "it is not an http or https address (D7)"
-    if any(character <= " " or character == "\x7f" for character in value):
-        return "the address has a space or a control character in it"
+    if " " in value or not value.isprintable():
+        return "the address has a space or an invisible character in it (D7 takes it as typed)"
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from d7nb.display.page import STYLE, html, plural
+from d7nb.masking import mask_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +63,7 @@ def plan_text(shown: Mapping[str, Any]) -> str:
     if values["problems"]:
         lines.append(f"  {values['heading']}:")
         for problem in values["problems"]:
-            where = f"row {problem['row']}, {problem['column']}" if problem["row"] != "" else "the whole plan"
+            where = f"row {problem['row']}, {problem['column']}" if problem["row"] != "" else "every row"
             value = f" [{problem['value']}]" if problem["value"] else ""
             lines.append(f"    {where}{value}: {problem['severity']}: {problem['message']} ({problem['hint']})")
     return "\n".join(lines)
@@ -72,11 +73,13 @@ def _prepared(shown: Mapping[str, Any]) -> dict[str, Any]:
     problems = shown["problems"]
     first = problems.head(SHOWN_PROBLEMS).astype("object")
     first = first.where(first.notna(), "")
+    for name in ("column", "message", "hint"):
+        first[name] = [mask_text(str(text)) for text in first[name]]
     rest = len(problems) - len(first)
     more = f", the first {len(first)} (all are in .problems)" if rest else ""
     return {
-        "campaign": shown["campaign"],
-        "content": shown["content"],
+        "campaign": mask_text(shown["campaign"]),
+        "content": mask_text(shown["content"]),
         "summary": shown["summary"],
         "ready": f"{shown['summary']['ready']:,}",
         "total": plural(sum(shown["summary"].values()), "row"),

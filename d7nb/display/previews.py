@@ -51,7 +51,7 @@ class Preview:
         """One row per message shown, numbers masked until ``d7nb.options.reveal``."""
         shown = self._frame.copy()
         for name in ("recipient", "text"):
-            shown[name] = [as_shown(text) for text in shown[name]]
+            shown[name] = shown[name].map(as_shown).astype("str")
         return shown
 
     def __repr__(self) -> str:

@@ -1,0 +1,100 @@
+"""The table as a plan takes it: out of reach of later changes, and with each column that is asked for, once."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from d7nb.content.declare import nearest, slots
+from d7nb.errors import ColumnError, PlanError
+from d7nb.rendering import columns_of
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
+
+    from d7nb.content.declare import Part
+
+_COLLECTIONS = (list, dict, set, bytearray, np.ndarray)
+_LISTED = 12
+
+
+def frozen(frame: Any) -> pd.DataFrame:
+    """A copy that later changes of a frame don't reach.
+
+    pandas copies a column when somebody writes to it, so this costs little. Lists and dicts in cells are copied here.
+
+    Raises:
+        PlanError: It is no frame.
+
+    Example:
+        >>> people = pd.DataFrame({"tags": [["new"]]})
+        >>> kept = frozen(people)
+        >>> people.loc[0, "tags"].append("paid")
+        >>> kept.loc[0, "tags"]
+        ['new']
+    """
+    if not isinstance(frame, pd.DataFrame):
+        raise PlanError(f"a plan needs a DataFrame, not a {type(frame).__name__}; read a file with d7nb.read_table")
+    kept = frame.copy(deep=False)
+    for place, dtype in enumerate(frame.dtypes):
+        cells = list(frame.iloc[:, place]) if dtype == "object" else []
+        if any(issubclass(kind, _COLLECTIONS) for kind in {type(cell) for cell in cells}):
+            copied = [deepcopy(cell) if isinstance(cell, _COLLECTIONS) else cell for cell in cells]
+            kept.isetitem(place, pd.Series(copied, dtype="object").array)
+    return kept
+
+
+def with_columns(frame: pd.DataFrame, columns: Mapping[str, Any], without: Iterable[str] = ()) -> pd.DataFrame:
+    """A frame with our own columns behind the user's; those of the same name are replaced.
+
+    Args:
+        frame: The user's; its column labels may have several levels.
+        columns: Values by name, joined by position.
+        without: More names of ours that the frame may have from before, and loses.
+
+    Example:
+        >>> with_columns(pd.DataFrame({"name": ["Ali"], "d7_row": [7]}), {"d7_row": [0]})
+          name  d7_row
+        0  Ali       0
+    """
+    below = [""] * (frame.columns.nlevels - 1)
+    labels: dict[str, Hashable] = {name: (name, *below) if below else name for name in (*columns, *without)}
+    kept = frame.loc[:, [label not in labels.values() for label in frame.columns]]
+    for name, values in columns.items():
+        kept[labels[name]] = values
+    return kept
+
+
+def columns_in(*parts: Part) -> list[Hashable]:
+    """The columns that contents and other parts of a request read, each once, in order."""
+    return columns_of(slot for part in parts for slot in slots(part.tree()).values() if slot.bound)
+
+
+def require(frame: pd.DataFrame, names: Sequence[Hashable]) -> None:
+    """Make sure that columns are there, each of them once.
+
+    Raises:
+        ColumnError: Naming each that is not, with the nearest that is; or each that is there twice.
+    """
+    known: list[Hashable] = list(frame.columns)
+    wanted = [name for place, name in enumerate(names) if name not in names[:place]]
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        near = [nearest(name, known) for name in unknown]
+        words = [
+            f"there is no column {name!r}" + (f"; {word}" * bool(word))
+            for name, word in zip(unknown, near, strict=True)
+        ]
+        raise ColumnError("; ".join(words if all(near) else [*words, _listed(known)]))
+    twice = [name for name in wanted if known.count(name) > 1]
+    if twice:
+        message = f"{', '.join(map(repr, twice))} is the name of several columns; rename them, so that one is meant"
+        raise ColumnError(message)
+
+
+def _listed(names: Sequence[Hashable]) -> str:
+    shown = ", ".join(repr(name) for name in names[:_LISTED])
+    return f"there are {shown}{', ...' if len(names) > _LISTED else ''}" if names else "the frame has no columns"

@@ -1,0 +1,93 @@
+"""What can be said of a phone number: each code with its verdict and its sentence, from the lightest to the gravest.
+
+A value may have been repaired in several ways. Each code is one bit, so a column's findings are one array of integers
+that grows with ``|``; in the end the gravest bit gives a row's verdict and code, and all bits of that verdict its
+message.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, get_args
+
+Verdict = Literal["ok", "fixed", "ambiguous", "broken"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+
+CODES: dict[str, tuple[Verdict, str]] = {
+    "ok": ("ok", "a valid number"),
+    "has_variant": ("ok", "valid; WhatsApp may know it in the other form given among the candidates"),
+    # Repaired. The later a repair stands, the more it guesses.
+    "separators": ("fixed", "spaces, dots, dashes or brackets were taken out"),
+    "invisible": ("fixed", "invisible marks or no-break spaces were taken out"),
+    "apostrophe": ("fixed", "the apostrophe or quotes around it were taken off"),
+    "other_digits": ("fixed", "digits of another script were read as 0 to 9"),
+    "scheme": ("fixed", "'tel:' or the like was taken off"),
+    "idd": ("fixed", "'00' was read as '+'"),
+    "scientific": ("fixed", "scientific notation was written out; every digit was there"),
+    "decimal": ("fixed", "'.0' was dropped: the file or pandas had made a decimal number of it"),
+    "trunk_prefix": ("fixed", "the prefix for calls inside the country, as the (0) in +44 (0)7, was dropped"),
+    "national": ("fixed", "read as it is dialled in the country given"),
+    "plus_assumed": ("fixed", "bare digits were read as if '+' stood before them: check the countries that gives"),
+    # A person must decide.
+    "variant": ("ambiguous", "WhatsApp may know this number in another form: try the candidates in their order"),
+    "two_readings": (
+        "ambiguous",
+        "valid both with '+' before it and as dialled in the country given: write it with '+' and the country code",
+    ),
+    # Refused.
+    "invalid": ("broken", "no country has such a number: compare it with its source"),
+    "short": ("broken", "too few digits: WhatsApp reaches no short codes, and a number needs its country code"),
+    "no_country": (
+        "broken",
+        "no country code, and no country was given: write '+' and the country code, or pass country=",
+    ),
+    "unknown_country": (
+        "broken",
+        "the country given for it is no region: use two letters such as AE or GB, or write '+' and the country code",
+    ),
+    "several": ("broken", "several numbers in one cell: give each a row of its own"),
+    "extension": ("broken", "it has an extension, which WhatsApp can't reach: give a direct number"),
+    "characters": ("broken", "letters or signs that no phone number has: write '+' and digits"),
+    "too_long": ("broken", "more than 15 digits: it is no person's number, or several numbers run together"),
+    "group": ("broken", "the id of a WhatsApp group: give the number of a person"),
+    "digits_lost": (
+        "broken",
+        "digits are lost: a spreadsheet showed the number in scientific notation; take it from the original file",
+    ),
+    "digits_probably_lost": (
+        "broken",
+        (
+            "digits are probably lost: it ends in zeros, as after scientific notation; take it from the original file,"
+            " or write it with '+' if it is right"
+        ),
+    ),
+    "unreadable": ("broken", "neither text nor a whole number: store phone numbers as text"),
+    "missing": ("broken", "there is no number"),
+}
+
+BIT: dict[str, int] = {code: 1 << position for position, code in enumerate(CODES)}
+
+
+class Finding(NamedTuple):
+    """What there is to say of one value."""
+
+    code: str
+    verdict: Verdict
+    message: str
+
+
+def finding(bits: int) -> Finding:
+    """Sum up what was found of one value.
+
+    Args:
+        bits: The sum of `BIT` of each finding; 0 where there was nothing to find.
+
+    Returns:
+        The gravest code, its verdict, and the sentences of all findings of that verdict.
+
+    Example:
+        >>> finding(BIT["separators"] | BIT["idd"]).message
+        "spaces, dots, dashes or brackets were taken out; '00' was read as '+'"
+    """
+    found = [code for code in CODES if bits & BIT[code]] or ["ok"]
+    verdict = CODES[found[-1]][0]
+    return Finding(found[-1], verdict, "; ".join(CODES[code][1] for code in found if CODES[code][0] == verdict))

@@ -1,0 +1,283 @@
+"""libphonenumber's numbering plans, asked a column at a time.
+
+The plans are data (`phonenumbers.PhoneMetadata`): for each region a general pattern and one for each kind of number.
+`regions_of` groups a column by calling code and matches each group against those patterns. Its answer is the parser's
+own, because the parser does just one more thing to a number that is already ``+`` and digits: it may strip a national
+prefix. Where it could, the answer is `UNCERTAIN` and the caller asks `parse`. `national` does the same for numbers
+written inside a country.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import phonenumbers
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, REGION_CODE_FOR_NON_GEO_ENTITY, PhoneMetadata
+
+try:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+except ImportError:  # an optional extra: slower without it, and no different
+    pa = pc = None
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# The world's own numbers (+800 and such) come last.
+REGIONS: tuple[str, ...] = (*sorted(phonenumbers.SUPPORTED_REGIONS), REGION_CODE_FOR_NON_GEO_ENTITY)
+POSITION: dict[str, int] = {region: position for position, region in enumerate(REGIONS)}
+INVALID = -1
+UNCERTAIN = -2
+
+_KINDS = (
+    "fixed_line",
+    "mobile",
+    "premium_rate",
+    "toll_free",
+    "shared_cost",
+    "voip",
+    "personal_number",
+    "pager",
+    "uan",
+    "voicemail",
+)
+_FEW = 500  # of so few texts each takes Python less time than Arrow takes to compile the pattern
+_FEW_LOCAL = 100  # and the parser less than all the patterns take
+
+
+def fullmatch(texts: pd.Series[str], pattern: str) -> np.ndarray:
+    r"""Which texts match a pattern from end to end; a missing text does not.
+
+    `pandas.Series.str.fullmatch` parses the pattern anew in Python at each call, which takes longer than matching.
+
+    Args:
+        texts: A column of pandas' ``str`` dtype.
+        pattern: A regular expression without look-around; ``\d`` is 0 to 9.
+
+    Returns:
+        A boolean array.
+
+    Example:
+        >>> fullmatch(pd.Series(["+1", "1", None], dtype="str"), r"\+[0-9]").tolist()
+        [True, False, False]
+    """
+    if len(texts) < _FEW or getattr(texts.dtype, "storage", "") == "python":
+        match = re.compile(pattern, re.ASCII).fullmatch
+        cells = texts.to_numpy(dtype=object)
+        return np.fromiter((isinstance(text, str) and match(text) is not None for text in cells), bool, len(cells))
+    matched = pc.match_substring_regex(pa.array(texts, from_pandas=True), f"^(?:{pattern})$")
+    return np.asarray(pc.fill_null(matched, False))
+
+
+def groups(keys: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Each value of an integer array with the positions that have it.
+
+    Example:
+        >>> [(key, rows.tolist()) for key, rows in groups(np.array([7, 1, 7]))]
+        [(1, [1]), (7, [0, 2])]
+    """
+    order = np.argsort(keys, kind="stable")
+    bounds = np.flatnonzero(np.diff(keys[order])) + 1
+    for rows in np.split(order, bounds) if len(keys) else ():
+        yield int(keys[rows[0]]), rows
+
+
+def take(texts: pd.Series[str], rows: np.ndarray) -> pd.Series[str]:
+    """The texts at some positions, newly indexed from 0; no copy where that is all of them as they are."""
+    return texts if _is_all_of(texts, rows) else pd.Series(texts.array.take(rows), copy=False)
+
+
+def put(texts: pd.Series[str], rows: np.ndarray, values: pd.Series[str]) -> pd.Series[str]:
+    """The texts with others at some positions; no copy where that is none or all of them."""
+    if not len(rows) or _is_all_of(texts, rows):
+        return values if len(rows) else texts
+    order = np.arange(len(texts))
+    order[rows] = np.arange(len(texts), len(texts) + len(rows))
+    return take(pd.concat([texts, values], ignore_index=True), order)
+
+
+def _is_all_of(texts: pd.Series[str], rows: np.ndarray) -> bool:
+    return len(rows) == len(texts) and bool((np.diff(rows) == 1).all())
+
+
+def regions_of(numbers: pd.Series[str]) -> np.ndarray:
+    """The region of each number that libphonenumber calls valid.
+
+    Args:
+        numbers: ``+`` and digits; any other text is not valid, nor is a missing one.
+
+    Returns:
+        For each number its region's position in `REGIONS`, `INVALID`, or `UNCERTAIN` where only `parse` can tell.
+
+    Example:
+        >>> [REGIONS[place] for place in regions_of(pd.Series(["+12025550123", "+61491570006"], dtype="str"))]
+        ['US', 'AU']
+    """
+    found = np.full(len(numbers), INVALID, dtype=np.int16)
+    starts, names = pd.factorize(numbers.str.slice(0, 4))
+    calling = np.array([*map(_calling_code, names), 0], dtype=np.int16)[starts]
+    order = np.argsort(calling, kind="stable")
+    ordered = take(numbers, order)  # at once: every group is then a slice of it
+    for calling_code, rows in groups(calling[order]):
+        if calling_code:
+            found[order[rows]] = _regions_of_group(ordered.iloc[rows[0] : rows[-1] + 1], calling_code)
+    return found
+
+
+def national(digits: pd.Series[str], region: str) -> tuple[pd.Series[str], np.ndarray]:
+    """Read digits as they are dialled inside a country.
+
+    Args:
+        digits: ASCII digits each, none missing.
+        region: One of `REGIONS`.
+
+    Returns:
+        The numbers in E.164 form, and their regions as in `regions_of`; `UNCERTAIN` where only `parse` can tell.
+
+    Example:
+        >>> set(national(pd.Series(["0491570006"] * 200, dtype="str"), "AU")[0])
+        {'+61491570006'}
+    """
+    regions = np.full(len(digits), UNCERTAIN, dtype=np.int16)
+    if len(digits) < _FEW_LOCAL:
+        return digits, regions
+    plan = _plans(phonenumbers.country_code_for_region(region))[region]
+    code = str(plan.calling_code)
+    whole = fullmatch(digits, plan.general)
+    # As the parser: leading digits are the calling code only where the whole can't be a national number.
+    local = digits.where(whole | ~digits.str.startswith(code), digits.str.slice(len(code)))
+    if plan.prefix and re.fullmatch(r"(?:\\[0-9])?", plan.rule):
+        local = local.str.replace(f"^(?:{plan.prefix})", plan.rule, regex=True)
+    certain = fullmatch(local, plan.general) & ~fullmatch(digits, f"(?:{plan.abroad})[0-9]*")
+    if plan.prefix:
+        certain &= ~fullmatch(local, f"(?:{plan.prefix})[0-9]*")
+    numbers = f"+{code}" + local
+    if plan.abroad == "00":
+        dialled = fullmatch(digits, "00[1-9][0-9]*")
+        numbers = numbers.where(~dialled, "+" + digits.str.slice(2))
+        certain |= dialled
+    rows = np.flatnonzero(certain)
+    regions[rows] = regions_of(take(numbers, rows))
+    return numbers, regions
+
+
+def parse(text: str, region: str | None = None) -> tuple[str, int]:
+    """Read one number with libphonenumber's parser.
+
+    Args:
+        text: ``+`` and digits, or digits dialled inside `region`.
+        region: One of `REGIONS`.
+
+    Returns:
+        The number in E.164 form, and its region's position or `INVALID`.
+
+    Example:
+        >>> parse("+610491570006") == ("+61491570006", POSITION["AU"])
+        True
+    """
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return text, INVALID
+    found = phonenumbers.region_code_for_number(number)
+    valid = found is not None and phonenumbers.is_valid_number_for_region(number, found)
+    written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return written, POSITION[found] if valid and found else INVALID
+
+
+def is_mobile(numbers: pd.Series[str], region: str) -> np.ndarray:
+    """Which numbers are valid mobiles of a region that has its calling code to itself.
+
+    Example:
+        >>> is_mobile(pd.Series(["+61491570006", "+61255501234"], dtype="str"), "AU").tolist()
+        [True, False]
+    """
+    plan = _plans(phonenumbers.country_code_for_region(region))[region]
+    return _fits(numbers, plan, plan.mobile)
+
+
+class _Plan(NamedTuple):
+    """What libphonenumber's metadata says of one region; patterns, empty where there is none."""
+
+    region: str
+    calling_code: int
+    general: str
+    kinds: str  # of all kinds; what they match has a length the kind allows, so that need not be checked
+    mobile: str
+    leading: str  # tells some regions of one calling code apart; the others are told by their patterns
+    prefix: str  # dialled before a national number
+    rule: str  # what takes the prefix's place
+    abroad: str  # dialled before a calling code
+
+
+@functools.cache
+def _plans(calling_code: int) -> dict[str, _Plan]:
+    """The plans of a calling code in the order libphonenumber tries them; the first is the main region's."""
+    return {region: _plan(calling_code, region) for region in COUNTRY_CODE_TO_REGION_CODE[calling_code]}
+
+
+def _plan(calling_code: int, region: str) -> _Plan:
+    metadata: Any = PhoneMetadata.metadata_for_region_or_calling_code(calling_code, region)
+    kinds = [kind.national_number_pattern for kind in (getattr(metadata, name) for name in _KINDS) if kind]
+    return _Plan(
+        region=region,
+        calling_code=calling_code,
+        general=metadata.general_desc.national_number_pattern,
+        kinds="|".join(dict.fromkeys(filter(None, kinds))),
+        mobile=metadata.mobile.national_number_pattern if metadata.mobile else "",
+        leading=metadata.leading_digits or "",
+        prefix=metadata.national_prefix_for_parsing or "",
+        rule=metadata.national_prefix_transform_rule or "",
+        abroad=metadata.international_prefix or "",
+    )
+
+
+def _calling_code(start: str) -> int:
+    """The calling code that ``+`` and three digits begin with, or 0; no code begins another."""
+    found = (int(start[1:end]) for end in range(2, len(start) + 1) if re.fullmatch(r"\+[1-9][0-9]*", start[:end]))
+    return next((number for number in found if number in COUNTRY_CODE_TO_REGION_CODE), 0)
+
+
+def _regions_of_group(numbers: pd.Series[str], calling_code: int) -> np.ndarray:
+    """`regions_of` for numbers that share a calling code: the first region that claims a number decides."""
+    code = rf"\+{calling_code}"
+    plans = _plans(calling_code)
+    found = np.full(len(numbers), INVALID, dtype=np.int16)
+    undecided = np.full(len(numbers), True)
+    for plan in plans.values():
+        rows = np.flatnonzero(undecided)
+        if not len(rows):
+            break
+        if plan.leading:
+            rows = rows[fullmatch(take(numbers, rows), f"{code}(?:{plan.leading})[0-9]*")]
+        valid = rows[_fits(take(numbers, rows), plan, plan.kinds)]
+        found[valid] = POSITION[plan.region]
+        undecided[rows if plan.leading else valid] = False
+    found[_begins_with_prefix(numbers, f"+{calling_code}", next(iter(plans.values())).prefix)] = UNCERTAIN
+    return found
+
+
+def _fits(numbers: pd.Series[str], plan: _Plan, kind: str) -> np.ndarray:
+    """Whether numbers fit a kind's pattern and the general one, which leaves some of the kind's numbers out."""
+    code = rf"\+{plan.calling_code}"
+    fits: np.ndarray = fullmatch(numbers, f"{code}(?:{kind})")
+    fits &= fullmatch(numbers, f"{code}(?:{plan.general})")
+    return fits
+
+
+def _begins_with_prefix(numbers: pd.Series[str], code: str, prefix: str) -> np.ndarray:
+    """Whether the parser could take some of a number's digits for a national prefix."""
+    if not prefix:
+        return np.full(len(numbers), False)
+    if prefix.isdecimal():
+        return numbers.str.startswith(code + prefix).to_numpy(dtype=bool)
+    pattern = re.compile(rf"{re.escape(code)}(?:{prefix})", re.ASCII)
+    if not pattern.fullmatch(code):
+        return fullmatch(numbers, rf"{pattern.pattern}[0-9]*")
+    # Argentina's also fits where there is none: what matters is whether it takes a digit.
+    matches = map(pattern.match, numbers.to_numpy(dtype=object))
+    return np.array([match is not None and match.end() > len(code) for match in matches], dtype=bool)
