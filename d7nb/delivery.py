@@ -101,12 +101,11 @@ class Delivery:
             Interrupted: The kernel was interrupted. What was in flight is finished first; a second interrupt does not
                 wait for it.
         """
-        with self._interruptible():
-            with Progress(self._sending.total, shown=progress) as bar:
-                self._start()
-                while not self._ended.wait(_GLANCE):
-                    bar.show(self._sending.finished, self._sending.word)
+        with self._interruptible(), Progress(self._sending.total, shown=progress) as bar:
+            self._start()
+            while not self._ended.wait(_GLANCE):
                 bar.show(self._sending.finished, self._sending.word)
+            bar.show(self._sending.finished, self._sending.word)
         if self._failure is not None:
             raise self._failure
         return self

@@ -27,6 +27,7 @@ CODES: dict[str, tuple[Verdict, str]] = {
     "trunk_prefix": ("fixed", "the prefix for calls inside the country, as the (0) in +44 (0)7, was dropped"),
     "national": ("fixed", "read as it is dialled in the country given"),
     "plus_assumed": ("fixed", "bare digits were read as if '+' stood before them: check the countries that gives"),
+    "released": ("fixed", "a person chose this number among the candidates"),
     # A person must decide.
     "variant": ("ambiguous", "WhatsApp may know this number in another form: try the candidates in their order"),
     "two_readings": (

@@ -54,6 +54,7 @@ _OF_CATEGORY = {
     "Zp": ("\n", 0),
 }
 _SIGNS = dict(zip("＋﹢−．／（）´‘’‛“”ʼ", "++-./()'''''''", strict=True))
+_FOREIGN = re.compile(r"[^\x00-\x7f]")
 _SCHEME = re.compile(r"(?:tel|sms|callto|whatsapp):(?://)?", re.IGNORECASE)
 _NUMBER = re.compile(r"(\+{0,2})([0-9]+)")
 _NOTATION = re.compile(
@@ -223,14 +224,12 @@ _NOTATIONS: dict[str, Callable[[str], Tidied]] = {
 
 def _latin(text: str) -> tuple[str, int]:
     """Write a text's digits, spaces, dashes and signs in ASCII, and drop its invisible marks; letters stay."""
-    signs = [_latin_sign(sign) for sign in text]
-    return "".join(sign for sign, _ in signs), functools.reduce(int.__or__, (found for _, found in signs), 0)
+    found = functools.reduce(int.__or__, (_latin_sign(sign)[1] for sign in _FOREIGN.findall(text)))
+    return _FOREIGN.sub(lambda sign: _latin_sign(sign[0])[0], text), found
 
 
 @functools.cache
 def _latin_sign(sign: str) -> tuple[str, int]:
-    if sign.isascii():
-        return sign, 0
     if sign.isdecimal():
         return str(unicodedata.decimal(sign)), BIT["other_digits"]
     return _OF_CATEGORY.get(unicodedata.category(sign), (_SIGNS.get(sign, sign), 0))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,27 +10,22 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from d7nb.columns import columns_in, frozen, require, with_columns
-from d7nb.content.declare import Content
-from d7nb.content.leaves import Column
+from d7nb.columns import frozen
+from d7nb.deciding import Decision, Terms, decide
 from d7nb.display.plans import plan_html, plan_text
 from d7nb.display.previews import Preview, preview_of
-from d7nb.envelope import KEY_TAG, from_columns, past_schedules, read_reference, read_routing, recipient_objects
-from d7nb.errors import PlanError
-from d7nb.filtering import Recheck, ask_all, chosen
-from d7nb.identity import check_campaign, codes_of, key_texts, keys_by_columns, keys_by_content, repeated
-from d7nb.mixing import ByColumn, assign
-from d7nb.packing import Packer
-from d7nb.plugins import content_types, current
-from d7nb.problems import Problem, problem_frame
-from d7nb.recipients import check_numbers, family
-from d7nb.rendering import DIGEST_SIZE, Renderer
-from d7nb.verdicts import VERDICTS, Verdicts
+from d7nb.envelope import KEY_TAG
+from d7nb.problems import problem_frame
+from d7nb.releasing import chosen_numbers
+from d7nb.verdicts import VERDICTS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+
     from d7nb.client import Client
+    from d7nb.content.declare import Content
     from d7nb.delivery import Delivery
-    from d7nb.filtering import Asked
+    from d7nb.mixing import ByColumn
     from d7nb.plugins.row_filters import RowFilter
 
 
@@ -88,78 +82,20 @@ def plan(
         >>> plan.summary
         {'ready': 1, 'invalid': 1, 'held': 0, 'skipped': 0}
     """
-    kept, now = frozen(frame), clock()
-    if content is None:
-        originator, report_url, schedule, reference = from_columns(kept, originator, report_url, schedule, reference)
-    if originator is None:
-        raise PlanError(
-            "no originator was given: originator='+971...' is the registered number that messages come from"
-        )
-    check_campaign(campaign)
-    marks = read_reference(reference, key_in)
-    routing, schedule_problems = read_routing(originator, report_url, schedule, now)
-    key_columns = [] if key is None else list(key) if isinstance(key, Sequence) and not isinstance(key, str) else [key]
-    require(kept, [to, *key_columns, *_columns_read(country, content), *columns_in(routing, marks)])
-
-    rows = np.arange(len(kept))
-    verdicts = Verdicts(len(kept))
-    numbers = check_numbers(kept[to], country=kept[country.name] if isinstance(country, Column) else country)
-    verdicts.judge("numbers", _number_problems(numbers, to))
-    routings = Renderer(routing, kept)
-    routing_digests, found = routings.check(rows)
-    verdicts.judge("envelope", [*found, *Renderer(marks, kept).check(rows).problems])
-    verdicts.judge("schedule", [*schedule_problems, *past_schedules(routing, kept, now)])
-    assigned, unassigned = assign(content, kept, content_types())
-    verdicts.judge("content", unassigned)
-    renderers = [Renderer(each, kept) for each, _ in assigned]
-    renderer_of = np.full(len(kept), -1, dtype=np.int64)
-    digests = np.zeros((len(kept), DIGEST_SIZE), dtype=np.uint8)
-    for number, (renderer, (_, own)) in enumerate(zip(renderers, assigned, strict=True)):
-        renderer_of[own] = number
-        digests[own], found = renderer.check(own)
-        verdicts.judge("content", [*renderer.literal_warnings(), *found])
-    texts, found = key_texts(kept, key_columns)
-    verdicts.judge("key", found)
-
-    keys = np.zeros((len(kept), DIGEST_SIZE), dtype=np.uint8)
-    ready = verdicts.ready
-    keys[ready] = (
-        keys_by_columns(campaign, (texts[row] for row in ready))
-        if key_columns
-        else keys_by_content(campaign, family(numbers["recipient"].take(ready)), digests[ready])
-    )
-    sourced = chosen(current().filters(), filters)
-    message_types = np.array([*(each.message_type for each, _ in assigned), ""])[renderer_of]  # -1: the last, none
-    rows_of = _Shown(kept, numbers, message_types, keys, ready)
-    asked = ask_all(sourced, rows_of(ready))
-    for each in asked:
-        name = each.row_filter.name
-        verdicts.decide("skipped", name, ready[each.places], each.reasons)
-        verdicts.judge(name, [Problem(name, each.warning, severity="warning")] if each.warning else [])
-
-    ready = verdicts.ready
-    contents, routing_of = (np.full(len(kept), -1, dtype=np.int64) for _ in range(2))
-    contents[ready], routing_of[ready] = codes_of(digests[ready]), codes_of(routing_digests[ready])
-    leaders = ready[np.unique(routing_of[ready], return_index=True)[1]]
-    packer = Packer(
-        renderers=renderers,
-        renderer_of=renderer_of,
-        contents=contents,
-        routings=[orjson.loads(text) for text in routings.fragments(leaders)],
-        routing_of=routing_of,
-        recipients=Renderer(recipient_objects(numbers["recipient"], marks, key_in, keys), kept),
-    )
-    return Plan(
-        frame=kept,
-        content=content,
+    terms = Terms(
+        to=to,
+        originator=originator,
         campaign=campaign,
-        verdicts=verdicts,
-        recipients=numbers["recipient"],
-        keys=keys,
-        packer=packer,
-        asked=asked,
-        recheck=Recheck(sourced, rows_of, packer.schedule_of, clock),
+        key=key,
+        country=country,
+        reference=None if reference is None else dict(reference),
+        report_url=report_url,
+        schedule=schedule,
+        filters=tuple(filters),
+        key_in=key_in,
+        clock=clock,
     )
+    return Plan(decide(frozen(frame), content, terms, {}))
 
 
 class Plan:
@@ -169,29 +105,12 @@ class Plan:
         campaign: The name of the mailing.
     """
 
-    def __init__(
-        self,
-        *,
-        frame: pd.DataFrame,
-        content: Content | ByColumn | None,
-        campaign: str,
-        verdicts: Verdicts,
-        recipients: pd.Series,
-        keys: np.ndarray,
-        packer: Packer,
-        asked: Sequence[Asked],
-        recheck: Recheck,
-    ) -> None:
-        self._frame = frame
-        self._content = content
-        self.campaign = campaign
-        self._rows = verdicts.frame(frame.index, recipients)
-        self._found = tuple(verdicts.problems)
-        self._ready = verdicts.ready
-        self._keys = keys
-        self._packer = packer
-        self._asked = asked
-        self._recheck = recheck
+    def __init__(self, decision: Decision) -> None:
+        self._decision = decision
+        self._frame = decision.frame
+        self._rows = decision.verdicts.frame(decision.frame.index, decision.numbers["recipient"])
+        self._ready = decision.verdicts.ready
+        self.campaign = decision.terms.campaign
 
     def __len__(self) -> int:
         return len(self._frame)
@@ -221,12 +140,12 @@ class Plan:
 
     @cached_property
     def _problems(self) -> pd.DataFrame:
-        return problem_frame(self._found, self._frame)
+        return problem_frame(self._decision.verdicts.problems, self._frame)
 
     @property
     def filters(self) -> pd.DataFrame:
         """The filters that were asked, in order: ``name``, ``stage``, ``source``, rows it ``saw`` and ``skipped``."""
-        told = [(a.row_filter.name, a.row_filter.stage, a.source, a.saw, len(a.places)) for a in self._asked]
+        told = [(a.row_filter.name, a.row_filter.stage, a.source, a.saw, len(a.places)) for a in self._decision.asked]
         return pd.DataFrame(told, columns=["name", "stage", "source", "saw", "skipped"])
 
     def requests(self, batch_size: int = 100) -> Iterator[dict[str, Any]]:
@@ -243,8 +162,8 @@ class Plan:
         """
         if batch_size < 1:
             raise ValueError("batch_size counts from 1")
-        batches = self._packer.batches(self._ready, batch_size)
-        return (orjson.loads(body) for _, body in self._packer.bodies(batches))
+        batches = self._decision.packer.batches(self._ready, batch_size)
+        return (orjson.loads(body) for _, body in self._decision.packer.bodies(batches))
 
     def preview(self, n: int = 6) -> Preview:
         """The strangest of the messages about to go, filled in, numbers masked.
@@ -255,7 +174,37 @@ class Plan:
         Returns:
             A `Preview`, which shows itself and has the same as ``.frame``.
         """
-        return preview_of(self._packer.contents, self._ready, self._frame.index, self._rows["recipient"].array, n)
+        return preview_of(
+            self._decision.packer.contents, self._ready, self._frame.index, self._rows["recipient"].array, n
+        )
+
+    def release(self, rows: Any = None, choose: str | Mapping[int, str] = "first") -> Plan:
+        """Decide about rows that are held because their number can be read in two ways.
+
+        Args:
+            rows: Positions of held rows, or a mask over all rows; all that are held unless given.
+            choose: ``"first"`` of the candidates that `check_numbers` lists, or a number for each row by its position.
+
+        Returns:
+            A new plan in which these rows go to the number chosen, if nothing else speaks against them; this plan
+            stays as it is. ``rows.decided_by`` records the word as ``released``.
+
+        Raises:
+            PlanError: A row is not held, or a number is none of its candidates.
+
+        Example:
+            >>> import pandas as pd, d7nb
+            >>> people = pd.DataFrame(
+            ...     {"phone": ["+5215512345678"]}
+            ... )  # Mexico, in the form that only WhatsApp still uses
+            >>> plan = d7nb.plan(people, d7nb.Text("Hi"), to="phone", originator="+12025550100")
+            >>> plan.summary["held"], plan.release().rows["recipient"].tolist()
+            (1, ['+525512345678'])
+        """
+        held = np.flatnonzero((self._rows["verdict"] == "held") & (self._rows["decided_by"] == "numbers"))
+        past = self._decision
+        released = {**past.released, **chosen_numbers(past.numbers, held, rows, choose)}
+        return Plan(decide(past.frame, past.content, past.terms, released))
 
     def send(
         self,
@@ -296,10 +245,10 @@ class Plan:
         return deliver(
             self._frame,
             self._rows,
-            self._packer,
+            self._decision.packer,
             self._ready,
             client,
-            recheck=self._recheck,
+            recheck=self._decision.recheck,
             confirm=confirm,
             progress=progress,
             wait=wait,
@@ -316,50 +265,9 @@ class Plan:
         """What the displays need, as plain data."""
         return {
             "campaign": self.campaign,
-            "content": repr(self._content) if self._content is not None else "columns named by D7's paths",
+            "content": repr(self._decision.content)
+            if self._decision.content is not None
+            else "columns named by D7's paths",
             "summary": self.summary,
             "problems": self._problems,
         }
-
-
-def _columns_read(country: Any, content: Content | ByColumn | None) -> list[Hashable]:
-    """The columns that country and content name; columns that make a content by their own names are not among them."""
-    named = [country.name] if isinstance(country, Column) else []
-    if isinstance(content, ByColumn):
-        return [*named, content.column, *columns_in(*content.contents.values())]
-    return [*named, *columns_in(content)] if isinstance(content, Content) else named
-
-
-def _number_problems(numbers: pd.DataFrame, to: Hashable) -> Iterator[Problem]:
-    for verdict, severity in (("broken", "error"), ("ambiguous", "held")):
-        rows = np.flatnonzero(numbers["verdict"] == verdict)
-        found = numbers.iloc[rows]
-        for code in found["code"].unique():
-            places = np.flatnonzero(found["code"] == code)
-            messages = found["message"].iloc[places].tolist()
-            hint = "correct the number" if severity == "error" else "choose one with plan.release()"
-            yield Problem(str(code), messages, hint, severity, "recipient", to, rows[places])  # type: ignore[arg-type]
-
-
-class _Shown:
-    """What filters are shown of some rows: the user's columns, and what the plan knows of each."""
-
-    def __init__(
-        self, frame: pd.DataFrame, numbers: pd.DataFrame, message_types: np.ndarray, keys: np.ndarray, ready: np.ndarray
-    ) -> None:
-        self._frame, self._numbers, self._message_types = frame, numbers, message_types
-        self._same_as = np.arange(len(frame))
-        again, first = repeated(keys[ready])
-        self._same_as[ready[again]] = ready[first]
-
-    def __call__(self, rows: np.ndarray) -> pd.DataFrame:
-        """The frame of these rows, at the positions given."""
-        numbers = self._numbers.take(rows)
-        known = {
-            "d7_row": rows,
-            "d7_recipient": numbers["recipient"].array,
-            "d7_country": numbers["country"].array,
-            "d7_message_type": self._message_types[rows],
-            "d7_same_as": self._same_as[rows],
-        }
-        return with_columns(self._frame.take(rows), known)

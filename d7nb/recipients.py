@@ -105,7 +105,15 @@ class _Checked(NamedTuple):
     candidates: np.ndarray
 
 
-def _slices(series: pd.Series, homes: np.ndarray, candidates: np.ndarray, kinds: dict[int, int]) -> Iterator[_Checked]:
+class _Slice(NamedTuple):
+    """What is kept of a slice, in as little memory as will do."""
+
+    recipients: pd.Series[str]  # missing unless the verdict lets them go
+    kinds: np.ndarray  # each combination of bits by a small number
+    regions: np.ndarray
+
+
+def _slices(series: pd.Series, homes: np.ndarray, candidates: np.ndarray, kinds: dict[int, int]) -> Iterator[_Slice]:
     read = functools.lru_cache(_CACHED)(read_cell)
     ask = functools.lru_cache(_CACHED)(parse)
     for start in range(0, max(len(series), 1), _SLICE):
@@ -134,36 +142,48 @@ def _home(country: Any) -> int:
 def _check(
     cells: pd.Series, homes: np.ndarray, candidates: np.ndarray, read: Callable[[str], Tidied], ask: _Ask
 ) -> _Checked:
-    digits, bits = tidy(as_text(cells), read)
-    checked = _Checked(digits, bits, np.full(len(digits), INVALID, dtype=np.int16), candidates)
-    written = digits.notna().to_numpy()
-    bare = written & ~digits.str.startswith("+", na=False).to_numpy()
-    rows = np.flatnonzero(bare & (homes != _NO_REGION))
-    guesses = {code: rows[fullmatch(take(digits, rows), shape)] for code, (shape, _) in _GUESSES.items()}
-    checked = _read_abroad(checked, written & ~bare, guesses, ask)
-    checked = _read_at_home(checked, digits, np.where(bare, homes, _NOWHERE), ask)
-    for code, rows in guesses.items():
-        bits[rows[(checked.regions[rows] >= 0) & (bits[rows] & BIT["national"] == 0)]] |= BIT[code]
-    failed = np.flatnonzero(written & (checked.regions < 0) & (bits & BIT["two_readings"] == 0))
-    bits[failed] |= _why_refused(take(digits, failed), homes[failed])
+    """Judge a slice: most numbers are valid as they stand, and only the others are looked into."""
+    texts = as_text(cells)
+    regions = regions_of(texts)
+    rows = np.flatnonzero(regions < 0)
+    found = _look_into(take(texts, rows), homes[rows], candidates[rows], read, ask)
+    bits = np.zeros(len(texts), dtype=np.int64)
+    bits[rows], regions[rows], candidates[rows] = found.bits, found.regions, found.candidates
+    checked = _Checked(put(texts, rows, found.numbers), bits, regions, candidates)
     _mark_variants(checked)
     return checked
 
 
-def _read_abroad(checked: _Checked, international: np.ndarray, guesses: dict[str, np.ndarray], ask: _Ask) -> _Checked:
-    """Read what has a ``+``, and what may be meant to have one."""
-    numbers = checked.numbers
+def _look_into(
+    texts: pd.Series[str], homes: np.ndarray, candidates: np.ndarray, read: Callable[[str], Tidied], ask: _Ask
+) -> _Checked:
+    """Judge texts that are no valid numbers as they stand."""
+    digits, bits = tidy(texts, read)
+    written = digits.notna().to_numpy()
+    bare = written & ~digits.str.startswith("+", na=False).to_numpy()
+    rows = np.flatnonzero(bare & (homes != _NO_REGION))
+    guesses = {code: rows[fullmatch(take(digits, rows), shape)] for code, (shape, _) in _GUESSES.items()}
+    numbers, regions = _read_abroad(digits, bits, guesses, ask)
+    checked = _Checked(numbers, bits, regions, candidates)
+    checked = _read_at_home(checked, digits, np.where(bare, homes, _NOWHERE), ask)
     for code, rows in guesses.items():
-        numbers = put(numbers, rows, "+" + take(checked.numbers, rows).str.slice(_GUESSES[code][1]))
-        international[rows] = True
-    rows = np.flatnonzero(international)
-    typed = take(numbers, rows)
-    readings, checked.regions[rows] = _settle(typed, regions_of(typed), typed, ask)
-    if readings is not typed:
-        stripped = (readings != typed).to_numpy(dtype=bool) & (checked.regions[rows] >= 0)
-        checked.bits[rows[stripped]] |= BIT["trunk_prefix"]
-        numbers = put(numbers, rows, readings)
-    return checked._replace(numbers=numbers)
+        bits[rows[(regions[rows] >= 0) & (bits[rows] & BIT["national"] == 0)]] |= BIT[code]
+    failed = np.flatnonzero(written & (regions < 0) & (bits & BIT["two_readings"] == 0))
+    bits[failed] |= _why_refused(take(digits, failed), homes[failed])
+    return checked
+
+
+def _read_abroad(
+    digits: pd.Series[str], bits: np.ndarray, guesses: dict[str, np.ndarray], ask: _Ask
+) -> tuple[pd.Series[str], np.ndarray]:
+    """Read what has a ``+``, and what may be meant to have one; other digits are not valid without."""
+    typed = digits
+    for code, rows in guesses.items():
+        typed = put(typed, rows, "+" + take(digits, rows).str.slice(_GUESSES[code][1]))
+    numbers, regions = _settle(typed, regions_of(typed), typed, ask)
+    stripped = (numbers != typed).to_numpy(dtype=bool, na_value=False) & (regions >= 0)
+    bits[stripped] |= BIT["trunk_prefix"]
+    return numbers, regions
 
 
 def _read_at_home(checked: _Checked, digits: pd.Series[str], homes: np.ndarray, ask: _Ask) -> _Checked:
@@ -228,26 +248,25 @@ def _mark_variants(checked: _Checked) -> None:
 
 def _give_candidates(checked: _Checked, rows: np.ndarray, first: pd.Series[str], second: pd.Series[str]) -> None:
     pairs = zip(first.to_numpy(dtype=object), second.to_numpy(dtype=object), strict=True)
-    for row, pair in zip(rows, pairs, strict=True):
-        checked.candidates[row] = list(pair)
+    checked.candidates[rows] = np.fromiter(map(list, pairs), dtype=object, count=len(rows))
 
 
-def _summed_up(checked: _Checked, kinds: dict[int, int]) -> _Checked:
-    """Keep the numbers that are sure, and for its bits the place each combination of bits has among `kinds`."""
+def _summed_up(checked: _Checked, kinds: dict[int, int]) -> _Slice:
+    """Number the combinations of bits, new ones after those that earlier slices had."""
     codes, found = pd.factorize(checked.bits)
-    places = np.array([kinds.setdefault(int(bits), len(kinds)) for bits in found], dtype=np.int16)
+    numbered = np.array([kinds.setdefault(int(bits), len(kinds)) for bits in found], dtype=np.int16)
     sure = np.array([finding(int(bits)).verdict in {"ok", "fixed"} for bits in found], dtype=bool)
-    return checked._replace(numbers=checked.numbers.where(sure[codes]), bits=places[codes])
+    return _Slice(checked.numbers.where(sure[codes]), numbered[codes], checked.regions)
 
 
-def _frame(slices: Sequence[_Checked], findings: Sequence[Finding], candidates: np.ndarray) -> pd.DataFrame:
-    kinds = np.concatenate([checked.bits for checked in slices])
-    regions = np.concatenate([checked.regions for checked in slices])
+def _frame(slices: Sequence[_Slice], findings: Sequence[Finding], candidates: np.ndarray) -> pd.DataFrame:
+    kinds = np.concatenate([part.kinds for part in slices])
+    regions = np.concatenate([part.regions for part in slices])
     regions[(regions < 0) | (regions >= len(_COUNTRIES))] = -1
     messages = dict.fromkeys(found.message for found in findings)
     return pd.DataFrame(
         {
-            "recipient": pd.concat([checked.numbers for checked in slices], ignore_index=True),
+            "recipient": pd.concat([part.recipients for part in slices], ignore_index=True),
             "verdict": _categorical([found.verdict for found in findings], kinds, VERDICTS),
             "code": _categorical([found.code for found in findings], kinds, CODES),
             "message": _categorical([found.message for found in findings], kinds, messages),

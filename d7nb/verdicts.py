@@ -60,6 +60,12 @@ class Verdicts:
         self._reasons[chosen] = [reasons[place] for place in free.tolist()]
         self._deciders[chosen] = decider
 
+    def remark(self, decider: str, rows: np.ndarray, reason: str) -> None:
+        """Say of rows that are ready who had a part in it."""
+        still = rows[self._codes[rows] == 0]
+        self._reasons[still] = reason
+        self._deciders[still] = decider
+
     def frame(self, index: pd.Index, recipients: pd.Series) -> pd.DataFrame:
         """The rows as ``plan.rows`` shows them."""
         return pd.DataFrame(

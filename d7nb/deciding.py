@@ -1,0 +1,229 @@
+"""How a plan comes about: each row's numbers, contents and envelope are checked, then the filters are asked.
+
+Everything here is pure: no network, no disk, and no clock but the one handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+
+from d7nb.columns import columns_in, require, with_columns
+from d7nb.content.declare import Content
+from d7nb.content.leaves import Column
+from d7nb.envelope import from_columns, past_schedules, read_reference, read_routing, recipient_objects
+from d7nb.errors import PlanError
+from d7nb.filtering import Asked, Recheck, ask_all, chosen
+from d7nb.identity import check_campaign, codes_of, key_texts, keys_by_columns, keys_by_content, repeated
+from d7nb.mixing import ByColumn, assign
+from d7nb.packing import Packer
+from d7nb.plugins import content_types, current
+from d7nb.problems import Problem
+from d7nb.recipients import check_numbers, family
+from d7nb.releasing import RELEASED, with_released
+from d7nb.rendering import DIGEST_SIZE, Renderer
+from d7nb.verdicts import Verdicts
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import pandas as pd
+
+    from d7nb.plugins.row_filters import RowFilter
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a plan was asked for, beside table and content; as `d7nb.plan` explains."""
+
+    to: Hashable
+    originator: Any
+    campaign: str
+    key: Hashable | Sequence[Hashable] | None
+    country: Any
+    reference: Mapping[str, Any] | None
+    report_url: Any
+    schedule: Any
+    filters: tuple[RowFilter, ...]
+    key_in: str | None
+    clock: Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided about a table.
+
+    Attributes:
+        frame: The table, out of reach of later changes.
+        content: What the messages say.
+        terms: What else was asked for.
+        released: The numbers that a person chose, by row.
+        numbers: What is known of each row's number.
+        verdicts: The word on each row, and the problems.
+        keys: Each ready row's key, ``uint8`` of shape (rows, 16).
+        packer: Makes request bodies.
+        asked: What each filter saw and skipped.
+        recheck: Asks the rules that read the clock again.
+    """
+
+    frame: pd.DataFrame
+    content: Content | ByColumn | None
+    terms: Terms
+    released: Mapping[int, str]
+    numbers: pd.DataFrame
+    verdicts: Verdicts
+    keys: np.ndarray
+    packer: Packer
+    asked: Sequence[Asked]
+    recheck: Recheck
+
+
+def decide(
+    kept: pd.DataFrame, content: Content | ByColumn | None, terms: Terms, released: Mapping[int, str]
+) -> Decision:
+    """Decide about every row.
+
+    Args:
+        kept: The table, out of reach of later changes.
+        content: What the messages say.
+        terms: What else was asked for.
+        released: The numbers that a person chose, by row.
+
+    Raises:
+        PlanError: Something can't be used at all.
+    """
+    now, to, country = terms.clock(), terms.to, terms.country
+    envelope = terms.originator, terms.report_url, terms.schedule, terms.reference
+    originator, report_url, schedule, reference = from_columns(kept, *envelope) if content is None else envelope
+    if originator is None:
+        raise PlanError(
+            "no originator was given: originator='+971...' is the registered number that messages come from"
+        )
+    check_campaign(terms.campaign)
+    marks = read_reference(reference, terms.key_in)
+    routing, schedule_problems = read_routing(originator, report_url, schedule, now)
+    key_columns = _listed(terms.key)
+    require(kept, [to, *key_columns, *_columns_read(country, content), *columns_in(routing, marks)])
+
+    rows = np.arange(len(kept))
+    verdicts = Verdicts(len(kept))
+    found_numbers = check_numbers(kept[to], country=kept[country.name] if isinstance(country, Column) else country)
+    numbers = with_released(found_numbers, released)
+    verdicts.judge("numbers", _number_problems(numbers, to))
+    routings = Renderer(routing, kept)
+    routing_digests, found = routings.check(rows)
+    verdicts.judge("envelope", [*found, *Renderer(marks, kept).check(rows).problems])
+    verdicts.judge("schedule", [*schedule_problems, *past_schedules(routing, kept, now)])
+    assigned, unassigned = assign(content, kept, content_types())
+    verdicts.judge("content", unassigned)
+    renderers = [Renderer(each, kept) for each, _ in assigned]
+    renderer_of = np.full(len(kept), -1, dtype=np.int64)
+    digests = np.zeros((len(kept), DIGEST_SIZE), dtype=np.uint8)
+    for number, (renderer, (_, own)) in enumerate(zip(renderers, assigned, strict=True)):
+        renderer_of[own] = number
+        digests[own], found = renderer.check(own)
+        verdicts.judge("content", [*renderer.literal_warnings(), *found])
+    texts, found = key_texts(kept, key_columns)
+    verdicts.judge("key", found)
+
+    keys = np.zeros((len(kept), DIGEST_SIZE), dtype=np.uint8)
+    ready = verdicts.ready
+    keys[ready] = (
+        keys_by_columns(terms.campaign, (texts[row] for row in ready))
+        if key_columns
+        else keys_by_content(terms.campaign, family(numbers["recipient"].take(ready)), digests[ready])
+    )
+    sourced = chosen(current().filters(), terms.filters)
+    message_types = np.array([*(each.message_type for each, _ in assigned), ""])[renderer_of]  # -1: the last, none
+    rows_of = _Shown(kept, numbers, message_types, keys, ready)
+    asked = ask_all(sourced, rows_of(ready))
+    for each in asked:
+        name = each.row_filter.name
+        verdicts.decide("skipped", name, ready[each.places], each.reasons)
+        verdicts.judge(name, [Problem(name, each.warning, severity="warning")] if each.warning else [])
+
+    verdicts.remark(RELEASED, np.fromiter(released, dtype=np.int64), "a person chose this number")
+    ready = verdicts.ready
+    contents, routing_of = (np.full(len(kept), -1, dtype=np.int64) for _ in range(2))
+    contents[ready], routing_of[ready] = codes_of(digests[ready]), codes_of(routing_digests[ready])
+    leaders = ready[np.unique(routing_of[ready], return_index=True)[1]]
+    packer = Packer(
+        renderers=renderers,
+        renderer_of=renderer_of,
+        contents=contents,
+        routings=[orjson.loads(text) for text in routings.fragments(leaders)],
+        routing_of=routing_of,
+        recipients=Renderer(recipient_objects(numbers["recipient"], marks, terms.key_in, keys), kept),
+    )
+    return Decision(
+        frame=kept,
+        content=content,
+        terms=terms,
+        released=released,
+        numbers=numbers,
+        verdicts=verdicts,
+        keys=keys,
+        packer=packer,
+        asked=asked,
+        recheck=Recheck(sourced, rows_of, packer.schedule_of, terms.clock),
+    )
+
+
+def _columns_read(country: Any, content: Content | ByColumn | None) -> list[Hashable]:
+    """The columns that country and content name; columns that make a content by their own names are not among them."""
+    named = [country.name] if isinstance(country, Column) else []
+    if isinstance(content, ByColumn):
+        return [*named, content.column, *columns_in(*content.contents.values())]
+    return [*named, *columns_in(content)] if isinstance(content, Content) else named
+
+
+def _number_problems(numbers: pd.DataFrame, to: Hashable) -> Iterator[Problem]:
+    assumed = numbers.loc[(numbers["code"] == "plus_assumed").to_numpy(), "country"].astype("str").value_counts()
+    if len(assumed):
+        listed = ", ".join(f"{region} {count:,}" for region, count in assumed.items())
+        message = f"bare digits were read as if '+' stood before them, which gives these countries: {listed}"
+        hint = "if that is not so, write '+' and the country code, or say country="
+        yield Problem("plus_assumed", message, hint, "warning", "recipient", to)
+    for verdict, severity in (("broken", "error"), ("ambiguous", "held")):
+        rows = np.flatnonzero(numbers["verdict"] == verdict)
+        found = numbers.iloc[rows]
+        for code in found["code"].unique():
+            places = np.flatnonzero(found["code"] == code)
+            messages = found["message"].iloc[places].tolist()
+            hint = "correct the number" if severity == "error" else "choose one with plan.release()"
+            yield Problem(str(code), messages, hint, severity, "recipient", to, rows[places])  # type: ignore[arg-type]
+
+
+class _Shown:
+    """What filters are shown of some rows: the user's columns, and what the plan knows of each."""
+
+    def __init__(
+        self, frame: pd.DataFrame, numbers: pd.DataFrame, message_types: np.ndarray, keys: np.ndarray, ready: np.ndarray
+    ) -> None:
+        self._frame, self._numbers, self._message_types = frame, numbers, message_types
+        self._same_as = np.arange(len(frame))
+        again, first = repeated(keys[ready])
+        self._same_as[ready[again]] = ready[first]
+
+    def __call__(self, rows: np.ndarray) -> pd.DataFrame:
+        """The frame of these rows, at the positions given."""
+        numbers = self._numbers.take(rows)
+        known = {
+            "d7_row": rows,
+            "d7_recipient": numbers["recipient"].array,
+            "d7_country": numbers["country"].array,
+            "d7_message_type": self._message_types[rows],
+            "d7_same_as": self._same_as[rows],
+        }
+        return with_columns(self._frame.take(rows), known)
+
+
+def _listed(key: Hashable | Sequence[Hashable] | None) -> list[Hashable]:
+    """The key's columns."""
+    if key is None:
+        return []
+    return list(key) if isinstance(key, Sequence) and not isinstance(key, str) else [key]
