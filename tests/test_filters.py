@@ -127,7 +127,7 @@ class TestLists:
         assert skipped(plan) == ["not on the list of allowed recipients", None, "not on the list of allowed recipients"]
 
     def test_a_failing_function_stops_the_plan(self) -> None:
-        with pytest.raises(FilterError, match="'opt-out'.*ConnectionError"):
+        with pytest.raises(FilterError, match=r"'opt-out'.*ConnectionError"):
             planned(self.FRAME, OptOut(lambda recipients: (_ for _ in ()).throw(ConnectionError("down"))))
 
 
@@ -144,7 +144,7 @@ def test_consent_must_be_given(cell: object, goes: bool) -> None:
 
 
 def test_consent_without_its_column_stops_the_plan() -> None:
-    with pytest.raises(FilterError, match="'consent'.*no column 'agreed'"):
+    with pytest.raises(FilterError, match=r"'consent'.*no column 'agreed'"):
         planned(pd.DataFrame({"phone": numbers(1)}), Consent("agreed"))
 
 

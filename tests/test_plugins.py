@@ -176,7 +176,7 @@ class TestInACell:
             def d7nb_filters(self) -> list[Any]:
                 return []
 
-        with pytest.raises(PluginError, match="mark d7nb_filters with @d7nb.hookimpl"):
+        with pytest.raises(PluginError, match=r"mark d7nb_filters with @d7nb.hookimpl"):
             d7nb.plugins.register(Unmarked())
 
     def test_an_unknown_argument_is_told_at_once_and_the_earlier_plugin_stays(self) -> None:
@@ -195,7 +195,7 @@ class TestInACell:
             d7nb.row_filter(stage="early")(lambda rows: rows["name"])
 
     def test_a_built_in_plugin_can_t_be_replaced(self) -> None:
-        with pytest.raises(PluginError, match="there is a plugin 'd7nb.content' already, from built in"):
+        with pytest.raises(PluginError, match=r"there is a plugin 'd7nb.content' already, from built in"):
             d7nb.plugins.register(Polls(), name="d7nb.content")
 
     def test_trace_logs_each_hook_call(
