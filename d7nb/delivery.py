@@ -51,10 +51,9 @@ class Delivery:
 
     def _start(self) -> None:
         """Start sending in the background, unless that was done."""
-        with self._interruptible():
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="d7nb-send")
-                self._thread.start()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="d7nb-send")
+            self._thread.start()
 
     def _run(self) -> None:
         self._began.set()
@@ -184,5 +183,6 @@ def deliver(
     delivery = Delivery(frame, verdicts["recipient"], outcomes, sending)
     if wait:
         return delivery.wait(progress=progress)
-    delivery._start()
+    with delivery._interruptible():
+        delivery._start()
     return delivery

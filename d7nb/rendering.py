@@ -18,7 +18,7 @@ import orjson
 from d7nb.content.declare import Part, expand, literal_fault, slots
 from d7nb.content.fields import Slot
 from d7nb.content.leaves import Cells, Column, Template, Unfit, by_distinct, missing
-from d7nb.content.trees import below
+from d7nb.content.trees import Fixed, below
 from d7nb.problems import Problem
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ def _skeleton(node: Tree, path: str, left_out: frozenset[str], *, canonical: boo
     lost = [branches[key] for key in branches.keys() - made.keys()]
     if any(isinstance(slot, Slot) and slot.leaf.carries for slot in lost):
         return None
-    if lost and not any(slots(branches[key]) for key in made):
+    if lost and not isinstance(node, Fixed) and not any(slots(branches[key]) for key in made):
         return None
     holes = [hole for piece in made.values() for hole in piece.holes]
     if isinstance(node, list):

@@ -28,6 +28,7 @@ from vcr.cassette import CassetteContextDecorator  # type: ignore[import-untyped
 import d7nb
 from d7nb.answers import Answer
 from d7nb.client import BASE_URL
+from d7nb.testing import vcr_config
 from d7nb.version import version
 
 FOLDER = Path(__file__).parent.parent / "cassettes"
@@ -117,12 +118,7 @@ SCENES = {
 
 def tape(path: Path, record_mode: str = "none", scrub: Any = None) -> CassetteContextDecorator:
     """A cassette. What was recorded answers requests that are the same down to the body, once each."""
-    recorder = VCR(
-        match_on=("method", "scheme", "host", "port", "path", "query", "body"),
-        record_mode=record_mode,
-        decode_compressed_response=True,
-        before_save_interaction=scrub,
-    )
+    recorder = VCR(**vcr_config(record_mode=record_mode), before_save_interaction=scrub)
     context: CassetteContextDecorator = recorder.use_cassette(str(path))
     return context
 

@@ -18,6 +18,7 @@ from vcr.errors import CannotOverwriteExistingCassetteException  # type: ignore[
 import d7nb
 from d7nb import errors
 from d7nb.client import BASE_URL, REPORT_PATH, SEND_PATH
+from d7nb.testing import d7nb_cassette  # noqa: F401  (a fixture, used by name)
 from tests import record_cassettes
 from tests.local_servers import serving
 from tests.record_cassettes import FOLDER, NO_REQUEST, ORIGINATOR, RECIPIENT, SCENES, STRANGER, tape, text
@@ -48,13 +49,9 @@ def reached(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 @pytest.fixture
-def play(request: pytest.FixtureRequest, client: d7nb.Client, reached: list[Any]) -> Iterator[Any]:
+def play(request: pytest.FixtureRequest, d7nb_cassette: d7nb.Client) -> Any:  # noqa: F811
     """Play the scene that the test is named after, from its cassette, to the last interaction."""
-    name = request.node.name
-    with tape(FOLDER / request.node.path.stem / f"{name}.yaml") as cassette:
-        yield lambda: SCENES[name].play(client, ORIGINATOR, RECIPIENT)
-    assert cassette.all_played
-    assert reached == []
+    return lambda: SCENES[request.node.name].play(d7nb_cassette, ORIGINATOR, RECIPIENT)
 
 
 def test_accepted(play: Any) -> None:

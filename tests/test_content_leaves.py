@@ -139,6 +139,12 @@ OPTIONAL = [
         flowing(flow_action_payload={"screen": "A", "data": {"y": 1}}),
     ),
     Optional(
+        "object_in_a_free_list",
+        lambda x: Flow("Which?", "1", "Go", flow_action_payload={"seats": [{"row": x}, {"row": "2"}]}),
+        "1",
+        flowing(flow_action_payload={"seats": [{}, {"row": "2"}]}),
+    ),
+    Optional(
         "address_values",
         lambda x: AddressMessage("Which?", "IN", values={"name": "Sara", "city": x}),
         "Mumbai",
@@ -150,6 +156,12 @@ OPTIONAL = [
     ),
 ]
 CARRIED = [
+    Optional(
+        "whole_flow_payload",
+        lambda x: Flow("Which?", "1", "Go", flow_action_payload={"screen": x}),
+        "START",
+        flowing(),
+    ),
     Optional("org", lambda x: Contacts([Contact(name="Sara", org={"company": x})]), "Engines", {"name": NAME}),
     Optional("address", lambda x: Contacts([Contact(name="Sara", addresses=[{"city": x}])]), "Leeds", {"name": NAME}),
     Optional(

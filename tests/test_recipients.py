@@ -119,7 +119,7 @@ def test_awkward_cell(cell: object, country: str | None, verdict: str, code: str
 
 def test_the_table_is_long_and_knows_every_code() -> None:
     assert len(TABLE) >= 120
-    assert {code for _, _, _, code, _ in TABLE} == set(CODES)
+    assert {code for _, _, _, code, _ in TABLE} == set(CODES) - {"released"}  # that is a person's word, not a finding
     assert all(CODES[code][0] == verdict for _, _, verdict, code, _ in TABLE)
 
 

@@ -173,7 +173,7 @@ def refusals(content: Any, row: dict[str, Any]) -> list[Any]:
     return [answer for answer in answers if isinstance(answer, list)]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(contents(bound=False))
 def test_a_literal_content_that_can_be_made_is_taken_in(drawn: tuple[Any, dict[str, Any]]) -> None:
     content, row = drawn
@@ -181,7 +181,7 @@ def test_a_literal_content_that_can_be_made_is_taken_in(drawn: tuple[Any, dict[s
         assert refusals(content, row) == []
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(contents(bound=True))
 def test_a_row_that_is_ready_is_taken_in(drawn: tuple[Any, dict[str, Any]]) -> None:
     content, row = drawn

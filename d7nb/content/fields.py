@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from d7nb.content.leaves import Column, Template, Unfit, is_missing, read_template
-from d7nb.content.trees import Tree, below, leaves, nearest, numbered
+from d7nb.content.trees import Fixed, Tree, below, leaves, nearest, numbered
 from d7nb.errors import ContentError, TemplateError
 from d7nb.problems import Problem
 
@@ -194,8 +194,9 @@ class Free(NamedTuple):
         return _read_free(self.leaf, value, self.at, problems), problems
 
     def tree(self, value: Any) -> Tree:
-        """The same JSON with slots for leaves; what the user set to an empty object stays one."""
-        return _free_tree(self.leaf, value)
+        """The same JSON with slots for leaves; it keeps its shape, but an optional mapping may be left out whole."""
+        tree = _free_tree(self.leaf, value)
+        return tree if self.required or not tree or isinstance(tree, list) else dict(tree)
 
     def back(self, node: Any) -> Any:
         """From a node of D7's JSON to what `read` takes; objects with the keys 0, 1, 2... are lists, without gaps."""
@@ -222,7 +223,7 @@ def _read_free(leaf: Leaf, value: Any, at: str, problems: list[Problem]) -> Any:
 
 def _free_tree(leaf: Leaf, value: Any) -> Tree:
     if isinstance(value, dict):
-        return {key: _free_tree(leaf, item) for key, item in value.items() if item is not None}
+        return Fixed({key: _free_tree(leaf, item) for key, item in value.items() if item is not None})
     if isinstance(value, list):
         inner = _listed(leaf)
         return [_free_tree(inner, item) for item in value]

@@ -13,6 +13,10 @@ Tree = Any
 """Objects and lists, with a leaf's `Slot` or its value at every end."""
 
 
+class Fixed(dict[str, Any]):
+    """An object of the user's own: it stays where it is, even if all that is in it is left out."""
+
+
 def place(tree: dict[str, Tree], path: str, node: Tree) -> None:
     """Put a node at a dotted path, making the objects on the way."""
     *parents, last = path.split(".")
