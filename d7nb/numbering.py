@@ -244,19 +244,19 @@ def _calling_code(start: str) -> int:
 
 def _regions_of_group(numbers: pd.Series[str], calling_code: int) -> np.ndarray:
     """`regions_of` for numbers that share a calling code: the first region that claims a number decides."""
-    code = rf"\+{calling_code}"
     plans = _plans(calling_code)
     found = np.full(len(numbers), INVALID, dtype=np.int16)
-    undecided = np.full(len(numbers), True)
+    places, left = np.arange(len(numbers)), numbers
     for plan in plans.values():
-        rows = np.flatnonzero(undecided)
-        if not len(rows):
-            break
-        if plan.leading:
-            rows = rows[fullmatch(take(numbers, rows), f"{code}(?:{plan.leading})[0-9]*")]
-        valid = rows[_fits(take(numbers, rows), plan, plan.kinds)]
-        found[valid] = POSITION[plan.region]
-        undecided[rows if plan.leading else valid] = False
+        if plan.leading:  # such a region claims numbers by their first digits, valid or not
+            claimed = np.flatnonzero(fullmatch(left, rf"\+{calling_code}(?:{plan.leading})[0-9]*"))
+            valid = claimed[_fits(take(left, claimed), plan, plan.kinds)] if len(claimed) else claimed
+        else:
+            claimed = valid = np.flatnonzero(_fits(left, plan, plan.kinds))
+        if len(claimed):
+            found[places[valid]] = POSITION[plan.region]
+            others = np.delete(np.arange(len(left)), claimed)
+            places, left = places[others], take(left, others)
     found[_begins_with_prefix(numbers, f"+{calling_code}", next(iter(plans.values())).prefix)] = UNCERTAIN
     return found
 

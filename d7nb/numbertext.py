@@ -58,20 +58,23 @@ _FOREIGN = re.compile(r"[^\x00-\x7f]")
 _SCHEME = re.compile(r"(?:tel|sms|callto|whatsapp):(?://)?", re.IGNORECASE)
 _NUMBER = re.compile(r"(\+{0,2})([0-9]+)")
 _NOTATION = re.compile(
-    r"(?P<decimal>\+?[0-9]+[.,]0{1,2})"
+    r"(?P<decimal>\+?[0-9]++[.,]0{1,2})"
     r"|(?P<scientific>\+?[0-9](?:[.,][0-9]*)?[eE]\+?[0-9]{1,2})"
-    r"|(?P<fraction>[0-9]+\.[0-9]{1,2})"
+    r"|(?P<fraction>[0-9]++\.[0-9]{1,2})"
     r"|(?P<thousands>\+?[0-9]{1,3}(?:,[0-9]{3}){2,})"
     rf"|(?P<zeros>[1-9][0-9]*{_ZEROS})"
 )
 
-_TWO_RUNS = re.compile(r"[0-9]{7,}[^0-9]+[0-9]{7,}|/ *[0-9]{1,4}$")  # or another ending, as in 555 0123/24
-_BETWEEN_NUMBERS = re.compile(r"[,;/|&+\n]|[^\W\d_]+")
+_SEVERAL = re.compile(
+    r"[0-9]{7,}[^0-9]+[0-9]{7}"  # two runs of digits, whatever stands between
+    r"|(?:[0-9][ \t().-]*+){7,}[^0-9 \t().-][^0-9]*(?:[0-9][ \t().-]*+){7}"  # with what stands in no number between
+    r"|/ *[0-9]{1,4}$"  # another ending, as in 555 0123/24
+)
 _REFUSALS = (  # the first that is found in it says what a text is that is not one number
     ("unreadable", re.compile(_UNREADABLE)),
     ("group", re.compile(r"(?i:@g\.us)$|^1203[0-9]{12,}$")),
+    ("several", _SEVERAL),
     ("extension", re.compile(r"[0-9]\W*(?i:ext\w*|x|int|anexo|ramal|poste|доб|#|,,|;)[\s.:=]*[0-9]{1,6}\W*$")),
-    ("several", _TWO_RUNS),
     ("characters", re.compile(r"[^\W\d_]")),
     ("too_long", re.compile(rf"(?:[0-9][^0-9]*){{{_MOST_DIGITS + 1}}}")),
     ("characters", re.compile("")),
@@ -167,7 +170,7 @@ def read_cell(text: str) -> Tidied:
         bits, bare = bits | found, digits
     compact = bare.translate(_SEPARATORS)
     number = _NUMBER.fullmatch(compact)
-    if not number or _TWO_RUNS.search(bare) or ("/" in bare and _numbers_in(bare) > 1):
+    if not number or (compact != bare and _SEVERAL.search(bare)):
         return None, _refusal(bare)
     plus, digits = number.groups()
     if len(digits.lstrip("0")) > _MOST_DIGITS:
@@ -181,12 +184,7 @@ def read_cell(text: str) -> Tidied:
 
 def _refusal(text: str) -> int:
     """Why a text is not one number's digits."""
-    fitting = (code for code, shape in _REFUSALS if shape.search(text))
-    return BIT["several" if _numbers_in(text) > 1 else next(fitting)]
-
-
-def _numbers_in(text: str) -> int:
-    return sum(len(re.findall("[0-9]", part)) >= 7 for part in _BETWEEN_NUMBERS.split(text))
+    return BIT[next(code for code, shape in _REFUSALS if shape.search(text))]
 
 
 def _decimal(text: str) -> Tidied:

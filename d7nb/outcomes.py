@@ -27,6 +27,8 @@ REQUEST_COLUMNS = ("request_id", "created_at", "outcome", "rows", "originator", 
 
 _CODE = {word: code for code, word in enumerate(OUTCOMES)}
 _NOT_TRIED = "not tried: the send has not come to it"
+_ON_ITS_WAY = "on its way: D7 has not answered yet"
+_LOST = "d7nb failed while D7's answer was awaited"
 
 
 class Outcomes:
@@ -81,10 +83,19 @@ class Outcomes:
             self._reasons[rows] = reason
             self._deciders[rows] = None if outcome == "accepted" else decider
 
+    def depart(self, rows: np.ndarray) -> None:
+        """Say of rows that their request is leaving: from now on they may have gone out."""
+        self.decide(rows, "unknown", _ON_ITS_WAY, "d7nb")
+
+    def come_back(self, rows: np.ndarray) -> None:
+        """Say of rows that their request did not go out after all, so that they wait again."""
+        self.decide(rows, "unsent", _NOT_TRIED, "d7nb")
+
     def give_up(self, why: str) -> None:
-        """Say of the rows that were not tried why they never will be."""
+        """Nothing more will come: say why of the rows that still wait for their turn, or for an answer."""
         with self._lock:
-            self._reasons[(self._codes == _CODE["unsent"]) & (self._reasons == _NOT_TRIED)] = f"not tried: {why}"
+            self._reasons[self._reasons == _NOT_TRIED] = f"not tried: {why}"
+            self._reasons[self._reasons == _ON_ITS_WAY] = _LOST
 
     def count(self) -> dict[str, int]:
         """How many rows have each outcome."""

@@ -1,7 +1,7 @@
 """The send loop: post what is packed, record what comes of it, take refused requests apart.
 
-One thread decides and records; the others only wait for leave and post. Only two things are tried again: a 429, and a
-connection that was never made. Whatever may have gone out is ``unknown`` and stays so.
+One thread decides and records; the others wait for leave, say that a request leaves, and post it. Only two things are
+tried again: a 429, and a connection that was never made. Whatever may have gone out is ``unknown`` and stays so.
 """
 
 from __future__ import annotations
@@ -109,8 +109,6 @@ class Sending:
                         self._settle(self._flying[future], future.result())
                         del self._flying[future]
         finally:
-            for work in self._flying.values():
-                self._outcomes.decide(work.batch.rows, "unknown", "d7nb failed while D7's answer was awaited", "d7nb")
             self._outcomes.give_up(self._why or "the send ended early")
 
     def _start_some(self, pool: ThreadPoolExecutor) -> bool:
@@ -177,8 +175,10 @@ class Sending:
     def _post(self, work: Work) -> Answer | None:
         """In a worker: wait for leave, then POST; None where the send was stopped before."""
         batch = work.batch
-        leave = self._client.wait_for_leave(batch.originator, len(batch.rows), self._stopping)
-        return self._client.exchange(work.body) if leave else None
+        if not self._client.wait_for_leave(batch.originator, len(batch.rows), self._stopping):
+            return None
+        self._outcomes.depart(batch.rows)
+        return self._client.exchange(work.body)
 
     def _settle(self, work: Work, answer: Answer | None) -> None:
         if answer is None:
@@ -186,10 +186,10 @@ class Sending:
         self._silences = self._silences + 1 if answer.kind == "unknown" else 0
         if answer.error is None or answer.kind in {"rejected", "unknown"}:
             self._record(work, answer.kind, answer)
-        elif answer.kind == "refused":
-            self._take_apart(work, answer, answer.error)
         else:
-            self._try_again(work, answer, answer.error)
+            self._outcomes.come_back(work.batch.rows)
+            act = self._take_apart if answer.kind == "refused" else self._try_again
+            act(work, answer, answer.error)
         if answer.kind == "accepted":
             for content in np.unique(self._packer.content_of(work.batch.rows)):
                 self._brake.accepted(int(content), work.batch.originator)

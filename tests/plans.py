@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 import d7nb
@@ -14,6 +16,11 @@ if TYPE_CHECKING:
 ORIGINATOR = "+12025550100"
 PHONES = [f"+120255501{number:02}" for number in range(100)]
 LINK = "https://example.com/a.png"
+NOTHING = [
+    *(None, float("nan"), np.float32("nan"), pd.NA, pd.NaT, np.datetime64("NaT"), Decimal("NaN"), "", " \t\n", "\xa0"),
+    *("nan", "NaN", "<NA>", "NaT", "n/a", "N/A", "#N/A", " n/a "),
+]
+"""Cells that are empty, and what programs leave where one was."""
 
 
 def table(*rows: Mapping[str, Any]) -> pd.DataFrame:
@@ -42,4 +49,4 @@ def said(plan: d7nb.Plan) -> dict[int, Any]:
 def found(plan: d7nb.Plan) -> list[tuple[int, str, str]]:
     """Row, column and code of each problem."""
     problems = plan.problems
-    return sorted(zip(problems["row"], problems["column"], problems["code"], strict=True), key=str)
+    return sorted(zip(problems["row"].tolist(), problems["column"], problems["code"], strict=True), key=str)

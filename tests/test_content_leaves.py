@@ -29,24 +29,10 @@ from d7nb import (
     col,
 )
 from tests import plans
-from tests.plans import LINK, ORIGINATOR, PHONES
+from tests.plans import LINK, NOTHING, ORIGINATOR, PHONES
 
 if TYPE_CHECKING:
     from d7nb.content import Content
-
-EMPTY = [
-    None,
-    float("nan"),
-    np.float32("nan"),
-    pd.NA,
-    pd.NaT,
-    np.datetime64("NaT"),
-    Decimal("NaN"),
-    "",
-    " \t\n",
-    "\xa0",
-]
-EMPTY_WORDS = ["nan", "NaN", "<NA>", "NaT", "n/a", "N/A", "#N/A", " n/a "]
 
 
 def said(content: Content, **columns: Any) -> list[dict[str, Any]]:
@@ -205,7 +191,7 @@ def test_where_an_optional_cell_is_empty_nothing_of_it_is_in_the_json(case: Opti
 
 
 def test_every_kind_of_nothing_is_nothing() -> None:
-    nothing = pd.Series([*EMPTY, *EMPTY_WORDS], dtype="object")
+    nothing = pd.Series(NOTHING, dtype="object")
     content = Attachment("image", LINK, caption=col("caption"))
     assert said(content, caption=nothing) == [{"type": "image", "url": LINK}] * len(nothing)
 

@@ -24,7 +24,7 @@ from d7nb import (
     col,
 )
 from d7nb.errors import ColumnError, PlanError
-from tests.plans import LINK, ORIGINATOR, PHONES
+from tests.plans import LINK, NOTHING, ORIGINATOR, PHONES, found, said
 
 if TYPE_CHECKING:
     from d7nb.content import Content
@@ -178,19 +178,26 @@ def test_a_faulty_cell_is_found_and_its_row_stays_behind(name: str) -> None:
     assert [one["recipient"] for body in plan.requests() for m in body["messages"] for one in m["recipients"]] == [GOOD]
 
 
+def test_every_kind_of_nothing_in_a_template_is_a_problem_and_never_a_word() -> None:
+    cells = pd.Series([*NOTHING, "Ali"], dtype="object")
+    frame = pd.DataFrame({"phone": PHONES[: len(cells)], "x": cells})
+    plan = d7nb.plan(frame, Text("Hi {x}"), to="phone", originator=ORIGINATOR)
+    assert found(plan) == sorted(((row, "x", "missing") for row in range(len(NOTHING))), key=str)
+    assert said(plan) == {len(NOTHING): {"message_type": "TEXT", "text": {"body": "Hi Ali"}}}
+
+
 def test_nothing_is_sent_of_a_row_with_a_problem(sandbox: d7nb.Sandbox) -> None:
     frame = pd.DataFrame(
         {"phone": [GOOD, BAD, "+61491570006", "nobody"], "lat": [25, 91, 92, None], "lon": [55, 55, "55E", None]}
     )
     plan = d7nb.plan(frame, Location(col("lat"), col("lon")), to="phone", originator=ORIGINATOR)
-    found = plan.problems[["row", "column", "code"]].values.tolist()
-    assert sorted(found) == [
-        [1, "lat", "out_of_range"],
-        [2, "lat", "out_of_range"],
-        [2, "lon", "bad_value"],
-        [3, "lat", "missing"],
-        [3, "lon", "missing"],
-        [3, "phone", "characters"],
+    assert found(plan) == [
+        (1, "lat", "out_of_range"),
+        (2, "lat", "out_of_range"),
+        (2, "lon", "bad_value"),
+        (3, "lat", "missing"),
+        (3, "lon", "missing"),
+        (3, "phone", "characters"),
     ]
     delivery = plan.send(sandbox.client(), progress=False)
     assert delivery.frame["d7_outcome"].tolist() == ["accepted", "invalid", "invalid", "invalid"]

@@ -83,7 +83,7 @@ INDEXES = [
 ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_every_row_comes_back_as_it_was_with_exactly_one_outcome(shared: Sandbox, data: st.DataObject) -> None:
     shared.reset()

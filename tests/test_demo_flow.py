@@ -36,7 +36,10 @@ def test_from_a_spreadsheet_to_messages_and_back(tmp_path: Path) -> None:
     )
 
     assert plan.summary == {"ready": 3, "invalid": 3, "held": 0, "skipped": 1}
-    assert plan.problems[["row", "column"]].values.tolist() == [[3, "phone"], [4, "name"], [5, "balance"]]
+    errors = plan.problems[plan.problems["severity"] == "error"]
+    assert errors[["row", "column"]].values.tolist() == [[3, "phone"], [4, "name"], [5, "balance"]]
+    warnings = plan.problems[plan.problems["severity"] == "warning"]
+    assert warnings["code"].tolist() == ["plus_assumed"]  # bare digits out of the spreadsheet
     assert "3 of 7 rows would go" in plan._repr_html_()
     shown = plan.preview(n=3)
     assert "Hi Ali, your balance is 1,234.50 AED" in shown.frame["text"].tolist()

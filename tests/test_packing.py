@@ -90,7 +90,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(ROWS, st.integers(1, 35))
 def test_every_row_goes_once_with_its_own_content_and_routing_whatever_the_batch_size(
     rows: list[Row], batch_size: int

@@ -214,8 +214,7 @@ def _read_free(leaf: Leaf, value: Any, at: str, problems: list[Problem]) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _read_free(leaf, item, f"{at}.{key}", problems) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        inner = _listed(leaf)
-        return [_read_free(inner, item, f"{at}.{place}", problems) for place, item in enumerate(value)]
+        return [_read_free(_listed(leaf, item), item, f"{at}.{place}", problems) for place, item in enumerate(value)]
     read, found = leaf._replace(at=at).read(value)
     problems.extend(found)
     return read
@@ -225,14 +224,13 @@ def _free_tree(leaf: Leaf, value: Any) -> Tree:
     if isinstance(value, dict):
         return Fixed({key: _free_tree(leaf, item) for key, item in value.items() if item is not None})
     if isinstance(value, list):
-        inner = _listed(leaf)
-        return [_free_tree(inner, item) for item in value]
+        return [_free_tree(_listed(leaf, item), item) for item in value]
     return Slot(leaf, value)
 
 
-def _listed(leaf: Leaf) -> Leaf:
-    """A leaf in a list of the user's own: were it left out, all after it would move."""
-    return leaf._replace(required=True)
+def _listed(leaf: Leaf, item: Any) -> Leaf:
+    """A leaf that is an item of the user's own list is required: were it left out, all after it would move."""
+    return leaf if isinstance(item, Mapping | list | tuple) else leaf._replace(required=True)
 
 
 def _lists_for_numbers(node: Any, at: str, problems: list[Problem], *, keep: bool = False) -> Any:

@@ -83,7 +83,7 @@ def _values(array: Any) -> list[Any]:
     if dtype.kind == "f" and getattr(dtype, "itemsize", 8) < 8:
         # As a Python float, a narrow one would show digits that nobody wrote: 0.10000000149011612.
         return list(array.to_numpy(f"f{dtype.itemsize}", na_value=np.nan))
-    return list(array.tolist())
+    return array.tolist()  # type: ignore[no-any-return]
 
 
 def is_missing(value: Any) -> bool:

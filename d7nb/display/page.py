@@ -10,9 +10,9 @@ STYLE = """
 .d7nb{font-family:inherit;font-size:inherit;line-height:1.45;max-width:62em}
 .d7nb table{border-collapse:collapse;margin:.4em 0;font-size:inherit}
 .d7nb caption{caption-side:top;text-align:left;font-weight:600;padding:.3em 0}
-.d7nb th,.d7nb td{text-align:left;padding:.15em .9em .15em 0;vertical-align:top;
+.d7nb table th,.d7nb table td{text-align:left;padding:.15em .9em .15em 0;vertical-align:top;
  border-bottom:1px solid var(--jp-border-color2,rgba(127,127,127,.35))}
-.d7nb td.n,.d7nb th.n{text-align:right;font-variant-numeric:tabular-nums}
+.d7nb table td.n,.d7nb table th.n{text-align:right;font-variant-numeric:tabular-nums}
 .d7nb .title{font-weight:600}
 .d7nb .bubbles{display:flex;flex-wrap:wrap;gap:1em;margin:.5em 0}
 .d7nb figure{margin:0;max-width:22em}
