@@ -162,8 +162,10 @@ def read_error(status: int, headers: Mapping[str, str], body: Any, now: datetime
 
 
 def _sentence(detail: Detail) -> str:
-    where = ".".join(str(place) for place in detail.loc if place != "body")
-    return f"{where}: {detail.message}" if where else detail.message
+    steps = detail.loc[1:] if detail.loc[:1] == ("body",) else detail.loc
+    where = ".".join(str(step) for step in steps)
+    words = detail.message.rstrip(".")
+    return f"{where}: {words}" if where else words
 
 
 def read_retry_after(value: str | None, now: datetime) -> float | None:

@@ -149,7 +149,7 @@ def test_a_request_is_halved_until_the_bad_rows_stand_alone(
     delivery = planned(count).send(connect(sandbox, workers=4), progress=False)
     assert [row for row, outcome in enumerate(outcomes(delivery)) if outcome != "accepted"] == bad
     assert {reasons(delivery)[row] for row in bad} == {
-        f"D7 answered {status} INVALID_RECIPIENT: A recipient can't be reached."
+        f"D7 answered {status} INVALID_RECIPIENT: A recipient can't be reached"
         + (": the request is too large; lower batch_size" if status == 413 else "")
     }
     assert Counter(went_to(sandbox)) == Counter(accepted(delivery))

@@ -110,14 +110,11 @@ def peak(name: str, drawn: list[str], share: float) -> None:
     pa.set_memory_pool(pool)  # its count begins here
     tracemalloc.start()
     result = check_numbers(cells)
-    _, python = tracemalloc.get_traced_memory()
+    kept, python = tracemalloc.get_traced_memory()
     tracemalloc.stop()
+    beyond = python - kept + pool.max_memory() - pool.bytes_allocated()
     column = cells.memory_usage(index=False, deep=True)
-    kept = result.memory_usage(index=False, deep=True).sum()
-    beyond = python + pool.max_memory() - kept
-    print(
-        f"{name:<36} column {column / 1e6:5.1f} MB   result {kept / 1e6:5.1f} MB   {beyond / column:5.2f} x the column"
-    )
+    print(f"{name:<36} {len(result)} rows, column {column / 1e6:5.1f} MB, {beyond / column:5.2f} times as much")
 
 
 def main() -> None:
