@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,6 +120,8 @@ def _plan(options: argparse.Namespace, **more: Any) -> Plan:
     if options.out is not None and options.out.suffix not in {".csv", ".xlsx"}:
         message = f"--out {options.out.name}: give a name that ends in .csv or .xlsx"
         raise TableError(message)
+    if options.out is not None and not options.out.resolve().parent.is_dir():
+        raise TableError(f"--out {options.out.name}: its folder is not there")
     people = read_table(options.table)
     content = Text(options.text) if options.text is not None else None
     return plan(people, content, to=options.to, country=options.country, **more)
@@ -188,10 +191,16 @@ def _write_delivery(delivery: Delivery, out: Path | None) -> None:
 
 
 def _write(frame: pd.DataFrame, out: Path) -> None:
-    if out.suffix == ".csv":
+    try:
+        if out.suffix == ".csv":
+            frame.to_csv(out, index=False)
+        else:
+            frame.to_excel(out, index=False)
+    except Exception as error:  # noqa: BLE001  (Excel can't hold everything, but no outcome may be lost)
+        print(f"d7nb: {out.name} could not be written ({type(error).__name__}), so:", file=sys.stderr)
+        folder = out.parent if out.suffix == ".xlsx" else Path(tempfile.mkdtemp())
+        out = folder / f"{out.stem}.csv"
         frame.to_csv(out, index=False)
-    else:
-        frame.to_excel(out, index=False)
     print(f"wrote {out.name}")
 
 

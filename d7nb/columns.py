@@ -63,9 +63,10 @@ def with_columns(frame: pd.DataFrame, columns: Mapping[str, Any], without: Itera
     below = [""] * (frame.columns.nlevels - 1)
     labels: dict[str, Hashable] = {name: (name, *below) if below else name for name in (*columns, *without)}
     kept = frame.loc[:, [label not in labels.values() for label in frame.columns]]
-    for name, values in columns.items():
-        kept[labels[name]] = values
-    return kept
+    added = pd.DataFrame({labels[name]: values for name, values in columns.items()}, index=frame.index)
+    joined = pd.concat([kept, added], axis=1)
+    joined.attrs = frame.attrs
+    return joined
 
 
 def columns_in(*parts: Part) -> list[Hashable]:

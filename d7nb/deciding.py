@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
+import pandas as pd
 
 from d7nb.columns import columns_in, require, with_columns
 from d7nb.content.declare import Content
@@ -30,8 +31,6 @@ from d7nb.verdicts import Verdicts
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-    import pandas as pd
 
     from d7nb.plugins.row_filters import RowFilter
 
@@ -139,7 +138,7 @@ def decide(
     )
     sourced = chosen(current().filters(), terms.filters)
     message_types = np.array([*(each.message_type for each, _ in assigned), ""])[renderer_of]  # -1: the last, none
-    rows_of = _Shown(kept, numbers, message_types, keys, ready)
+    rows_of = _Shown(kept, numbers, message_types, keys[ready], ready)
     asked = ask_all(sourced, rows_of(ready))
     for each in asked:
         name = each.row_filter.name
@@ -202,11 +201,16 @@ class _Shown:
     """What filters are shown of some rows: the user's columns, and what the plan knows of each."""
 
     def __init__(
-        self, frame: pd.DataFrame, numbers: pd.DataFrame, message_types: np.ndarray, keys: np.ndarray, ready: np.ndarray
+        self,
+        frame: pd.DataFrame,
+        numbers: pd.DataFrame,
+        message_types: np.ndarray,
+        keys: np.ndarray,
+        ready: np.ndarray,
     ) -> None:
         self._frame, self._numbers, self._message_types = frame, numbers, message_types
         self._same_as = np.arange(len(frame))
-        again, first = repeated(keys[ready])
+        again, first = repeated(keys)
         self._same_as[ready[again]] = ready[first]
 
     def __call__(self, rows: np.ndarray) -> pd.DataFrame:
@@ -226,4 +230,6 @@ def _listed(key: Hashable | Sequence[Hashable] | None) -> list[Hashable]:
     """The key's columns."""
     if key is None:
         return []
-    return list(key) if isinstance(key, Sequence) and not isinstance(key, str) else [key]
+    if isinstance(key, Sequence | pd.Index | np.ndarray) and not isinstance(key, str):
+        return list(key)
+    return [key]

@@ -6,11 +6,12 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from d7nb.client import Client
 from d7nb.columns import with_columns
 from d7nb.display.deliveries import delivery_html, delivery_text
 from d7nb.display.page import plural
 from d7nb.display.progress import Progress
-from d7nb.errors import ConfirmError, Interrupted
+from d7nb.errors import ConfirmError, Interrupted, PlanError
 from d7nb.outcomes import COLUMNS, Outcomes
 from d7nb.plugins import current
 from d7nb.sending import Sending
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from d7nb.client import Client
     from d7nb.filtering import Recheck
     from d7nb.packing import Packer
 
@@ -47,7 +47,7 @@ class Delivery:
         self._failure: BaseException | None = None
         self._thread: threading.Thread | None = None
         # Events, and no join: before Python 3.13, an interrupted join takes a thread for dead that is alive.
-        self._began, self._ended = threading.Event(), threading.Event()
+        self._began, self._ended, self._observed = threading.Event(), threading.Event(), threading.Event()
 
     def _start(self) -> None:
         """Start sending in the background, unless that was done."""
@@ -59,11 +59,12 @@ class Delivery:
         self._began.set()
         try:
             self._sending.run()
-            self.warnings.extend(current().after_send(self))
         except BaseException as failure:  # noqa: BLE001  (it belongs to whoever waits)
             self._failure = failure
         finally:
             self._ended.set()
+            self.warnings.extend(current().after_send(self))
+            self._observed.set()
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
@@ -100,9 +101,11 @@ class Delivery:
             Interrupted: The kernel was interrupted. What was in flight is finished first; a second interrupt does not
                 wait for it.
         """
+        if threading.current_thread() is self._thread:
+            return self  # an observer asks, when all is done
         with self._interruptible(), Progress(self._sending.total, shown=progress) as bar:
             self._start()
-            while not self._ended.wait(_GLANCE):
+            while not self._observed.wait(_GLANCE):
                 bar.show(self._sending.finished, self._sending.word)
             bar.show(self._sending.finished, self._sending.word)
         if self._failure is not None:
@@ -173,6 +176,8 @@ def deliver(
         wait: Whether to come back only at the end.
         split: Whether refused requests are taken apart.
     """
+    if not isinstance(client, Client):
+        raise PlanError("send() needs a client: d7nb.Client(), or the client() of a sandbox")
     if confirm is not None and confirm != len(ready):
         message = (
             f"confirm={confirm!r}, but {plural(len(ready), 'row')} would go; nothing was sent. Look at the plan again"

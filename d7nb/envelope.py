@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from d7nb.content.declare import Part, leaf, nearest, nested
-from d7nb.content.leaves import Cells, Column, Rendered, Unfit, by_distinct
+from d7nb.content.leaves import Cells, Column, Rendered, Unfit, by_distinct, plain_text
 from d7nb.content.rules import D7, TEXT, URL, Kind, matches
 from d7nb.errors import PlanError
 from d7nb.problems import Problem
@@ -28,7 +28,8 @@ KEY_TAG = "message_tag5"
 def _to_originator(value: Any) -> str | Unfit:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return str(value).strip() if isinstance(value, str | Integral) else Unfit("it is not a number")
+    text = plain_text(value)
+    return text.strip() if isinstance(text, str) and isinstance(value, str | Integral) else Unfit("it is not a number")
 
 
 def to_schedule(value: Any) -> str | Unfit:

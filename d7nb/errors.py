@@ -34,12 +34,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from d7nb.masking import mask_text
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
 class D7Error(Exception):
-    """The root of all errors of d7nb."""
+    """The root of all errors of d7nb. Its message is masked, whatever it quotes."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*(mask_text(part) if isinstance(part, str) else part for part in parts))
 
 
 class TableError(D7Error, ValueError):
@@ -113,7 +118,7 @@ class ApiError(D7Error, OSError):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
-        self.message = message
+        self.message = mask_text(message)
         self.status = status
         self.code = code
         self.details = tuple(details)

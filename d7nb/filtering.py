@@ -156,7 +156,7 @@ def _guarded(row_filter: RowFilter, function: Callable[[pd.DataFrame], Any], row
         return function(rows)
     except D7Error as error:
         raise FilterError(f"the filter {row_filter.name!r} ({source}): {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise FilterError(
             f"the filter {row_filter.name!r} ({source}) failed: {type(error).__name__}: {error}"
         ) from error

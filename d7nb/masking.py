@@ -6,7 +6,8 @@ import re
 
 _HEAD, _TAIL = 3, 2
 _FEWEST_DIGITS = 7
-_CANDIDATE = re.compile(r"\+?\d[\d\s().\-]{5,}\d")
+_SIGNS = r"\s().\-/_·*\[\]\u00ad\u200b-\u200f\u2010-\u2015\u202a-\u202e\u2060"  # what people and programs put between
+_CANDIDATE = re.compile(rf"\+?\d[\d{_SIGNS}]{{5,}}\d")
 _TOKEN = re.compile(r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*")  # a JWT, as D7's tokens are
 _NO_NUMBER = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d)?|\d{1,6}\.\d+")  # a date, a decimal
 
@@ -43,6 +44,20 @@ def mask_text(text: str) -> str:
         'no route to +120••••••23 since 2026-11-23'
     """
     return _CANDIDATE.sub(_masked, _TOKEN.sub("•••", text))
+
+
+def mask_cell(text: str) -> str:
+    """Mask a cell that should be a phone number, whatever stands between its digits.
+
+    Example:
+        >>> mask_cell("+1,202;555 0123")
+        '+•,•••;••• ••23'
+    """
+    digits = [place for place, sign in enumerate(text) if sign.isdigit()]
+    if len(digits) < _FEWEST_DIGITS:
+        return text
+    hidden = set(digits[:-_TAIL])
+    return "".join("•" if place in hidden else sign for place, sign in enumerate(text))
 
 
 def _masked(match: re.Match[str]) -> str:

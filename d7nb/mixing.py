@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,7 +16,7 @@ from d7nb.errors import ColumnError, ContentError, PlanError
 from d7nb.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Hashable, Sequence
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,9 @@ def by_column(column: Hashable, contents: Mapping[Any, Content]) -> ByColumn:
         >>> list(kinds.contents)
         ['text', 'map']
     """
+    given: object = contents
+    if not isinstance(given, Mapping) or not given:
+        raise PlanError("by_column needs a content for each word, such as {'text': Text('Hi {name}')}")
     for word, content in contents.items():
         if not isinstance(content, Content):
             raise PlanError(f"by_column: {word!r} needs a content such as Text(...), not a {type(content).__name__}")
@@ -134,7 +138,8 @@ def _by_paths(frame: pd.DataFrame, types: Sequence[type[Content]]) -> Assignment
     if not paths and "message_type" not in frame.columns:
         message = "no content was given, and no column bears one of D7's dotted paths, such as text.body"
         raise PlanError(f"{message}; give a content such as Text('Hi {{name}}')")
-    twice = sorted({path for path in paths if paths.count(path) > 1})
+    named = [*paths, *(str(name) for name in frame.columns if str(name) == "message_type")]
+    twice = sorted({path for path in named if named.count(path) > 1})
     if twice:
         raise ColumnError(f"{', '.join(map(repr, twice))} is the name of several columns; rename or drop all but one")
     cells = _all_cells(frame)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,12 +16,13 @@ from d7nb.deciding import Decision, Terms, decide
 from d7nb.display.plans import plan_html, plan_text
 from d7nb.display.previews import Preview, preview_of
 from d7nb.envelope import KEY_TAG
+from d7nb.errors import PlanError
 from d7nb.problems import problem_frame
 from d7nb.releasing import chosen_numbers
 from d7nb.verdicts import VERDICTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Sequence
 
     from d7nb.client import Client
     from d7nb.content.declare import Content
@@ -82,16 +84,17 @@ def plan(
         >>> plan.summary
         {'ready': 1, 'invalid': 1, 'held': 0, 'skipped': 0}
     """
+    asked: object = filters
     terms = Terms(
         to=to,
         originator=originator,
         campaign=campaign,
         key=key,
         country=country,
-        reference=None if reference is None else dict(reference),
+        reference=None if reference is None else dict(_mapping(reference)),
         report_url=report_url,
         schedule=schedule,
-        filters=tuple(filters),
+        filters=tuple(asked) if isinstance(asked, Iterable) else (asked,),  # type: ignore[arg-type]
         key_in=key_in,
         clock=clock,
     )
@@ -271,3 +274,9 @@ class Plan:
             "summary": self.summary,
             "problems": self._problems,
         }
+
+
+def _mapping(reference: Any) -> Mapping[str, Any]:
+    if not isinstance(reference, Mapping):
+        raise PlanError(f"reference= takes a dict such as {{'cust_ref': col('id')}}, not a {type(reference).__name__}")
+    return reference

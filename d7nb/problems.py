@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from d7nb.masking import mask_text
+from d7nb.masking import mask_cell, mask_text
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
 Severity = Literal["error", "held", "warning"]
 COLUMNS = ("row", "index", "column", "value", "code", "message", "hint", "severity", "field")
 _SHOWN_VALUE = 40
+_READ_VALUE = 400
 
 
 class Problem(NamedTuple):
@@ -90,7 +91,8 @@ def _piece(problem: Problem, frame: pd.DataFrame) -> pd.DataFrame:
     count = 1 if rows is None else len(rows)
     values: list[str | None] = [None] * count
     if rows is not None and problem.column is not None and problem.column in frame.columns:
-        values = [shown(cell) for cell in frame[problem.column].take(rows)]
+        mask = mask_cell if problem.field == "recipient" else mask_text
+        values = [shown(cell, mask) for cell in frame[problem.column].take(rows)]
     return pd.DataFrame(
         {
             "row": pd.array([pd.NA] if rows is None else rows, dtype="Int64"),
@@ -108,9 +110,10 @@ def _piece(problem: Problem, frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def shown(cell: Any) -> str | None:
+def shown(cell: Any, mask: Callable[[str], str] = mask_text) -> str | None:
     """A cell as a problem shows it: masked, shortened, None where it is missing."""
     if cell is None or (pd.api.types.is_scalar(cell) and pd.isna(cell)):
         return None
     text = str(cell).encode(errors="backslashreplace").decode()  # half a character can't be printed
-    return mask_text(text if len(text) <= _SHOWN_VALUE else text[: _SHOWN_VALUE - 1] + "…")
+    masked = mask(text[:_READ_VALUE])
+    return masked if len(masked) <= _SHOWN_VALUE else masked[: _SHOWN_VALUE - 1] + "…"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from d7nb.errors import PlanError
 from d7nb.masking import mask_number
@@ -14,7 +15,6 @@ from d7nb.numbercodes import CODES
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    import pandas as pd
 
 RELEASED = "released"
 
@@ -31,6 +31,8 @@ def chosen_numbers(numbers: pd.DataFrame, held: np.ndarray, rows: Any, choose: A
     Raises:
         PlanError: A row is not held, or a number is none of its candidates.
     """
+    if isinstance(choose, pd.Series):
+        choose = choose.to_dict()
     if isinstance(choose, Mapping):
         rows = list(choose) if rows is None else rows
     elif choose != "first":
@@ -46,13 +48,13 @@ def chosen_numbers(numbers: pd.DataFrame, held: np.ndarray, rows: Any, choose: A
 
 
 def _positions(rows: Any, count: int) -> np.ndarray:
-    given = np.asarray(rows)
+    given = np.atleast_1d(np.asarray(rows)).ravel()
     if given.dtype == bool:
         if len(given) != count:
             raise PlanError(f"rows= is a mask of {len(given):,} for {count:,} rows; give one for each row")
         return np.flatnonzero(given)
     if given.size and (given.dtype.kind not in "iu" or given.min() < 0 or given.max() >= count):
-        raise PlanError(f"rows= takes positions from 0 to {count - 1:,}, as in plan.problems.row, or a mask")
+        raise PlanError(f"rows= takes positions from 0 to {max(count - 1, 0):,}, as in plan.problems.row, or a mask")
     return given.astype(np.int64)
 
 

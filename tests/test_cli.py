@@ -59,6 +59,23 @@ def test_send_writes_excel(table: str, tmp_path: Path) -> None:
     assert d7nb.read_table(out)["d7_recipient"].tolist() == NUMBERS
 
 
+def test_what_excel_can_t_hold_is_written_as_csv(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, out = tmp_path / "customers.csv", tmp_path / "sent.xlsx"
+    path.write_text("phone,name\n+12025550123,A\x0bli\n", encoding="utf-8")
+    assert main(["send", str(path), *WORDS, "--sandbox", "--out", str(out)]) == 0
+    assert "could not be written" in capsys.readouterr().err
+    assert pd.read_csv(out.with_suffix(".csv"))["d7_outcome"].tolist() == ["accepted"]
+
+
+def test_a_folder_that_is_not_there_is_told_before_anything_goes(
+    table: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["send", table, *WORDS, "--sandbox", "--out", "/no/such/folder/sent.csv"]) == 2
+    printed = capsys.readouterr()
+    assert "its folder is not there" in printed.err
+    assert "accepted" not in printed.out
+
+
 def test_send_to_a_running_sandbox_and_with_a_token(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("D7_API_TOKEN", "sandbox")
     with d7nb.Sandbox() as sandbox:

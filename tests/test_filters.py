@@ -126,6 +126,27 @@ class TestLists:
         plan = planned(self.FRAME, Allow([self.STOP]))
         assert skipped(plan) == ["not on the list of allowed recipients", None, "not on the list of allowed recipients"]
 
+    def test_a_function_s_numbers_are_read_with_the_country_too(self) -> None:
+        plan = planned(self.FRAME, OptOut(lambda _: ["201 555 0101"], country="US"))
+        assert skipped(plan) == [None, "opted out", None]
+
+    @pytest.mark.parametrize("answered", [[0], ["nobody"], [True, False, True]], ids=repr)
+    def test_a_function_that_answers_no_numbers_stops_the_plan(self, answered: list[Any]) -> None:
+        with pytest.raises(FilterError, match="no phone numbers: answer numbers"):
+            planned(self.FRAME, OptOut(lambda _: answered))
+
+    def test_two_lists_in_one_plan_have_names_of_their_own(self) -> None:
+        plan = planned(self.FRAME, OptOut([numbers(1)[0]]), OptOut([self.STOP], name="complaints"))
+        assert plan.rows["decided_by"].tolist()[:2] == ["opt-out", "complaints"]
+
+    def test_one_number_is_no_list(self) -> None:
+        with pytest.raises(PluginError, match="give numbers as a list"):
+            OptOut(numbers(1)[0])
+
+    def test_the_row_that_is_kept_of_duplicates_is_one_that_goes(self) -> None:
+        frame = pd.DataFrame({"phone": [self.STOP] * 2, "agreed": ["no", "yes"]})
+        assert planned(frame, Consent("agreed")).rows["verdict"].tolist() == ["skipped", "ready"]
+
     def test_a_failing_function_stops_the_plan(self) -> None:
         with pytest.raises(FilterError, match=r"'opt-out'.*ConnectionError"):
             planned(self.FRAME, OptOut(lambda recipients: (_ for _ in ()).throw(ConnectionError("down"))))

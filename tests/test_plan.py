@@ -363,7 +363,7 @@ def test_problems_are_a_frame_of_fixed_columns_and_types() -> None:
         [0, "a", "phone", "error"],
         [1, "b", "name", "error"],
     ]
-    assert problems.loc[0, "value"] == "+120••••••23 and more"
+    assert problems.loc[0, "value"] == "+• ••• ••• ••23 and more"
     assert problems.loc[1, "value"] is None
     assert (problems["message"].str.len() > 0).all()
     assert (problems["hint"].str.len() > 0).all()
@@ -735,3 +735,26 @@ def test_the_preview_picks_the_strangest_rows() -> None:
     assert why[0] == "one of the first"
     assert len(why) == 7
     assert planned(pd.DataFrame({"phone": phones, "name": names})).preview(n=2).frame.shape[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"filters": 5}, "filters= takes filters"),
+        ({"reference": "x"}, "reference= takes a dict"),
+        ({"filters": None}, "filters= takes filters"),
+    ],
+)
+def test_options_that_make_no_sense_are_told(options: dict[str, object], told: str) -> None:
+    with pytest.raises(PlanError, match=told):
+        planned(one(), **options)
+
+
+def test_a_send_without_a_client_is_told() -> None:
+    with pytest.raises(PlanError, match=r"send\(\) needs a client"):
+        planned(one()).send(None)
+
+
+def test_an_object_is_no_text() -> None:
+    with pytest.raises(PlanError, match="no text, number or time"):
+        Text(planned)

@@ -388,6 +388,32 @@ def test_an_observer_that_fails_is_reported_and_loses_nothing(people: pd.DataFra
     assert watcher.seen == [delivery]
 
 
+def test_an_observer_may_wait_and_sees_a_delivery_that_is_done(people: pd.DataFrame, sandbox: d7nb.Sandbox) -> None:
+    seen: list[Any] = []
+
+    class Waiting:
+        @d7nb.hookimpl
+        def d7nb_after_send(self, delivery: d7nb.Delivery) -> None:
+            seen.append((delivery.wait() is delivery, delivery.done))
+            raise SystemExit(1)
+
+    d7nb.plugins.register(Waiting(), name="waiting")
+    delivery = planned(people).send(sandbox.client(), progress=False)
+    assert seen == [(True, True)]
+    assert delivery.summary["accepted"] == 3
+    assert "SystemExit" in delivery.warnings[0]
+
+
+def test_what_a_plugin_raises_is_masked(people: pd.DataFrame) -> None:
+    @d7nb.row_filter
+    def chatty(rows: pd.DataFrame) -> pd.Series:
+        raise ValueError(rows["d7_recipient"].iloc[0])
+
+    with pytest.raises(FilterError) as failed:
+        planned(people)
+    assert "2025550123" not in str(failed.value)
+
+
 class TestOrder:
     def test_filters_go_by_stage_and_name_whatever_the_order_of_registration(self, people: pd.DataFrame) -> None:
         seen: list[str] = []
@@ -403,7 +429,7 @@ class TestOrder:
             filter_called(name, stage)
         plan = planned(people)
         assert seen == ["c", "d", "b", "a", "z"]
-        assert plan.filters["name"].tolist() == ["c", "duplicates", "d", "b", "a", "z"]
+        assert plan.filters["name"].tolist() == ["c", "d", "b", "a", "duplicates", "z"]
 
     def test_the_plan_shows_what_each_saw_and_skipped(self, people: pd.DataFrame) -> None:
         stop = d7nb.filters.OptOut(["+12025550124"])
@@ -415,11 +441,11 @@ class TestOrder:
         plan = planned(people, filters=[in_debt, stop])
         shown = plan.filters.set_index("name")
         assert shown[["saw", "skipped"]].to_dict("index") == {
-            "duplicates": {"saw": 3, "skipped": 0},
             "opt-out": {"saw": 3, "skipped": 1},
+            "duplicates": {"saw": 2, "skipped": 0},
             "in_debt": {"saw": 2, "skipped": 1},
         }
-        assert shown["stage"].tolist() == ["clean", "consent", "final"]
+        assert shown["stage"].tolist() == ["consent", "final", "final"]
         assert plan.rows["decided_by"].tolist()[1:] == ["opt-out", "in_debt"]
 
 

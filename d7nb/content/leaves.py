@@ -10,10 +10,12 @@ import math
 import re
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from string import Formatter
 from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
@@ -281,12 +283,17 @@ def suspects(name: Hashable, cells: Cells) -> list[Problem]:
     return [Problem("looks_missing", message, hint, "warning", column=name, rows=cells.rows[places])]
 
 
+_VALUES = (bool, int, float, Decimal, Fraction, date, time, timedelta, np.generic, pd.Period, UUID)
+
+
 def plain_text(value: Any) -> str | Unfit:
     """A cell's value as the text that a message shows."""
     if isinstance(value, str):
         return value if _encodable(value) else Unfit("it holds half a character (a lone surrogate): no message can")
     if isinstance(value, Iterable):
         return Unfit(f"it is a {type(value).__name__}, not one value")
+    if not isinstance(value, _VALUES):
+        return Unfit(f"it is a {type(value).__name__}, which is no text, number or time")
     value = _python_time(value)
     if isinstance(value, datetime) and not value.tzinfo and value.time() == datetime.min.time():
         return value.date().isoformat()

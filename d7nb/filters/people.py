@@ -27,7 +27,7 @@ class Duplicates(RowFilter):
     """
 
     name = "duplicates"
-    stage = "clean"
+    stage = "final"  # asked late: the row that is kept should be one that goes
 
     def check(self, rows: pd.DataFrame) -> pd.Series:
         """Skip all but the first of each key."""
@@ -62,6 +62,7 @@ class OptOut(RowFilter):
             those among them who opted out.
         column: The frame's or file's column; needed where it has several.
         country: The region of numbers without a country code.
+        name: What ``plan.rows.decided_by`` calls it; needed where a plan has several.
 
     Example:
         >>> import pandas as pd, d7nb
@@ -76,8 +77,11 @@ class OptOut(RowFilter):
     name = "opt-out"
     stage = "consent"
 
-    def __init__(self, numbers: Any, *, column: str | None = None, country: str | None = None) -> None:
-        self._ask = numbers if callable(numbers) else None
+    def __init__(
+        self, numbers: Any, *, column: str | None = None, country: str | None = None, name: str | None = None
+    ) -> None:
+        self.name = name or self.name
+        self._ask, self._country = numbers if callable(numbers) else None, country
         listed = pd.Series(dtype="str") if callable(numbers) else _numbers(numbers, column, "OptOut")
         self._families, self._unread = _families(listed, country)
 
@@ -85,7 +89,10 @@ class OptOut(RowFilter):
         """Skip whoever is listed."""
         families = self._families
         if self._ask is not None:
-            families = _families(pd.Series(list(self._ask(rows["d7_recipient"].tolist())), dtype="object"), None)[0]
+            told = pd.Series(list(self._ask(rows["d7_recipient"].tolist())), dtype="object")
+            families, unread = _families(told, self._country)
+            if unread:
+                raise PluginError(f"the function answered {unread:,} things that are no phone numbers: answer numbers")
         return reasons(rows, family(rows["d7_recipient"]).isin(families), "opted out")
 
     def warning(self, rows: pd.DataFrame) -> str | None:
@@ -108,7 +115,10 @@ class Allow(RowFilter):
     name = "allow"
     stage = "final"
 
-    def __init__(self, numbers: Any, *, column: str | None = None, country: str | None = None) -> None:
+    def __init__(
+        self, numbers: Any, *, column: str | None = None, country: str | None = None, name: str | None = None
+    ) -> None:
+        self.name = name or self.name
         self._families, self._unread = _families(_numbers(numbers, column, "Allow"), country)
 
     def check(self, rows: pd.DataFrame) -> pd.Series:
@@ -123,12 +133,15 @@ class Consent(RowFilter):
 
     Args:
         column: Holds true, yes, y or 1 where they did; anything else, or nothing, means no.
+        name: What ``plan.rows.decided_by`` calls it; needed where a plan has several.
     """
 
     stage = "consent"
 
-    def __init__(self, column: str) -> None:
-        self.name = "consent"
+    name = "consent"
+
+    def __init__(self, column: str, *, name: str | None = None) -> None:
+        self.name = name or self.name
         self._column = column
 
     def check(self, rows: pd.DataFrame) -> pd.Series:
@@ -139,6 +152,8 @@ class Consent(RowFilter):
 
 def _numbers(given: Any, column: str | None, who: str) -> pd.Series:
     """A list of numbers, whatever it came in."""
+    if isinstance(given, str) and not Path(given).suffix:
+        raise PluginError(f"{who}: a text is the name of a file, such as stop.csv; give numbers as a list")
     if isinstance(given, str | Path):
         given = read_table(given)
     if isinstance(given, pd.DataFrame):

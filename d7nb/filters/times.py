@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
-from typing import Any, ClassVar
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -37,7 +37,7 @@ class ServiceWindow(RowFilter):
 
     name = "service-window"
     stage = "limit"
-    reads_clock: ClassVar[bool] = True
+    reads_clock = True
 
     def __init__(self, column: str = "last_inbound_at", *, hours: float = 24, clock: Clock = utc_now) -> None:
         self._column, self._length, self._clock = column, timedelta(hours=hours), clock
@@ -79,7 +79,7 @@ class QuietHours(RowFilter):
 
     name = "quiet-hours"
     stage = "limit"
-    reads_clock: ClassVar[bool] = True
+    reads_clock = True
 
     def __init__(self, start: str | time, end: str | time, *, zone: str | None = None, clock: Clock = utc_now) -> None:
         self._start, self._end = _time_of_day(start), _time_of_day(end)
@@ -120,12 +120,12 @@ class Cap(RowFilter):
     """
 
     stage = "limit"
-    reads_clock: ClassVar[bool] = True
+    reads_clock = True
 
     def __init__(self, n: int, *, per: str | timedelta = "day", clock: Clock = utc_now) -> None:
-        if n < 0:
-            message = f"Cap: {n} is no number of rows"
-            raise PluginError(message)
+        given: object = n
+        if not isinstance(given, int) or n < 0 or not per:
+            raise PluginError(f"Cap: {n!r} is no number of rows, or {per!r} no column or period")
         self._n, self._clock = n, clock
         self._period = _PERIODS.get(per) if isinstance(per, str) else per
         self._column = None if self._period is not None else per

@@ -13,6 +13,7 @@ import pluggy
 
 from d7nb.content.declare import Content, nearest
 from d7nb.errors import PluginError
+from d7nb.masking import mask_text
 from d7nb.plugins import hooks
 from d7nb.plugins.row_filters import STAGES, RowFilter, checked_stage
 
@@ -171,7 +172,7 @@ class Manager:
         for impl, guest in self._impls("d7nb_after_send"):
             try:
                 _call(impl, delivery=delivery)
-            except Exception as error:  # noqa: BLE001  (an observer must not lose a delivery)
+            except (Exception, SystemExit) as error:  # noqa: BLE001  (an observer must not lose a delivery)
                 told.append(f"the plugin {guest.name!r} ({guest.source}) failed after the send: {_told(error)}")
                 log.warning(told[-1])
         return told
@@ -303,4 +304,4 @@ def _call(impl: pluggy.HookImpl, **given: Any) -> Any:
 
 
 def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return mask_text(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)

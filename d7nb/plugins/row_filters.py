@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import pandas as pd
@@ -40,7 +40,7 @@ class RowFilter:
 
     name: str = ""
     stage: str = "final"
-    reads_clock: ClassVar[bool] = False
+    reads_clock: bool = False
 
     def check(self, rows: pd.DataFrame) -> pd.Series:
         """Say which rows to skip.
@@ -70,8 +70,10 @@ class RowFilter:
 class FunctionFilter(RowFilter):
     """A filter made of a function by `row_filter`."""
 
-    def __init__(self, function: Callable[[pd.DataFrame], pd.Series], name: str, stage: str) -> None:
-        self.name, self.stage, self._function = name, stage, function
+    def __init__(
+        self, function: Callable[[pd.DataFrame], pd.Series], name: str, stage: str, *, reads_clock: bool
+    ) -> None:
+        self.name, self.stage, self.reads_clock, self._function = name, stage, reads_clock, function
         self.__doc__, self.__module__ = function.__doc__, function.__module__
 
     def check(self, rows: pd.DataFrame) -> pd.Series:
@@ -140,12 +142,17 @@ def row_filter(function: _Function) -> FunctionFilter: ...
 
 @overload
 def row_filter(
-    *, name: str | None = None, stage: str = "final", register: bool = True
+    *, name: str | None = None, stage: str = "final", reads_clock: bool = False, register: bool = True
 ) -> Callable[[_Function], FunctionFilter]: ...
 
 
 def row_filter(
-    function: _Function | None = None, *, name: str | None = None, stage: str = "final", register: bool = True
+    function: _Function | None = None,
+    *,
+    name: str | None = None,
+    stage: str = "final",
+    reads_clock: bool = False,
+    register: bool = True,
 ) -> FunctionFilter | Callable[[_Function], FunctionFilter]:
     """Make a pre-send filter of a function of the ready rows.
 
@@ -156,6 +163,7 @@ def row_filter(
         function: The function; left out where options are given.
         name: What ``plan.rows.decided_by`` calls it; the function's name unless given.
         stage: ``clean``, ``consent``, ``limit`` or ``final``.
+        reads_clock: Whether its answer changes with time; then it is asked again at each request of a send.
         register: Whether it joins every plan of this kernel; otherwise it is for ``filters=`` alone.
 
     Returns:
@@ -177,7 +185,7 @@ def row_filter(
 
     def made(function: _Function) -> FunctionFilter:
         given = name or str(getattr(function, "__name__", ""))
-        row_filter = FunctionFilter(function, given, checked_stage(given, stage))
+        row_filter = FunctionFilter(function, given, checked_stage(given, stage), reads_clock=reads_clock)
         if register:
             from d7nb import plugins  # noqa: PLC0415  (the house of plugins knows what a filter is, not the reverse)
 
