@@ -1,0 +1,318 @@
+"""Claim before, record after: how a run makes sure that a row goes out once."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from d7nb.ledger.database import Database, prepare
+from d7nb.ledger.faults import LedgerError, guarded
+from d7nb.ledger.processes import this_process
+from d7nb.ledger.states import AT_ONCE, Request, held, split_off
+from d7nb.ledger.tables import KEY_SIZE, PRESUMED, RECORDED, requests, rows, runs, to_number
+from d7nb.masking import mask_number, mask_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+
+LIFETIME = timedelta(seconds=10 + 60 + 110)
+"""The longest life of a request: the client's time-outs to connect and to read, and time to wait for its turn."""
+
+_CLAIMED = ("run", "destination", "campaign", "claimed_at", "lifetime", "code", "reason")
+_BEGIN = insert(requests).values({name: bindparam(name) for name in _CLAIMED}).returning(requests.c.id)
+_ADD = {
+    "sqlite": sqlite.insert(rows).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(rows).on_conflict_do_nothing(),
+}
+_MOVE = (
+    update(rows)
+    .where(rows.c.destination == bindparam("place"), rows.c.key == bindparam("row"))
+    .values({name: bindparam(f"new_{name}") for name in ("request", "sent", "person", "recipient")})
+)
+_SAID = ("outcome", "request_id", "created_at", "status", "code", "reason", "recorded_at")
+_OWN = update(requests).where(requests.c.id == bindparam("this"), requests.c.run == bindparam("own"))
+_SAY = _OWN.values({name: bindparam(f"new_{name}") for name in _SAID})
+_RECORD, _CORRECT = _SAY.where(requests.c.outcome.is_(None)), _SAY.where(requests.c.code == PRESUMED)
+_OUTCOME_OF_REFUSED = {"accepted": "already_sent", "unknown": "unknown", None: "unsent"}
+
+
+class Claim:
+    """What `Run.claim` says of each row that was asked for; handed back to `Run.record`.
+
+    Attributes:
+        granted: Whether the row is the run's own to send.
+        outcome: Of the others: ``already_sent``, ``unknown``, or ``unsent`` where a run is just sending it.
+        reason: Of the others: why they were not granted.
+        request_id: Of the others: the id of the request that sent them first, where D7 gave one.
+        created_at: Of the others: D7's time of it, as given.
+        open: Which of the granted rows are not recorded yet.
+    """
+
+    def __init__(self, keys: list[bytes], place: int) -> None:
+        self.granted = np.ones(len(keys), dtype=bool)
+        self.outcome: list[str | None] = [None] * len(keys)
+        self.reason: list[str | None] = [None] * len(keys)
+        self.request_id: list[str | None] = [None] * len(keys)
+        self.created_at: list[str | None] = [None] * len(keys)
+        self.open = np.zeros(len(keys), dtype=bool)
+        self.keys = keys
+        self.place = place
+        self.request = 0
+
+    def __repr__(self) -> str:
+        return f"Claim({self.granted.sum()} of {len(self.granted)} rows granted, {self.open.sum()} not recorded)"
+
+    def refuse(self, row: int, request: Request, at: datetime) -> None:
+        """Say why a row is not granted: a request decides about it."""
+        self.granted[row] = False
+        self.outcome[row] = _OUTCOME_OF_REFUSED[request.outcome]
+        self.reason[row] = request.told(at)
+        self.request_id[row], self.created_at[row] = request.request_id, request.created_at
+
+
+def check_keys(keys: np.ndarray) -> None:
+    """Make sure that keys are what the ledger takes for keys.
+
+    Raises:
+        ValueError: They are not.
+    """
+    if keys.dtype != np.uint8 or keys.ndim != 2 or keys.shape[1] != KEY_SIZE:
+        raise ValueError(f"keys are uint8 of shape (rows, {KEY_SIZE})")
+
+
+def key_bytes(keys: np.ndarray) -> list[bytes]:
+    """Keys as the database wants them.
+
+    Args:
+        keys: ``uint8`` of shape (rows, 16).
+
+    Example:
+        >>> key_bytes(np.zeros((1, 16), dtype=np.uint8)) == [bytes(16)]
+        True
+    """
+    check_keys(keys)
+    joined = keys.tobytes()
+    return [joined[start : start + KEY_SIZE] for start in range(0, len(joined), KEY_SIZE)]
+
+
+class Run:
+    """One send's standing in the ledger; made by `Ledger.run`, and used by one thread, inside its ``with`` block.
+
+    Args:
+        database: The ledger's.
+        lifetime: How long a request can live.
+
+    Attributes:
+        id: What its claims bear.
+    """
+
+    def __init__(self, database: Database, lifetime: timedelta) -> None:
+        self.id = secrets.token_hex(8)
+        self._database = database
+        self._lifetime = lifetime // timedelta(microseconds=1)
+        self._connection: Connection | None = None
+        self._begin, self._add, self._record = (
+            prepare(database.engine, statement) for statement in (_BEGIN, _ADD[database.dialect], _RECORD)
+        )
+
+    def __enter__(self) -> Self:
+        host, machine, pid, process = this_process()
+        own = {"id": self.id, "host": host, "machine": machine, "pid": pid, "process": process, "ended": False}
+        with self._database.writing() as connection:
+            connection.execute(insert(runs), own)
+        with guarded(self._database.name):
+            self._connection = self._database.engine.connect()  # one for all: taking one costs as much as a commit
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Whatever was claimed and not recorded is in doubt from now on, and whoever looks next says so.
+
+        Where even that can't be written down, others wait for a request's lifetime and then say the same.
+        """
+        with suppress(LedgerError), self._database.writing(self._connection) as connection:
+            connection.execute(update(runs).where(runs.c.id == self.id).values(ended=True))
+        if self._connection is not None:
+            self._connection.close()
+
+    def claim(
+        self,
+        destination: str,
+        campaign: str,
+        keys: np.ndarray,
+        people: Sequence[str | None],
+        numbers: Sequence[str],
+        *,
+        at: datetime,
+        again: np.ndarray | None = None,
+    ) -> Claim:
+        """Claim the rows of one request, before it leaves: those granted are no other run's, on no other machine.
+
+        Args:
+            destination: Where the request goes: the origin of D7's address, or a sandbox's own.
+            campaign: The name of the mailing.
+            keys: Each row's key, ``uint8`` of shape (rows, 16).
+            people: Each row's recipient, one form for all national variants; only a keyed hash is kept.
+            numbers: Each row's number; only a masked form is kept.
+            at: Now.
+            again: Which rows may go although they went out, or may have: the user said so.
+
+        Returns:
+            Which rows are granted, and why the others are not.
+
+        Raises:
+            LedgerError: Nothing is granted, since it could not be written down.
+        """
+        texts = key_bytes(keys)
+        if len(set(texts)) < len(texts):
+            raise ValueError(
+                "a key stands twice in one request: its second row would be sent on the claim of its first"
+            )
+        claim = Claim(texts, self._database.make_destination(destination))
+        if not texts:
+            return claim
+        hashes = self._database.people(people)
+        masked = [mask_number(number) for number in numbers]
+        with self._database.writing(self._connection) as connection:
+            values = (self.id, claim.place, campaign, to_number(at), self._lifetime, "", "")
+            claim.request = self._begin(connection, dict(zip(_CLAIMED, values, strict=True))).scalar_one()
+            columns = zip(texts, hashes, masked, strict=True)
+            new = [(claim.place, key, claim.request, None, person, number) for key, person, number in columns]
+            if self._add(connection, new).rowcount < len(texts):
+                self._claim_held(connection, claim, (hashes, masked), at, again)
+        claim.open = claim.granted.copy()
+        return claim
+
+    def _claim_held(
+        self,
+        connection: Connection,
+        claim: Claim,
+        columns: tuple[Sequence[bytes | None], Sequence[str]],
+        at: datetime,
+        again: np.ndarray | None,
+    ) -> None:
+        """Of the rows that the ledger knows, take over those that are free, or that the user wants to go again."""
+        hashes, masked = columns
+        row_of = {key: row for row, key in enumerate(claim.keys)}
+        moves = []
+        for known in held(connection, claim.place, claim.keys, at):
+            if known.request.id == claim.request:
+                continue
+            row = row_of[known.key]
+            wanted = again is not None and again[row] and known.request.outcome is not None
+            if not known.request.free and not wanted:
+                claim.refuse(row, known.request, at)
+                continue
+            sent = None if known.request.free else known.earlier or known.request.id
+            moves.append(
+                {
+                    "place": claim.place,
+                    "row": known.key,
+                    "new_request": claim.request,
+                    "new_sent": sent,
+                    "new_person": hashes[row],
+                    "new_recipient": masked[row],
+                }
+            )
+        if moves:
+            connection.execute(_MOVE, moves)
+        if not claim.granted.any():
+            connection.execute(delete(requests).where(requests.c.id == claim.request))
+
+    def record(
+        self,
+        claim: Claim,
+        outcome: str,
+        *,
+        request_id: str | None = None,
+        created_at: str | None = None,
+        status: int | None = None,
+        code: str = "",
+        reason: str = "",
+        rows: np.ndarray | Sequence[int] | None = None,
+        at: datetime,
+    ) -> int:
+        """Record what became of a claim, on condition that it is still this run's own.
+
+        Another run may have presumed the outcome unknown meanwhile; this one knows better. What a person settled, or
+        another run claimed since, stays as it is.
+
+        Args:
+            claim: The claim.
+            outcome: ``accepted``, ``unknown``, or ``rejected`` and ``unsent``, which free the rows.
+            request_id: D7's id of the request.
+            created_at: D7's time of it, as given.
+            status: The HTTP status.
+            code: D7's word for what went wrong.
+            reason: The sentence for the user; numbers in it are masked.
+            rows: Positions in the claim, to record only those; the others stay claimed.
+            at: Now.
+
+        Returns:
+            How many rows the record is about. Fewer than claimed: the others are no longer this run's.
+
+        Raises:
+            LedgerError: It could not be written down; the rows stay claimed, and so in doubt.
+        """
+        if outcome not in RECORDED:
+            raise ValueError(f"outcome is one of {', '.join(RECORDED)}, not {outcome!r}")
+        chosen = claim.open if rows is None else _chosen(claim, rows)
+        if not chosen.any():
+            return 0
+        said = {
+            "outcome": outcome,
+            "request_id": request_id,
+            "created_at": created_at,
+            "status": status,
+            "code": code,
+            "reason": mask_text(reason),
+            "recorded_at": to_number(at),
+        }
+        with self._database.writing(self._connection) as connection:
+            part = self._record_all if (chosen == claim.open).all() else self._record_some
+            count = part(connection, claim, chosen, said)
+        claim.open = claim.open & ~chosen
+        return count
+
+    def _record_all(self, connection: Connection, claim: Claim, chosen: np.ndarray, said: dict[str, Any]) -> int:
+        new = {f"new_{name}": value for name, value in said.items()} | {"this": claim.request, "own": self.id}
+        if self._record(connection, new).rowcount:
+            return int(chosen.sum())
+        if not connection.execute(_CORRECT, new).rowcount:
+            return 0
+        pointing = select(func.count()).where(rows.c.request == claim.request)
+        return int(connection.execute(pointing).scalar_one())
+
+    def _record_some(self, connection: Connection, claim: Claim, chosen: np.ndarray, said: dict[str, Any]) -> int:
+        """Rows with an outcome of their own get a request of their own, like the one they were claimed for."""
+        own = requests.c.run == self.id, requests.c.outcome.is_(None) | (requests.c.code == PRESUMED)
+        request = split_off(connection, claim.request, said, *own)
+        if request is None:
+            return 0
+        keys = [claim.keys[row] for row in np.flatnonzero(chosen)]
+        count = 0
+        for start in range(0, len(keys), AT_ONCE):
+            still_ours = update(rows).where(
+                rows.c.destination == claim.place,
+                rows.c.key.in_(keys[start : start + AT_ONCE]),
+                rows.c.request == claim.request,
+            )
+            count += connection.execute(still_ours.values(request=request)).rowcount
+        return count
+
+
+def _chosen(claim: Claim, positions: np.ndarray | Sequence[int]) -> np.ndarray:
+    chosen = np.zeros(len(claim.open), dtype=bool)
+    chosen[positions] = True
+    if (chosen & ~claim.open).any():
+        raise ValueError("rows: some of them were not granted, or have been recorded")
+    return chosen

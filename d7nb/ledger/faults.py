@@ -1,0 +1,82 @@
+"""What can go wrong with a ledger, in words that name the way out."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from d7nb.errors import D7Error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class LedgerError(D7Error, OSError):
+    """The ledger can't be used, or refuses what it is asked for; nothing goes out without its claim."""
+
+
+_ELSEWHERE = "or set D7NB_LEDGER to another file"
+_DAMAGED = f"is damaged or no ledger: put a copy of it back, {_ELSEWHERE} (which knows of no earlier send)"
+_UNWRITABLE = f"can't be written: make file and folder writable, {_ELSEWHERE}"
+_BUSY = "is locked by another program: wait until that is done, or end it"
+_FULL = f"can't be written, perhaps because the disk is full: make room, {_ELSEWHERE}"
+_SQLITE = {
+    sqlite3.SQLITE_PERM: _UNWRITABLE,
+    sqlite3.SQLITE_BUSY: _BUSY,
+    sqlite3.SQLITE_LOCKED: _BUSY,
+    sqlite3.SQLITE_READONLY: _UNWRITABLE,
+    sqlite3.SQLITE_IOERR: _FULL,
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_CANTOPEN: _UNWRITABLE,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
+}
+_POSTGRES = {"25006": _UNWRITABLE, "42501": _UNWRITABLE, "53100": _FULL, "55P03": _BUSY}
+_PRIMARY = 0xFF
+"""The part of SQLite's result codes that says the kind; the rest says more than a person needs."""
+
+
+@contextmanager
+def guarded(name: str) -> Iterator[None]:
+    """Turn whatever the database or the disk objects to into a `LedgerError` that names the ledger.
+
+    Args:
+        name: What the ledger is called in messages.
+
+    Raises:
+        LedgerError: In place of the database's error, which is its cause.
+
+    Example:
+        >>> with guarded("ledger.sqlite3"):
+        ...     raise PermissionError("not yours")
+        Traceback (most recent call last):
+        ...
+        d7nb.ledger.faults.LedgerError: the ledger ledger.sqlite3 can't be written: make file and folder writable, ...
+    """
+    try:
+        yield
+    except LedgerError:
+        raise
+    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+        raise LedgerError(f"the ledger {name} {_sentence(error)}") from error
+
+
+def _sentence(error: Exception) -> str:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, PermissionError):
+        return _UNWRITABLE
+    if isinstance(cause, sqlite3.Error):
+        code = getattr(cause, "sqlite_errorcode", 0) & _PRIMARY
+        return _SQLITE.get(code, f"can't be used: {_first_line(cause)}")
+    if isinstance(cause, OSError):
+        return f"can't be used: {cause.strerror or type(cause).__name__}"
+    state = getattr(cause, "sqlstate", None) or ""
+    return _POSTGRES.get(state, f"can't be used: {_first_line(cause)}; see that the server runs and lets you in")
+
+
+def _first_line(error: BaseException | None) -> str:
+    """Databases add the statement in further lines; their first names neither values nor passwords."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,253 @@
+"""The ledger: what it knows of rows, who may send them, and a person's word on those in doubt."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Literal, Self
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import bindparam, delete, func, select, tuple_, update
+
+from d7nb.envelope import base32
+from d7nb.ledger.claims import LIFETIME, Run, key_bytes
+from d7nb.ledger.database import Database
+from d7nb.ledger.faults import LedgerError
+from d7nb.ledger.lookup import Known, look_up
+from d7nb.ledger.places import find_place
+from d7nb.ledger.states import held, split_off
+from d7nb.ledger.tables import (
+    KEY_SIZE,
+    RECORDED,
+    SETTLED,
+    decided,
+    deciding,
+    destinations,
+    last,
+    requests,
+    rows,
+    to_number,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime, timedelta
+
+PATIENCE = 30.0
+"""Seconds to wait for another writer."""
+_SETTLED = {"sent": ("accepted", "you said that it was sent"), "not_sent": ("unsent", "you said that it was not sent")}
+_MOVE = (
+    update(rows)
+    .where(rows.c.destination == bindparam("place"), rows.c.key == bindparam("row"))
+    .values(request=bindparam("new_request"), sent=bindparam("new_sent"))
+)
+_OF_FRAME = (
+    *("outcome", "request_id", "created_at", "status", "code", "reason"),
+    *("claimed_at", "recorded_at"),
+)
+_WITH_DESTINATION = decided.join(destinations, destinations.c.id == rows.c.destination)
+
+
+class Ledger:
+    """The durable record of what went to whom, and of what may have: nobody gets it twice.
+
+    Several threads, processes and (with PostgreSQL) machines may use one ledger at once.
+
+    Args:
+        path_or_url: A file, or a URL such as ``postgresql+psycopg://user@host/database``; without it, what
+            ``D7NB_LEDGER`` says, or a file in the user's data folder that only its owner may read.
+        patience: Seconds to wait while another program writes.
+
+    Raises:
+        LedgerError: It can't be read and written, is damaged, or a newer d7nb wrote it.
+
+    Example:
+        >>> from datetime import UTC, datetime
+        >>> from tempfile import TemporaryDirectory
+        >>> now, keys = datetime(2026, 11, 23, 9, tzinfo=UTC), np.zeros((1, 16), dtype=np.uint8)
+        >>> row = ("https://d7.example", "hello", keys, ["+12025550123"], ["+12025550123"])
+        >>> with TemporaryDirectory() as folder, Ledger(f"{folder}/ledger.sqlite3") as ledger:
+        ...     with ledger.run() as run:
+        ...         claim = run.claim(*row, at=now)
+        ...         recorded = run.record(claim, "accepted", request_id="abc", at=now)
+        ...         again = run.claim(*row, at=now)
+        >>> claim.granted.tolist(), recorded, again.granted.tolist(), again.reason
+        ([True], 1, [False], ['already sent on 2026-11-23 at 09:00 UTC, request abc'])
+    """
+
+    def __init__(self, path_or_url: str | os.PathLike[str] | None = None, *, patience: float = PATIENCE) -> None:
+        self._database = Database(find_place(path_or_url, os.environ), patience)
+
+    @property
+    def warning(self) -> str | None:
+        """One sentence on why the ledger may not last where it is; None where nothing speaks against it."""
+        return self._database.warning
+
+    def run(self, *, lifetime: timedelta = LIFETIME) -> Run:
+        """Begin a send; to be used as a context manager.
+
+        Args:
+            lifetime: How long a request can live: a claim that is older, and was not recorded, is in doubt.
+
+        Returns:
+            What claims rows and records outcomes.
+        """
+        return Run(self._database, lifetime)
+
+    def look_up(
+        self, destination: str, campaign: str, keys: np.ndarray, people: Sequence[str | None], *, at: datetime
+    ) -> Known:
+        """Say what is known of some rows, without claiming them.
+
+        Args:
+            destination: Where they would go.
+            campaign: The name of the mailing.
+            keys: Each row's key, ``uint8`` of shape (rows, 16).
+            people: Each row's recipient, one form for all national variants; None where there is none.
+            at: Now.
+
+        Returns:
+            What is known, row by row.
+
+        Raises:
+            LedgerError: The ledger can't be used.
+        """
+        return look_up(self._database, destination, campaign, keys, people, at=at)
+
+    def settle(self, destination: str, keys: np.ndarray, word: Literal["sent", "not_sent"], at: datetime) -> int:
+        """Write down a person's word on rows of which it is unknown whether they went out.
+
+        Args:
+            destination: Where they went, or did not.
+            keys: Each row's key; those with another outcome are passed over.
+            word: ``sent``: they count as sent; ``not_sent``: they are free.
+            at: Now.
+
+        Returns:
+            How many rows were settled.
+
+        Raises:
+            LedgerError: Some are just being sent; none was settled.
+        """
+        if word not in _SETTLED:
+            raise ValueError(f"word is 'sent' or 'not_sent', not {word!r}")
+        place = self._database.destination(destination)
+        if place is None:
+            return 0
+        outcome, reason = _SETTLED[word]
+        said = {"outcome": outcome, "code": SETTLED, "reason": reason, "recorded_at": to_number(at)}
+        with self._database.writing() as connection:
+            found = list(held(connection, place, key_bytes(keys), at))
+            going = sum(known.request.outcome is None for known in found)
+            if going:
+                message = f"{going} of the rows are just being sent: settle them when that has ended"
+                raise LedgerError(message)
+            doubtful = [known for known in found if known.request.outcome == "unknown"]
+            numbers = {known.request.id for known in doubtful}
+            split = {number: split_off(connection, number, said) for number in sorted(numbers)}
+            moves = [
+                {"place": place, "row": known.key, "new_request": split[known.request.id], "new_sent": known.earlier}
+                for known in doubtful
+            ]
+            if moves:
+                connection.execute(_MOVE, moves)
+        return len(doubtful)
+
+    def frame(self) -> pd.DataFrame:
+        """Everything the ledger knows: one row per row that was ever claimed.
+
+        Columns: ``campaign``, ``destination``, ``key`` (26 characters, as it travels in the reference), ``recipient``
+        (masked), ``outcome`` (missing while a claim is not recorded), ``request_id``, ``created_at``, ``status``,
+        ``code``, ``reason``, ``claimed_at``, ``recorded_at``.
+        """
+        told = [deciding.c[name] for name in _OF_FRAME]
+        query = select(last.c.campaign, destinations.c.origin, rows.c.key, rows.c.recipient, *told)
+        query = query.select_from(_WITH_DESTINATION).order_by(rows.c.request, rows.c.key)
+        with self._database.reading() as connection:
+            found = connection.execute(query).all()
+        frame = pd.DataFrame(found, columns=["campaign", "destination", "key", "recipient", *_OF_FRAME])
+        if found:
+            frame["key"] = base32(np.frombuffer(b"".join(frame["key"]), dtype=np.uint8).reshape(-1, KEY_SIZE))
+        created = pd.to_datetime(frame["created_at"].astype("str"), utc=True, errors="coerce", format="ISO8601")
+        frame["created_at"] = created.dt.as_unit("us")
+        for name in ("claimed_at", "recorded_at"):
+            frame[name] = pd.to_datetime(frame[name].astype("Int64"), unit="us", utc=True).dt.as_unit("us")
+        texts = ("campaign", "destination", "key", "recipient", "outcome", "request_id", "code", "reason")
+        return frame.astype(dict.fromkeys(texts, "str") | {"status": "Int64"})
+
+    def campaigns(self) -> pd.DataFrame:
+        """How many rows each campaign has at each destination, by outcome; ``claimed`` where there is none yet."""
+        query = select(last.c.campaign, destinations.c.origin, deciding.c.outcome, func.count())
+        query = query.select_from(_WITH_DESTINATION).group_by(
+            last.c.campaign, destinations.c.origin, deciding.c.outcome
+        )
+        with self._database.reading() as connection:
+            found = connection.execute(query).all()
+        counts = pd.DataFrame(found, columns=["campaign", "destination", "outcome", "rows"]).fillna(
+            {"outcome": "claimed"}
+        )
+        wide = counts.pivot_table("rows", ["campaign", "destination"], "outcome", aggfunc="sum", fill_value=0)
+        wide = wide.reindex(columns=[*RECORDED, "claimed"], fill_value=0).astype("int64")
+        return wide.rename_axis(columns=None).reset_index().astype({"campaign": "str", "destination": "str"})
+
+    def forget(self, campaign: str, before: datetime, *, force: bool = False) -> int:
+        """Delete what was recorded of a campaign before a time: these rows would be sent again.
+
+        Args:
+            campaign: The campaign, at all its destinations.
+            before: The time, with its zone.
+            force: Delete rows, too, that may have gone out, or are just being sent.
+
+        Returns:
+            How many rows were deleted.
+
+        Raises:
+            LedgerError: Some of them are unknown or claimed, and `force` was not given; none was deleted.
+        """
+        old = func.coalesce(deciding.c.recorded_at, deciding.c.claimed_at) < to_number(before)
+        these = [last.c.campaign == campaign, old]
+        doubtful = deciding.c.outcome.is_(None) | (deciding.c.outcome == "unknown")
+        with self._database.writing() as connection:
+            count = connection.execute(select(func.count()).select_from(decided).where(*these, doubtful)).scalar_one()
+            if count and not force:
+                message = (
+                    f"{count} rows of this campaign are unknown or being sent: settle them first, or say force=True"
+                )
+                raise LedgerError(message)
+            chosen = select(rows.c.destination, rows.c.key).select_from(decided).where(*these).correlate(None)
+            deleted = connection.execute(
+                delete(rows).where(tuple_(rows.c.destination, rows.c.key).in_(chosen))
+            ).rowcount
+            unused = [
+                requests.c.campaign == campaign,
+                func.coalesce(requests.c.recorded_at, requests.c.claimed_at) < to_number(before),
+                requests.c.outcome.is_not(None) | force,
+                requests.c.id.not_in(select(rows.c.request)),
+                requests.c.id.not_in(select(rows.c.sent).where(rows.c.sent.is_not(None))),
+            ]
+            connection.execute(delete(requests).where(*unused))
+        return deleted
+
+    def people(self, families: Iterable[str | None]) -> list[bytes | None]:
+        """What the ledger keeps of recipients in place of their numbers: a hash under the ledger's own secret.
+
+        Args:
+            families: One form for all variants of a number, as `d7nb.recipients.family` makes it.
+
+        Returns:
+            16 bytes for each; None for None.
+        """
+        return self._database.people(families)
+
+    def close(self) -> None:
+        """Let go of the file or the server. What was recorded is on the disk already."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Ledger({self._database.shown!r})"
