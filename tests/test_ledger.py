@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from dataclasses import fields
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import sqlalchemy
 
 from d7nb.envelope import base32
 from d7nb.ledger import LIFETIME, Known, Ledger, LedgerError
@@ -187,6 +189,24 @@ def test_sending_again_in_vain_does_not_undo_what_was_sent(ledger: Ledger, first
             assert not claim(run, [0], LATER).granted.any()
 
 
+def test_of_several_sendings_the_one_that_surely_arrived_decides(ledger: Ledger) -> None:
+    send(ledger, [0])
+    for outcome in ("unknown", "rejected"):
+        with ledger.run() as run:
+            run.record(claim(run, [0], again=[True]), outcome, at=NOW)
+    assert outcomes(look_up(ledger, [0])) == ["accepted"]
+    assert look_up(ledger, [0]).request_id.tolist() == ["request-1"]
+
+
+def test_a_claim_that_was_granted_nothing_leaves_nothing_behind(ledger: Ledger, place: str) -> None:
+    engine = sqlalchemy.create_engine(place if "://" in place else f"sqlite:///{place}")
+    send(ledger, [0])
+    with ledger.run() as run, engine.connect() as connection:
+        assert not claim(run, [0]).granted.any()
+        assert connection.execute(sqlalchemy.text("SELECT count(*) FROM d7nb_requests")).scalar() == 1
+    engine.dispose()
+
+
 def test_a_number_that_was_corrected_goes_with_its_row(ledger: Ledger) -> None:
     """With ``key=`` columns, a row keeps its key while its recipient changes."""
     for number in ("+12025550123", "+12025550124"):
@@ -233,6 +253,21 @@ def test_a_late_answer_is_recorded_although_others_had_given_it_up(ledger: Ledge
     assert outcomes(look_up(other, [0, 1, 2], LATER)) == ["accepted", "accepted", "rejected"]
 
 
+def test_an_answer_that_comes_just_when_others_give_it_up_stays(
+    ledger: Ledger, other: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ledger.run() as run:
+        claimed = claim(run, [0])
+        writing = other._database.writing
+
+        def late(*arguments: Any) -> Any:
+            run.record(claimed, "accepted", at=LATER)
+            return writing(*arguments)
+
+        monkeypatch.setattr(other._database, "writing", late)
+        assert outcomes(look_up(other, [0], LATER)) == ["accepted"]
+
+
 def test_a_late_answer_does_not_touch_what_is_no_longer_the_run_s_own(ledger: Ledger, other: Ledger) -> None:
     with ledger.run() as run, other.run() as rival:
         claimed = claim(run, [0, 1, 2])
@@ -249,6 +284,7 @@ def test_a_claim_can_only_be_recorded_by_its_own_run(ledger: Ledger, other: Ledg
     with ledger.run() as run, other.run() as rival:
         claimed = claim(run, [0, 1])
         assert rival.record(claimed, "rejected", rows=[0], at=NOW) == 0
+        assert rival.record(claimed, "rejected", at=NOW) == 0
         assert look_up(ledger, [0, 1]).sending.all()
         assert claim(rival, [0]).granted.tolist() == [False]
 

@@ -113,11 +113,12 @@ def look_up(
 
 def _presume(database: Database, ours: Sequence[ColumnElement[bool]], at: datetime) -> None:
     """Record that requests are in doubt which nobody sends any more."""
+    still_open = [*ours, requests.c.outcome.is_(None)]
     with database.reading() as connection:
-        open_ones = _requests(connection, [*ours, requests.c.outcome.is_(None)])
-    if not all(request.going(at) for request in open_ones):
-        with database.writing() as connection:
-            presume(connection, open_ones, at)
+        gone = not all(request.going(at) for request in _requests(connection, still_open))
+    if gone:
+        with database.writing() as connection:  # asked again: an answer may have come meanwhile
+            presume(connection, _requests(connection, still_open), at)
 
 
 def _requests(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> list[Request]:

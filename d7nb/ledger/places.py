@@ -20,7 +20,9 @@ VARIABLE = "D7NB_LEDGER"
 FILE = "ledger.sqlite3"
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
 _POSTGRES = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
-_NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "beegfs"})
+_NETWORK = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "beegfs", "fuse"}
+)
 _NETWORK_FUSE = ("fuse.sshfs", "fuse.s3fs", "fuse.gcsfuse", "fuse.rclone", "fuse.drive", "fuse.glusterfs")
 _MEMORY = frozenset({"tmpfs", "ramfs"})
 _CONTAINER = ("/.dockerenv", "/run/.containerenv")

@@ -94,7 +94,7 @@ def presume(connection: Connection, found: Iterable[Request], at: datetime) -> d
 
     Args:
         connection: In a write transaction.
-        found: Requests, whatever their outcome.
+        found: Requests, whatever their outcome, as they were found in it.
         at: Now.
 
     Returns:
@@ -110,8 +110,7 @@ def presume(connection: Connection, found: Iterable[Request], at: datetime) -> d
                 "reason": f"its run on {request.process.host} did not record what became of it",
                 "recorded_at": to_number(at),
             }
-            still_open = update(requests).where(requests.c.id == request.id, requests.c.outcome.is_(None))
-            connection.execute(still_open.values(values))
+            connection.execute(update(requests).where(requests.c.id == request.id).values(values))
             now[request.id] = request._replace(**values)
     return now
 
