@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     )
     from d7nb.delivery import Delivery
     from d7nb.errors import D7Error
+    from d7nb.ledger import Ledger
     from d7nb.mixing import by_column
     from d7nb.planning import Plan, plan
     from d7nb.plugins.hooks import hookimpl
@@ -59,6 +60,7 @@ __all__ = [
     "Delivery",
     "Flow",
     "Header",
+    "Ledger",
     "ListMessage",
     "Location",
     "LocationRequest",
@@ -84,6 +86,7 @@ _HOMES = {
     "LocationRequest Reaction ReplyButtons Template Text col",
     "d7nb.delivery": "Delivery",
     "d7nb.errors": "D7Error",
+    "d7nb.ledger": "Ledger",
     "d7nb.mixing": "by_column",
     "d7nb.planning": "Plan plan",
     "d7nb.plugins.hooks": "hookimpl",

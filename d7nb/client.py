@@ -35,13 +35,16 @@ class Client:
     Args:
         token: The API token; otherwise ``D7_API_TOKEN``, the keyring, or the person at the keyboard is asked.
         base_url: Where the API is.
-        timeout: Seconds to wait for the connection and for an answer.
+        timeout: Seconds to wait for the connection and for an answer; one number for both.
         rate: Recipients a second for one originator, None for no limit. D7 documents none; 80 is what Meta gives
             a business number.
         workers: How many requests may be under way at once.
         batch_size: How many recipients a request may carry; never more than `rate`.
         destination: The name by which a ledger knows where messages went; the origin of `base_url` unless given.
         clock: Tells the time, for a Retry-After that is a date.
+
+    Attributes:
+        is_local: Whether `base_url` is on this machine, as a sandbox's is: nothing sent there reaches anybody.
 
     Raises:
         TokenError: There is no token, or it would travel unencrypted.
@@ -58,7 +61,7 @@ class Client:
         token: str | None = None,
         *,
         base_url: str = BASE_URL,
-        timeout: tuple[float, float] = (10, 60),
+        timeout: tuple[float | None, float | None] | float | None = (10, 60),
         rate: int | None = 80,
         workers: int = 8,
         batch_size: int = 100,
@@ -75,20 +78,25 @@ class Client:
         if parts.scheme not in {"http", "https"} or not parts.hostname or set(base_url) & set("@?#"):
             message = f"base_url must be an http(s) address such as {BASE_URL}, without a user, a query or a fragment"
             raise ValueError(message)
-        if parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
+        self.is_local = parts.hostname in {"127.0.0.1", "localhost", "::1"}
+        if parts.scheme == "http" and not self.is_local:
             message = "base_url is not https, so the token would travel unencrypted; only a sandbox on this machine may"
             raise TokenError(message)
         if workers < 1 or batch_size < 1 or (rate is not None and rate < 1):
             message = "workers, batch_size and rate count from 1 (rate=None: no limit)"
             raise ValueError(message)
         self.base_url = _origin(parts) + parts.path.rstrip("/")
-        self.timeout = timeout
+        self.timeout: tuple[float | None, float | None] = timeout if isinstance(timeout, tuple) else (timeout, timeout)
         if rate is not None:
             self.batch_size = min(batch_size, rate)
         self.destination = destination or _origin(parts)
         self._clock = clock
         self._pace = Pace(rate)
         self._session = open_session(self.base_url, auth, workers, f"d7nb/{version()}")
+
+    def seconds_until_leave(self, originator: str, recipients: int) -> float:
+        """How long the rate will keep a request waiting, as it looks now; no leave is given yet."""
+        return self._pace.until(originator, recipients)
 
     def wait_for_leave(self, originator: str, recipients: int, stop: threading.Event) -> bool:
         """Wait until the rate lets a request start; False where `stop` was set first."""

@@ -63,7 +63,8 @@ class Decision:
         released: The numbers that a person chose, by row.
         numbers: What is known of each row's number.
         verdicts: The word on each row, and the problems.
-        keys: Each ready row's key, ``uint8`` of shape (rows, 16).
+        keys: Each row's key, ``uint8`` of shape (rows, 16); zeros where it has none.
+        keyed: Positions of the rows that have a key, those that a filter skips among them.
         packer: Makes request bodies.
         asked: What each filter saw and skipped.
         recheck: Asks the rules that read the clock again.
@@ -76,6 +77,7 @@ class Decision:
     numbers: pd.DataFrame
     verdicts: Verdicts
     keys: np.ndarray
+    keyed: np.ndarray
     packer: Packer
     asked: Sequence[Asked]
     recheck: Recheck
@@ -130,8 +132,8 @@ def decide(
     verdicts.judge("key", found)
 
     keys = np.zeros((len(kept), DIGEST_SIZE), dtype=np.uint8)
-    ready = verdicts.ready
-    keys[ready] = (
+    keyed = ready = verdicts.ready
+    keys[keyed] = (
         keys_by_columns(terms.campaign, (texts[row] for row in ready))
         if key_columns
         else keys_by_content(terms.campaign, family(numbers["recipient"].take(ready)), digests[ready])
@@ -166,6 +168,7 @@ def decide(
         numbers=numbers,
         verdicts=verdicts,
         keys=keys,
+        keyed=keyed,
         packer=packer,
         asked=asked,
         recheck=Recheck(sourced, rows_of, packer.schedule_of, terms.clock),

@@ -12,6 +12,7 @@ Each error is also a fitting builtin, so that code which does not know d7nb stil
     │       └── FilterError                a filter failed, or its answer does not fit
     ├── ConfirmError (ValueError)          ``confirm=`` is not the number of rows about to go
     ├── TokenError (PermissionError)       no API token was given, and none was found
+    ├── LedgerError (OSError)              the ledger can't be used, or refuses what it is asked for
     ├── SandboxError (RuntimeError)        the local stand-in for D7 could not start
     └── ApiError (OSError)                 the exchange with D7 went wrong
         ├── NotConnected (ConnectionError) the connection was never made: nothing can have been sent
@@ -25,6 +26,7 @@ Each error is also a fitting builtin, so that code which does not know d7nb stil
             ├── RateLimited                         429
             └── Misdirected                         a redirect: it is never followed
 
+    LedgerWarning (UserWarning)            the ledger is where it may not last; said before the first real send
     Interrupted (KeyboardInterrupt)        a send was interrupted; not a D7Error, so that it stops a notebook's queue
 
 No message of any of them holds a token or an unmasked phone number.
@@ -38,6 +40,7 @@ from d7nb.masking import mask_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import TracebackType
 
 
 class D7Error(Exception):
@@ -93,6 +96,14 @@ class ConfirmError(D7Error, ValueError):
 
 class TokenError(D7Error, PermissionError):
     """No API token was given, and none was found."""
+
+
+class LedgerError(D7Error, OSError):
+    """The ledger can't be used, or refuses what it is asked for; nothing goes out without its claim."""
+
+
+class LedgerWarning(UserWarning):
+    """The ledger is where it may not last, so that a later run may send again."""
 
 
 class ApiError(D7Error, OSError):
@@ -179,3 +190,26 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, message: str, delivery: Any) -> None:
         super().__init__(message)
         self.delivery = delivery
+
+
+class ClosedBook:
+    """A ``with`` block that cuts the tracebacks of our own errors at its edge.
+
+    A notebook or a log that shows local variables with a traceback would show the numbers that the rooms below hold.
+
+    Example:
+        >>> with ClosedBook():
+        ...     raise PlanError("no")
+        Traceback (most recent call last):
+        ...
+        d7nb.errors.PlanError: no
+    """
+
+    def __enter__(self) -> None:
+        """Nothing is needed."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, D7Error):
+            raise error.with_traceback(None) from error.__cause__

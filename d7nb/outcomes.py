@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,20 @@ _ON_ITS_WAY = "on its way: D7 has not answered yet"
 _LOST = "d7nb failed while D7's answer was awaited"
 
 
+class Told(NamedTuple):
+    """What the ledger tells of some rows, a value for each, missing where there is nothing to tell."""
+
+    outcome: np.ndarray
+    reason: np.ndarray
+    decided_by: np.ndarray
+    request_id: np.ndarray
+    created_at: np.ndarray
+
+    def take(self, places: np.ndarray) -> Told:
+        """The same of some of the rows."""
+        return Told(*(column[places] for column in self))
+
+
 class Outcomes:
     """Exactly one outcome per row, and one line per request; while one thread writes, others may read.
 
@@ -46,6 +60,7 @@ class Outcomes:
         ready = np.flatnonzero(verdicts["verdict"] == "ready")
         self._reasons[ready], self._deciders[ready] = _NOT_TRIED, "d7nb"
         self._request_of = np.full(len(verdicts), -1, dtype=np.int64)
+        self._ids: list[tuple[str | None, str | None]] = []  # id and time of what `_request_of` points to
         self._requests: list[dict[str, Any]] = []
         self._lock = threading.RLock()
 
@@ -55,7 +70,8 @@ class Outcomes:
         """Write down what a request came to, for its rows and for itself."""
         told = answer.error.message if answer.error else None
         with self._lock:
-            self._request_of[batch.rows] = len(self._requests)
+            self._request_of[batch.rows] = len(self._ids)
+            self._ids.append((answer.request_id, answer.created_at))
             self.note(batch, outcome, answer, attempts)
             self.decide(batch.rows, outcome, reasons or told, "d7nb" if outcome in {"unknown", "unsent"} else "D7")
 
@@ -75,6 +91,18 @@ class Outcomes:
                 "reason": error.message if error else "",
             }
         )
+
+    def recall(self, rows: np.ndarray, told: Told) -> None:
+        """Write down what the ledger tells of rows: what earlier runs, other runs or a person made of them."""
+        ids, first = np.unique(told.request_id.astype("str"), return_index=True)
+        own = np.searchsorted(ids, told.request_id.astype("str"))
+        with self._lock:
+            start = len(self._ids)
+            self._ids += zip(told.request_id[first].tolist(), told.created_at[first].tolist(), strict=True)
+            self._request_of[rows] = start + own
+            self._codes[rows] = [_CODE[outcome] for outcome in told.outcome.tolist()]
+            self._reasons[rows] = told.reason
+            self._deciders[rows] = told.decided_by
 
     def decide(self, rows: np.ndarray, outcome: str, reason: str | Sequence[str] | None, decider: str) -> None:
         """Give rows their outcome."""
@@ -97,6 +125,10 @@ class Outcomes:
             self._reasons[self._reasons == _NOT_TRIED] = f"not tried: {why}"
             self._reasons[self._reasons == _ON_ITS_WAY] = _LOST
 
+    def rows_with(self, outcome: str) -> np.ndarray:
+        """Positions of the rows that have an outcome."""
+        return np.flatnonzero(self._codes == _CODE[outcome])
+
     def count(self) -> dict[str, int]:
         """How many rows have each outcome."""
         counts = np.bincount(self._codes, minlength=len(OUTCOMES))
@@ -118,14 +150,14 @@ class Outcomes:
     def columns(self, recipients: pd.Series) -> dict[str, Any]:
         """The columns that are joined to the user's frame, by position."""
         with self._lock:
-            requests = self.requests()
+            ids = pd.DataFrame(self._ids, columns=["request_id", "created_at"]).astype("str")
             return {
                 "d7_outcome": pd.Categorical.from_codes(self._codes.copy(), categories=pd.Index(OUTCOMES)),
                 "d7_reason": pd.array(self._reasons, dtype="str"),
                 "d7_decided_by": pd.array(self._deciders, dtype="str"),
                 "d7_recipient": recipients.array,
-                "d7_request_id": _taken(requests["request_id"], self._request_of),
-                "d7_created_at": _taken(_times(requests["created_at"]), self._request_of),
+                "d7_request_id": _taken(ids["request_id"], self._request_of),
+                "d7_created_at": _taken(_times(ids["created_at"]), self._request_of),
             }
 
 

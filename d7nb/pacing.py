@@ -36,6 +36,11 @@ class Pace:
         with self._lock:
             self._held_until = max(self._held_until, self._clock() + seconds)
 
+    def until(self, originator: str, recipients: int) -> float:
+        """Seconds until a request may start, as it looks now; this gives no leave yet."""
+        with self._lock:
+            return max(self._until(originator, recipients, self._clock()), 0.0)
+
     def wait(self, originator: str, recipients: int, stop: threading.Event) -> bool:
         """Wait for leave to start a request.
 
@@ -57,16 +62,21 @@ class Pace:
     def _seconds_until_leave(self, originator: str, recipients: int) -> float:
         with self._lock:
             now = self._clock()
-            if now < self._held_until or self._rate is None:
-                return self._held_until - now
-            started = self._started[originator]
-            while started and started[0][0] <= now - WINDOW - _MARGIN:
-                started.popleft()
-            total = sum(count for _, count in started)
-            over = total + recipients - self._rate
-            if over <= 0 or not started:
-                started.append((now, recipients))
-                return 0.0
-            freed = accumulate(count for _, count in started)
-            when = next(when for (when, _), free in zip(started, freed, strict=True) if free >= over or free == total)
-            return max(when + WINDOW + _MARGIN - now, 0.001)
+            seconds = self._until(originator, recipients, now)
+            if seconds <= 0 and self._rate is not None:
+                self._started[originator].append((now, recipients))
+            return seconds
+
+    def _until(self, originator: str, recipients: int, now: float) -> float:
+        if now < self._held_until or self._rate is None:
+            return self._held_until - now
+        started = self._started[originator]
+        while started and started[0][0] <= now - WINDOW - _MARGIN:
+            started.popleft()
+        total = sum(count for _, count in started)
+        over = total + recipients - self._rate
+        if over <= 0 or not started:
+            return 0.0
+        freed = accumulate(count for _, count in started)
+        when = next(when for (when, _), free in zip(started, freed, strict=True) if free >= over or free == total)
+        return max(when + WINDOW + _MARGIN - now, 0.001)

@@ -16,17 +16,20 @@ from d7nb.deciding import Decision, Terms, decide
 from d7nb.display.plans import plan_html, plan_text
 from d7nb.display.previews import Preview, preview_of
 from d7nb.envelope import KEY_TAG
-from d7nb.errors import PlanError
+from d7nb.errors import ClosedBook, PlanError
+from d7nb.mailing import Mailing
 from d7nb.problems import problem_frame
 from d7nb.releasing import chosen_numbers
 from d7nb.verdicts import VERDICTS
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Hashable, Iterator, Sequence
 
     from d7nb.client import Client
     from d7nb.content.declare import Content
     from d7nb.delivery import Delivery
+    from d7nb.ledger import Ledger
     from d7nb.mixing import ByColumn
     from d7nb.plugins.row_filters import RowFilter
 
@@ -213,25 +216,39 @@ class Plan:
         self,
         client: Client,
         *,
+        ledger: Ledger | str | os.PathLike[str] | None = None,
         confirm: int | None = None,
         progress: bool = True,
+        resend: Any = None,
         wait: bool = True,
         split: bool = True,
+        canary: int | None = None,
+        stop_if: float = 0.05,
     ) -> Delivery:
-        """Send what is ready.
+        """Send what is ready and has not gone out yet. Sending the same plan again sends nobody anything twice.
 
         Args:
             client: `d7nb.Client`, or a sandbox's ``client()``.
+            ledger: Where it is recorded who got what: an open `d7nb.Ledger`, a path, or a PostgreSQL URL; unless given,
+                what ``D7NB_LEDGER`` says, or a file in your data folder.
             confirm: How many rows you expect to go; if it is another number, nothing goes.
             progress: Whether to show a progress bar.
+            resend: What goes although the ledger speaks against it: ``"failed"``, what D7 refused or was never tried
+                (it goes anyway); ``"changed"``, to people who got another text in this campaign; a boolean for each
+                row (or positions), those rows, whatever became of them; True, all rows, which demands ``confirm=``.
+                What another run is just sending never goes.
             wait: Whether to come back only when all is done; otherwise the delivery goes on in the background.
             split: Whether a refused request is taken apart, so that a bad row costs only itself.
+            canary: How many rows go first; the rest follows when their outcomes are there, and good enough.
+            stop_if: The share of the canary's rows that may be rejected or unknown; if it is more, the rest is unsent.
 
         Returns:
-            The delivery: every input row with its outcome.
+            The delivery: every input row with its outcome. Rows that went out before are ``already_sent``.
 
         Raises:
             ConfirmError: ``confirm`` is not the number of rows about to go.
+            LedgerError: The ledger can't be used; nothing was sent.
+            PlanError: An option makes no sense.
             Interrupted: The kernel was interrupted; requests in flight were finished first. It is a
                 `KeyboardInterrupt` with the partial delivery as ``.delivery``.
 
@@ -239,23 +256,100 @@ class Plan:
             >>> import pandas as pd, d7nb
             >>> people = pd.DataFrame({"phone": ["+12025550123"], "name": ["Ali"]})
             >>> plan = d7nb.plan(people, d7nb.Text("Hi {name}"), to="phone", originator="+12025550100")
-            >>> with d7nb.Sandbox() as sandbox:
-            ...     plan.send(sandbox.client(), progress=False).summary["accepted"]
-            1
+            >>> with d7nb.Sandbox() as sandbox, sandbox.client() as client:
+            ...     first, second = (plan.send(client, progress=False) for _ in range(2))
+            >>> first.summary["accepted"], second.summary["accepted"], second.summary["already_sent"]
+            (1, 0, 1)
         """
         from d7nb.delivery import deliver  # noqa: PLC0415  (a plan that is never sent needs no HTTP)
 
-        return deliver(
-            self._frame,
-            self._rows,
-            self._decision.packer,
-            self._ready,
-            client,
-            recheck=self._decision.recheck,
-            confirm=confirm,
-            progress=progress,
-            wait=wait,
-            split=split,
+        with ClosedBook():
+            return deliver(
+                self._mailing,
+                client,
+                ledger=ledger,
+                resend=resend,
+                confirm=confirm,
+                progress=progress,
+                wait=wait,
+                split=split,
+                canary=canary,
+                stop_if=stop_if,
+            )
+
+    def delivery(
+        self, client: Client | None = None, *, ledger: Ledger | str | os.PathLike[str] | None = None
+    ) -> Delivery:
+        """What the ledger knows of this plan, in this kernel or another, today or tomorrow; nothing is sent.
+
+        Args:
+            client: Says where the messages went; the real API unless given.
+            ledger: As for `send`.
+
+        Returns:
+            A delivery as `send` gives it: what went out is ``accepted``, what no run has come to is ``unsent``.
+
+        Raises:
+            LedgerError: The ledger can't be used.
+
+        Example:
+            >>> import pandas as pd, d7nb
+            >>> people = pd.DataFrame({"phone": ["+12025550123"], "name": ["Ali"]})
+            >>> plan = d7nb.plan(people, d7nb.Text("Hi {name}"), to="phone", originator="+12025550100")
+            >>> plan.delivery().frame["d7_outcome"].tolist()
+            ['unsent']
+        """
+        from d7nb.delivery import destination_of, remembered  # noqa: PLC0415
+
+        with ClosedBook():
+            return remembered(self._mailing, ledger, destination_of(client))
+
+    def going(
+        self,
+        client: Client | None = None,
+        *,
+        ledger: Ledger | str | os.PathLike[str] | None = None,
+        resend: Any = None,
+    ) -> pd.Series:
+        """Which rows `send` would send now, given what the ledger knows; its sum is the number to confirm.
+
+        Args:
+            client: Says where the messages would go; the real API unless given.
+            ledger: As for `send`.
+            resend: As for `send`.
+
+        Returns:
+            A boolean for each row, with the table's index.
+
+        Raises:
+            LedgerError: The ledger can't be used.
+            PlanError: ``resend`` makes no sense.
+
+        Example:
+            >>> import pandas as pd, d7nb
+            >>> people = pd.DataFrame({"phone": ["+12025550123", "nobody"]})
+            >>> plan = d7nb.plan(people, d7nb.Text("Hi"), to="phone", originator="+12025550100")
+            >>> plan.going().tolist()
+            [True, False]
+        """
+        from d7nb.delivery import destination_of, going  # noqa: PLC0415
+
+        with ClosedBook():
+            return going(self._mailing, ledger, destination_of(client), resend)
+
+    @cached_property
+    def _mailing(self) -> Mailing:
+        decision = self._decision
+        return Mailing(
+            frame=self._frame,
+            verdicts=self._rows,
+            campaign=self.campaign,
+            keys=decision.keys,
+            keyed=decision.keyed,
+            by_content=decision.terms.key is None,
+            packer=decision.packer,
+            recheck=decision.recheck,
+            clock=decision.terms.clock,
         )
 
     def __repr__(self) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 from d7nb.errors import PlanError
 from d7nb.masking import mask_number
 from d7nb.numbercodes import CODES
+from d7nb.rows import positions
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -37,7 +38,7 @@ def chosen_numbers(numbers: pd.DataFrame, held: np.ndarray, rows: Any, choose: A
         rows = list(choose) if rows is None else rows
     elif choose != "first":
         raise PlanError(f"choose= takes 'first', or a number for each row such as {{3: '+5511...'}}, not {choose!r}")
-    wanted = held if rows is None else _positions(rows, len(numbers))
+    wanted = held if rows is None else positions(rows, numbers)
     strangers = np.setdiff1d(wanted, held)
     if len(strangers):
         raise PlanError(
@@ -45,17 +46,6 @@ def chosen_numbers(numbers: pd.DataFrame, held: np.ndarray, rows: Any, choose: A
         )
     given = {row: numbers["candidates"].iloc[row] for row in wanted.tolist()}
     return {row: _picked(row, known, choose) for row, known in given.items()}
-
-
-def _positions(rows: Any, count: int) -> np.ndarray:
-    given = np.atleast_1d(np.asarray(rows)).ravel()
-    if given.dtype == bool:
-        if len(given) != count:
-            raise PlanError(f"rows= is a mask of {len(given):,} for {count:,} rows; give one for each row")
-        return np.flatnonzero(given)
-    if given.size and (given.dtype.kind not in "iu" or given.min() < 0 or given.max() >= count):
-        raise PlanError(f"rows= takes positions from 0 to {max(count - 1, 0):,}, as in plan.problems.row, or a mask")
-    return given.astype(np.int64)
 
 
 def _picked(row: int, known: list[str], choose: Any) -> str:

@@ -1,7 +1,7 @@
-"""The send loop: post what is packed, record what comes of it, take refused requests apart.
+"""The send loop: claim and post what is packed, record what comes of it, take refused requests apart.
 
-One thread decides and records; the others wait for leave, say that a request leaves, and post it. Only two things are
-tried again: a 429, and a connection that was never made. Whatever may have gone out is ``unknown`` and stays so.
+One thread decides, claims and records; the others only post. Only two things are tried again: a 429, and a connection
+that was never made. Whatever may have gone out is ``unknown`` and stays so.
 """
 
 from __future__ import annotations
@@ -9,20 +9,23 @@ from __future__ import annotations
 import random
 import threading
 from collections import deque
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, InvalidStateError, ThreadPoolExecutor, wait
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from d7nb.errors import D7Error
+from d7nb.errors import D7Error, LedgerError
 from d7nb.packing import Batch
 from d7nb.refusals import BRAKE, Brake, rule
+from d7nb.resending import told_at_claim
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from d7nb.answers import Answer
+    from d7nb.claiming import Claims, Taken
     from d7nb.client import Client
     from d7nb.errors import ApiError
     from d7nb.filtering import Recheck
@@ -40,6 +43,18 @@ SILENCES = 10
 _YEAR = 365 * 86_400.0  # a header may hold any number, a calendar does not
 
 
+class Canary(NamedTuple):
+    """A few rows that go first, and tell whether the rest should.
+
+    Attributes:
+        rows: How many.
+        stop_if: The share of them that may come to nothing; if it is more, the rest stays.
+    """
+
+    rows: int
+    stop_if: float
+
+
 class Work(NamedTuple):
     """A request to be made.
 
@@ -47,13 +62,23 @@ class Work(NamedTuple):
         batch: Its rows.
         body: Its JSON.
         tries: How often it was tried already.
-        checked: Whether the rules that read the clock were asked again.
     """
 
     batch: Batch
     body: bytes
     tries: int = 0
-    checked: bool = False
+
+
+class Flight(NamedTuple):
+    """A request on its way.
+
+    Attributes:
+        work: What was posted.
+        taken: The claim on its rows.
+    """
+
+    work: Work
+    taken: Taken
 
 
 class Sending:
@@ -64,8 +89,16 @@ class Sending:
         rows: Positions of the rows that are to go.
         client: Does the POST.
         outcomes: The books.
+        claims: The send's standing in the ledger.
         recheck: Asks the rules that read the clock which rows of a request to skip after all.
         split: Whether refused requests are taken apart.
+        canary: What goes first, where something does.
+
+    Attributes:
+        total: How many rows are to go.
+        finished: How many have their outcome.
+        word: What the send is waiting for, while it does.
+        warnings: What went wrong beside the rows.
     """
 
     def __init__(
@@ -75,66 +108,116 @@ class Sending:
         client: Client,
         outcomes: Outcomes,
         *,
+        claims: Claims,
         recheck: Recheck,
         split: bool = True,
+        canary: Canary | None = None,
     ) -> None:
+        self._claims = claims
         self._recheck = recheck
         self._packer = packer
         self._client = client
         self._outcomes = outcomes
         self._split = split
-        self._fresh = packer.bodies(packer.batches(rows, client.batch_size))
+        self._canary = canary
+        first = min(canary.rows, len(rows)) if canary else len(rows)
+        self._first, self._rest = rows[:first], rows[first:]
+        self._fresh = self._packed(self._first)
         self._again: deque[Work] = deque()
-        self._flying: dict[Future[Answer | None], Work] = {}
+        self._flying: dict[Future[Answer], Flight] = {}
         self._brake = Brake()
         self._blocked: dict[tuple[int, str], tuple[str, str]] = {}
         self._silences = 0
         self._stopping = threading.Event()
+        self._woken: Future[None] = Future()
         self._why = ""
         self.total = len(rows)
         self.finished = 0
         self.word = ""
+        self.warnings: list[str] = []
 
     def stop(self, why: str) -> None:
         """Start nothing new; requests in flight are finished."""
         self._why = self._why or why
         self._stopping.set()
+        with suppress(InvalidStateError):  # stopped already
+            self._woken.set_result(None)
 
     def run(self) -> None:
         """Send until nothing is left, or until it is stopped; then every row has its outcome."""
         try:
             with ThreadPoolExecutor(self._client.workers, thread_name_prefix="d7nb") as pool:
-                while self._start_some(pool):
-                    for future in wait(self._flying, return_when=FIRST_COMPLETED).done:
-                        self._settle(self._flying[future], future.result())
-                        del self._flying[future]
+                seconds = self._start_some(pool)
+                while self._flying or seconds is not None:
+                    waker = () if self._stopping.is_set() else (self._woken,)
+                    wait((*self._flying, *waker), seconds, FIRST_COMPLETED)
+                    for future in [future for future in self._flying if future.done()]:
+                        self._settle(self._flying.pop(future), future.result())
+                    seconds = self._start_some(pool)
         finally:
             self._outcomes.give_up(self._why or "the send ended early")
+            if lost := self._claims.close():
+                self.warnings.append(
+                    f"what became of {lost:,} rows could not be written to the ledger: a later run will call them "
+                    "unknown; settle them then, by what this delivery says"
+                )
 
-    def _start_some(self, pool: ThreadPoolExecutor) -> bool:
-        """Keep every worker busy; whether any is."""
+    def _packed(self, rows: np.ndarray) -> Iterator[tuple[Batch, bytes]]:
+        return self._packer.bodies(self._packer.batches(rows, self._client.batch_size))
+
+    def _start_some(self, pool: ThreadPoolExecutor) -> float | None:
+        """Keep every worker busy; the seconds until the next request may start, None where none waits for that."""
         while len(self._flying) < self._client.workers and not self._stopping.is_set():
             work = self._next()
             if work is None:
-                break
-            self._flying[pool.submit(self._post, work)] = work
-        return bool(self._flying)
+                return None
+            originator = work.batch.originator
+            seconds = self._client.seconds_until_leave(originator, len(work.batch.rows))
+            if seconds > 0:
+                self._again.appendleft(work)
+                return seconds
+            # Claimed at the last moment: whatever is claimed when this process dies is in doubt.
+            flight = self._claimed(work)
+            if flight is None:
+                continue
+            if not self._client.wait_for_leave(originator, len(flight.work.batch.rows), self._stopping):
+                self._release(flight, self._why)
+                return None
+            self._outcomes.depart(flight.work.batch.rows)
+            self._flying[pool.submit(self._client.exchange, flight.work.body)] = flight
+        return None
 
     def _next(self) -> Work | None:
-        while True:
+        """The next request of which something is left; None where there is none now."""
+        while not self._stopping.is_set():
             if self._again:
                 work = self._again.popleft()
             elif fresh := next(self._fresh, None):
                 work = Work(*fresh)
-            else:
+            elif self._flying or not self._goes_on():
                 return None
+            else:
+                continue
             left = self._without_blocked(work)
-            if left is not None and not left.checked:
-                left = self._checked_again(left)
             if left is not None:
                 return left
-            if self._stopping.is_set():
-                return None
+        return None
+
+    def _goes_on(self) -> bool:
+        """After the canary, whose requests are all answered: whether there is a rest, and it may go."""
+        if self._canary is None or not len(self._rest):
+            return False
+        good, *bads = (
+            np.isin(self._outcomes.rows_with(word), self._first).sum() for word in ("accepted", "rejected", "unknown")
+        )
+        bad = sum(bads)
+        tried = good + bad
+        if bad > self._canary.stop_if * tried:
+            most = f"stop_if={self._canary.stop_if:g}"
+            self.stop(f"of the first {tried:,} rows, {bad:,} were not accepted, and {most} allows no more")
+            return False
+        self._fresh, self._rest = self._packed(self._rest), self._rest[:0]
+        return True
 
     def _without_blocked(self, work: Work) -> Work | None:
         """Leave out the rows whose content and originator were given up; None where nothing is left."""
@@ -147,18 +230,29 @@ class Sending:
                 keep &= ~given_up
         return self._left(work, rows[keep])
 
-    def _checked_again(self, work: Work) -> Work | None:
-        """Leave out the rows that a rule which reads the clock skips now; a rule that fails stops the send."""
-        left = work.batch.rows
+    def _claimed(self, work: Work) -> Flight | None:
+        """Ask the clock's rules again, then claim; None where nothing is left. Whatever fails stops the send."""
         try:
-            for decider, rows, reasons in self._recheck(left):
-                self._outcomes.decide(rows, "skipped", reasons, decider)
-                left = left[~np.isin(left, rows)]
+            checked = self._checked_again(work)
+            if checked is None:
+                return None
+            taken = self._claims.take(checked.batch.rows)
         except D7Error as error:
             self.stop(str(error))
             return None
-        remaining = self._left(work, left)
-        return remaining._replace(checked=True) if remaining else None
+        refused = ~taken.claim.granted
+        if refused.any():
+            self._outcomes.recall(taken.rows[refused], told_at_claim(taken.claim).take(np.flatnonzero(refused)))
+        left = self._left(checked, taken.granted)
+        return Flight(left, taken) if left else None
+
+    def _checked_again(self, work: Work) -> Work | None:
+        """Leave out the rows that a rule which reads the clock skips now."""
+        left = work.batch.rows
+        for decider, rows, reasons in self._recheck(left):
+            self._outcomes.decide(rows, "skipped", reasons, decider)
+            left = left[~np.isin(left, rows)]
+        return self._left(work, left)
 
     def _left(self, work: Work, rows: np.ndarray) -> Work | None:
         """The request with what is left of its rows; None where that is nothing."""
@@ -166,74 +260,107 @@ class Sending:
         self.finished += gone
         if not gone:
             return work
-        return self._smaller(work, rows) if len(rows) else None
+        return self._smaller(work, rows)._replace(tries=work.tries) if len(rows) else None
 
     def _smaller(self, work: Work, rows: np.ndarray) -> Work:
         batch = Batch(rows, work.batch.originator)
-        return Work(batch, self._packer.body(batch), checked=work.checked)
+        return Work(batch, self._packer.body(batch))
 
-    def _post(self, work: Work) -> Answer | None:
-        """In a worker: wait for leave, then POST; None where the send was stopped before."""
-        batch = work.batch
-        if not self._client.wait_for_leave(batch.originator, len(batch.rows), self._stopping):
-            return None
-        self._outcomes.depart(batch.rows)
-        return self._client.exchange(work.body)
-
-    def _settle(self, work: Work, answer: Answer | None) -> None:
-        if answer is None:
-            return
+    def _settle(self, flight: Flight, answer: Answer) -> None:
+        """Record what an answer means for its rows, and what follows from it."""
+        work = flight.work
         self._silences = self._silences + 1 if answer.kind == "unknown" else 0
         if answer.error is None or answer.kind in {"rejected", "unknown"}:
-            self._record(work, answer.kind, answer)
+            self._record(flight, answer.kind, answer)
         else:
-            self._outcomes.come_back(work.batch.rows)
             act = self._take_apart if answer.kind == "refused" else self._try_again
-            act(work, answer, answer.error)
+            act(flight, answer, answer.error)
         if answer.kind == "accepted":
             for content in np.unique(self._packer.content_of(work.batch.rows)):
                 self._brake.accepted(int(content), work.batch.originator)
         elif self._silences >= SILENCES and answer.error:
             self.stop(f"{SILENCES} requests in a row had no readable answer, the last: {answer.error.message}")
 
-    def _record(self, work: Work, outcome: str, answer: Answer, reasons: str | Sequence[str] | None = None) -> None:
-        self._outcomes.record(work.batch, outcome, answer, work.tries + 1, reasons)
-        self.finished += len(work.batch.rows)
+    def _record(
+        self,
+        flight: Flight,
+        outcome: str,
+        answer: Answer,
+        why: str = "",
+        *,
+        rows: np.ndarray | None = None,
+        reasons: Sequence[str] = (),
+    ) -> None:
+        """Write down what rows of a request came to: in the ledger first, then in the books.
+
+        Args:
+            flight: The request.
+            outcome: What they came to.
+            answer: What D7 said.
+            why: What to say to the user, where that is not D7's word.
+            rows: Which of its rows, all of them unless given.
+            reasons: A reason for each of them, where they differ.
+        """
+        batch = flight.work.batch
+        batch = batch if rows is None else Batch(rows, batch.originator)
+        for reason in dict.fromkeys(reasons) or [why]:
+            these = batch.rows[np.array(reasons) == reason] if reasons else batch.rows
+            self._write(flight, these, outcome, answer, reason)
+        self._outcomes.record(batch, outcome, answer, flight.work.tries + 1, reasons or why or None)
+        self.finished += len(batch.rows)
         self.word = ""
 
-    def _try_again(self, work: Work, answer: Answer, error: ApiError) -> None:
+    def _release(self, flight: Flight, why: str, answer: Answer | None = None, rows: np.ndarray | None = None) -> None:
+        """Give back the claim on rows that did not go out: another request may carry them."""
+        rows = flight.work.batch.rows if rows is None else rows
+        self._write(flight, rows, "unsent", answer, why)
+        self._outcomes.come_back(rows)
+
+    def _write(self, flight: Flight, rows: np.ndarray, outcome: str, answer: Answer | None, why: str) -> None:
+        """Record in the ledger. Where that fails, the claim stays, and nothing new is started."""
+        try:
+            self._claims.record(flight.taken, rows, outcome, answer, why)
+        except LedgerError as error:
+            self.stop(str(error))
+
+    def _try_again(self, flight: Flight, answer: Answer, error: ApiError) -> None:
         """The two cases in which nothing can have been sent, so that trying again can't send it twice."""
+        work = flight.work
         if work.tries + 1 >= TRIES or (error.retry_after or 0) > LONGEST_WAIT:
             why = error.message + _when_to_go_on(error.retry_after)
             self.stop(why)
-            self._record(work, "unsent", answer, why)
+            self._record(flight, "unsent", answer, why)
             return
         seconds = error.retry_after if error.retry_after is not None else FIRST_WAIT * 2**work.tries
         seconds += random.uniform(0, 0.1 + 0.2 * seconds)  # noqa: S311  (spreads the load, guards no secret)
         self.word = f"waiting {seconds:.0f} s: {error.message}"
         self._client.hold(seconds)
+        self._release(flight, error.message, answer)
         self._again.appendleft(work._replace(tries=work.tries + 1))
 
-    def _take_apart(self, work: Work, answer: Answer, error: ApiError) -> None:
-        batch, rows = work.batch, work.batch.rows
+    def _take_apart(self, flight: Flight, answer: Answer, error: ApiError) -> None:
+        work, batch, rows = flight.work, flight.work.batch, flight.work.batch.rows
         ruling = rule(error, self._packer.message_sizes(batch))
         if ruling.verb == "stop":
             self.stop(error.message)
-            self._record(work, "unsent", answer)
+            self._record(flight, "unsent", answer)
         elif ruling.verb == "originator":
-            self._record(work, "rejected", answer)
+            self._record(flight, "rejected", answer)
             for content in range(self._packer.content_count):
                 self._blocked[content, batch.originator] = ("rejected", error.message)
         elif len(rows) == 1 or not self._split:
-            self._record(work, "rejected", answer)
+            self._record(flight, "rejected", answer)
             self._brake_if_needed(batch, error)
         elif ruling.verb == "rows":
             named = np.array(ruling.places)
-            self._record(work._replace(batch=Batch(rows[named], batch.originator)), "rejected", answer, ruling.reasons)
+            self._record(flight, "rejected", answer, rows=rows[named], reasons=ruling.reasons)
             if len(named) < len(rows):
-                self._again.appendleft(self._smaller(work, np.delete(rows, named)))
+                others = np.delete(rows, named)
+                self._release(flight, error.message, answer, others)
+                self._again.appendleft(self._smaller(work, others))
         else:
             self._outcomes.note(batch, "taken apart", answer, work.tries + 1)
+            self._release(flight, error.message, answer)
             middle = len(rows) // 2
             self._again.extendleft([self._smaller(work, rows[middle:]), self._smaller(work, rows[:middle])])
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -14,6 +17,7 @@ import d7nb
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+LEDGER = "D7NB_LEDGER"
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 ORIGINATOR = "+12025550100"
 UNWANTED = (
@@ -25,9 +29,17 @@ settings.register_profile("d7nb", deadline=None)  # a busy machine is no failure
 settings.load_profile("d7nb")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Neither examples nor notebooks write to the ledger of whoever runs the tests."""
+    folder = TemporaryDirectory(prefix="d7nb-")
+    config.add_cleanup(folder.cleanup)
+    os.environ[LEDGER] = str(Path(folder.name) / "ledger.sqlite3")
+
+
 @pytest.fixture(autouse=True)
-def _closed_world(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reaches beyond this machine, finds a real token, or sees a proxy."""
+def _closed_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test reaches beyond this machine, finds a real token, sees a proxy, or knows what another test sent."""
+    monkeypatch.setenv(LEDGER, str(tmp_path / "ledger.sqlite3"))
     for name in UNWANTED:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)

@@ -71,8 +71,8 @@ def test_a_text_may_be_as_long_as_its_limit(field: str, sandbox: d7nb.Sandbox) -
     with pytest.raises(ContentError, match=message):
         build("x" * (limit + 1))
     frame = pd.DataFrame({"phone": PHONES[:2], "words": ["ž" * limit, "ž" * (limit + 1)]})
-    for content in (build(col("words")), build("{words}")):
-        plan = d7nb.plan(frame, content, to="phone", originator=ORIGINATOR)
+    for campaign, content in {"a column": build(col("words")), "a template": build("{words}")}.items():
+        plan = d7nb.plan(frame, content, to="phone", originator=ORIGINATOR, campaign=campaign)
         (problem,) = plan.problems.to_dict("records")
         assert (problem["row"], problem["column"], problem["code"]) == (1, "words", "too_long")
         assert (problem["message"], problem["field"]) == (message, field)

@@ -20,8 +20,8 @@ def test_each_content_is_sent_as_d7_documents_it(case: Case, sandbox: d7nb.Sandb
         in_columns(case.build, col),
         in_columns(case.build, lambda name: f"{{{name}}}"),
     ]
-    for content, row in forms:
-        plan = plan_of(row, content=content)
+    for number, (content, row) in enumerate(forms):
+        plan = plan_of(row, content=content, campaign=str(number))
         assert found(plan) == []
         assert said(plan) == {0: case.expected}
         assert plan.send(sandbox.client(), progress=False).summary["accepted"] == 1

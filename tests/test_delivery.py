@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,6 +38,8 @@ def delivered(sandbox: Sandbox, frame: pd.DataFrame, content: Any = None, **opti
     with sandbox.client(**{"rate": None, "workers": 1} | options) as client:
         return plan.send(client, progress=False)
 
+
+EXAMPLES = count()  # the sandbox forgets, the ledger does not
 
 # The join
 
@@ -103,7 +106,8 @@ def test_every_row_comes_back_as_it_was_with_exactly_one_outcome(shared: Sandbox
         shared.fail_next(data.draw(st.sampled_from(["drop_before", "drop_after", "rejected"]), label="fault"))
 
     # The content is the row's own, so that what the sandbox took in can be told apart.
-    delivery = delivered(shared, frame, Text("{plain} {d7_outcome}"), batch_size=data.draw(st.integers(1, 4)))
+    text, size = Text("{plain} {d7_outcome}"), data.draw(st.integers(1, 4))
+    delivery = delivered(shared, frame, text, batch_size=size, campaign=str(next(EXAMPLES)))
     joined = delivery.frame
 
     pd.testing.assert_frame_equal(frame, before)

@@ -48,8 +48,11 @@ def test_the_drawing_is_the_tree() -> None:
     assert drawn() == real()
 
 
-def test_all_errors_have_one_root_but_the_one_that_stops_a_notebook() -> None:
-    assert {name for name, kind in REAL.items() if not issubclass(kind, errors.D7Error)} == {"Interrupted"}
+def test_all_errors_have_one_root_but_the_one_that_stops_a_notebook_and_the_warning() -> None:
+    assert {name for name, kind in REAL.items() if not issubclass(kind, errors.D7Error)} == {
+        "Interrupted",
+        "LedgerWarning",
+    }
 
 
 @pytest.mark.parametrize("name", REAL)

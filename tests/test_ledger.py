@@ -351,6 +351,7 @@ def test_looking_up_tells_all_that_was_recorded(ledger: Ledger) -> None:
     known = look_up(ledger, [4, 5])
     assert {field.name: getattr(known, field.name).tolist()[1] for field in fields(Known)} == {
         "outcome": "accepted",
+        "code": "",
         "reason": "already sent on 2026-11-23 at 09:30 UTC, request request-1",
         "request_id": "request-1",
         "created_at": "2026-11-23T09:30:05Z",
@@ -359,7 +360,7 @@ def test_looking_up_tells_all_that_was_recorded(ledger: Ledger) -> None:
         "since": None,
         "other_text": False,
     }
-    assert [getattr(known, field.name).tolist()[0] for field in fields(Known)] == [*[None] * 5, False, None, False]
+    assert [getattr(known, field.name).tolist()[0] for field in fields(Known)] == [*[None] * 6, False, None, False]
 
 
 @pytest.mark.parametrize("count", [3, 6_000], ids=["few", "many"])
@@ -459,7 +460,8 @@ def test_campaigns_are_counted_by_destination_and_outcome(ledger: Ledger) -> Non
         run.record(claim(run, [0], again=[True]), "rejected", at=NOW)
         claim(run, [4])
         counts = ledger.campaigns().set_index(["campaign", "destination"])
-    assert counts.columns.tolist() == ["accepted", "rejected", "unknown", "unsent", "claimed"]
+    assert counts.columns.tolist() == ["accepted", "rejected", "unknown", "unsent", "claimed", "last"]
+    assert counts.pop("last").tolist() == [NOW] * 3
     assert {place: counts.loc[place].tolist() for place in counts.index} == {
         (CAMPAIGN, DESTINATION): [2, 1, 0, 0, 1],
         (CAMPAIGN, "sandbox 5f2c"): [1, 0, 0, 0, 0],

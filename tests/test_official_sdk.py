@@ -315,8 +315,9 @@ def test_only_ours_has_what_the_sdk_has_no_argument_for(sdk: Any, sandbox: d7nb.
     for argument in ("preview_url", "org", "contacts", "reference", "report_url", "schedule_time", "recipient_type"):
         with pytest.raises(TypeError, match=argument):
             send(sdk, free("TEXT", "text", Text("-"), body="Hi", **{argument: "x"}))
+    terms = {"reference": {"cust_ref": "17"}, "report_url": LINK, "schedule": "2100-01-01T09:00Z"}
     for content in (Text("Hi", preview_url=True), Contacts([Contact("Sara", org="Engines"), Contact("Ali")])):
-        plan = plan_of({}, content=content, reference={"cust_ref": "17"}, report_url=LINK, schedule="2100-01-01T09:00Z")
+        plan = plan_of({}, content=content, campaign=type(content).__name__, **terms)
         assert plan.send(sandbox.client(), progress=False).summary["accepted"] == 1
     assert sandbox.messages["reference"].map(lambda reference: reference["cust_ref"]).tolist() == ["17", "17"]
 

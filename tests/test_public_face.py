@@ -16,7 +16,18 @@ import d7nb
 
 ROOT = Path(__file__).parent.parent
 NAMES = {
-    *{"AddressMessage", "Attachment", "Contact", "Contacts", "CtaUrl", "Flow", "Header", "ListMessage", "Location"},
+    *{
+        "AddressMessage",
+        "Attachment",
+        "Contact",
+        "Contacts",
+        "CtaUrl",
+        "Flow",
+        "Header",
+        "ListMessage",
+        "Location",
+        "Ledger",
+    },
     *{"LocationRequest", "Reaction", "ReplyButtons", "Template", "Text", "by_column", "col"},
     *{"Client", "D7Error", "Delivery", "Plan", "Sandbox", "check_numbers", "hookimpl", "options", "plan", "read_table"},
     "row_filter",

@@ -11,8 +11,9 @@ import numpy as np
 from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from d7nb.errors import LedgerError
 from d7nb.ledger.database import Database, prepare
-from d7nb.ledger.faults import LedgerError, guarded
+from d7nb.ledger.faults import guarded
 from d7nb.ledger.processes import this_process
 from d7nb.ledger.states import AT_ONCE, Request, held, split_off
 from d7nb.ledger.tables import KEY_SIZE, PRESUMED, RECORDED, requests, rows, runs, to_number
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-LIFETIME = timedelta(seconds=10 + 60 + 110)
-"""The longest life of a request: the client's time-outs to connect and to read, and time to wait for its turn."""
+LEEWAY = timedelta(seconds=110)
+"""What a request may live beyond its time-outs: the wait for its turn, a slow disk, clocks that differ."""
+LIFETIME = timedelta(seconds=10 + 60) + LEEWAY
+"""The longest life of a request with the client's usual time-outs, to connect and to read."""
 
 _CLAIMED = ("run", "destination", "campaign", "claimed_at", "lifetime", "code", "reason")
 _BEGIN = insert(requests).values({name: bindparam(name) for name in _CLAIMED}).returning(requests.c.id)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import bindparam, create_engine, event, insert, inspect, select, text, update
 
-from d7nb.ledger.faults import LedgerError, guarded
+from d7nb.errors import LedgerError
+from d7nb.ledger.faults import guarded
 from d7nb.ledger.places import (
     filesystem_of,
     in_container,

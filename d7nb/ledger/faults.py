@@ -8,14 +8,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from d7nb.errors import D7Error
+from d7nb.errors import LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-class LedgerError(D7Error, OSError):
-    """The ledger can't be used, or refuses what it is asked for; nothing goes out without its claim."""
 
 
 _ELSEWHERE = "or set D7NB_LEDGER to another file"
@@ -54,7 +50,7 @@ def guarded(name: str) -> Iterator[None]:
         ...     raise PermissionError("not yours")
         Traceback (most recent call last):
         ...
-        d7nb.ledger.faults.LedgerError: the ledger ledger.sqlite3 can't be written: make file and folder writable, ...
+        d7nb.errors.LedgerError: the ledger ledger.sqlite3 can't be written: make file and folder writable, ...
     """
     try:
         yield

@@ -37,6 +37,7 @@ class Known:
 
     Attributes:
         outcome: accepted, rejected, unknown or unsent; None where the ledger does not know the row.
+        code: D7's word for what went wrong, or the ledger's own: `SETTLED` where a person said what became of the row.
         reason: The sentence that goes with it; None where the ledger does not know the row.
         request_id: D7's id of the request, where it gave one.
         created_at: D7's time of it, as given.
@@ -47,6 +48,7 @@ class Known:
     """
 
     outcome: np.ndarray
+    code: np.ndarray
     reason: np.ndarray
     request_id: np.ndarray
     created_at: np.ndarray
@@ -64,7 +66,8 @@ class Known:
             [None, None]
         """
         columns: dict[str, Any] = {
-            name: np.full(count, None, dtype=object) for name in ("outcome", "reason", "request_id", "created_at")
+            name: np.full(count, None, dtype=object)
+            for name in ("outcome", "code", "reason", "request_id", "created_at")
         }
         columns |= {name: np.full(count, "NaT", dtype="datetime64[us]") for name in ("recorded_at", "since")}
         return cls(**columns, **{name: np.zeros(count, dtype=bool) for name in ("sending", "other_text")})
@@ -157,6 +160,7 @@ def _tell(known: Known, places: np.ndarray, found: Sequence[Request], deciding_o
     those = [found[number] for number in used]
     columns: dict[str, tuple[Any, list[Any]]] = {
         "outcome": (object, [request.outcome or "unsent" for request in those]),
+        "code": (object, [request.code for request in those]),
         "reason": (object, [request.told(at) for request in those]),
         "request_id": (object, [request.request_id for request in those]),
         "created_at": (object, [request.created_at for request in those]),

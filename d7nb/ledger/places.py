@@ -11,7 +11,8 @@ from platformdirs import user_data_path
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from d7nb.ledger.faults import LedgerError, guarded
+from d7nb.errors import LedgerError
+from d7nb.ledger.faults import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
@@ -10,9 +11,9 @@ import pandas as pd
 from sqlalchemy import bindparam, delete, func, select, tuple_, update
 
 from d7nb.envelope import base32
+from d7nb.errors import LedgerError
 from d7nb.ledger.claims import LIFETIME, Run, key_bytes
 from d7nb.ledger.database import Database
-from d7nb.ledger.faults import LedgerError
 from d7nb.ledger.lookup import Known, look_up
 from d7nb.ledger.places import find_place
 from d7nb.ledger.states import held, split_off
@@ -30,7 +31,7 @@ from d7nb.ledger.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime, timedelta
 
 PATIENCE = 30.0
@@ -171,31 +172,38 @@ class Ledger:
         created = pd.to_datetime(frame["created_at"].astype("str"), utc=True, errors="coerce", format="ISO8601")
         frame["created_at"] = created.dt.as_unit("us")
         for name in ("claimed_at", "recorded_at"):
-            frame[name] = pd.to_datetime(frame[name].astype("Int64"), unit="us", utc=True).dt.as_unit("us")
+            frame[name] = _times(frame[name])
         texts = ("campaign", "destination", "key", "recipient", "outcome", "request_id", "code", "reason")
         return frame.astype(dict.fromkeys(texts, "str") | {"status": "Int64"})
 
     def campaigns(self) -> pd.DataFrame:
-        """How many rows each campaign has at each destination, by outcome; ``claimed`` where there is none yet."""
-        query = select(last.c.campaign, destinations.c.origin, deciding.c.outcome, func.count())
+        """How many rows each campaign has at each destination, by outcome; ``claimed`` where there is none yet.
+
+        ``last`` is the time of the last claim.
+        """
+        query = select(
+            last.c.campaign, destinations.c.origin, deciding.c.outcome, func.count(), func.max(last.c.claimed_at)
+        )
         query = query.select_from(_WITH_DESTINATION).group_by(
             last.c.campaign, destinations.c.origin, deciding.c.outcome
         )
         with self._database.reading() as connection:
             found = connection.execute(query).all()
-        counts = pd.DataFrame(found, columns=["campaign", "destination", "outcome", "rows"]).fillna(
-            {"outcome": "claimed"}
-        )
-        wide = counts.pivot_table("rows", ["campaign", "destination"], "outcome", aggfunc="sum", fill_value=0)
+        counts = pd.DataFrame(found, columns=["campaign", "destination", "outcome", "rows", "last"])
+        counts = counts.fillna({"outcome": "claimed"})
+        by = ["campaign", "destination"]
+        wide = counts.pivot_table("rows", by, "outcome", aggfunc="sum", fill_value=0)
         wide = wide.reindex(columns=[*RECORDED, "claimed"], fill_value=0).astype("int64")
+        wide["last"] = _times(counts.groupby(by)["last"].max())
         return wide.rename_axis(columns=None).reset_index().astype({"campaign": "str", "destination": "str"})
 
-    def forget(self, campaign: str, before: datetime, *, force: bool = False) -> int:
+    def forget(self, campaign: str, before: datetime, *, destination: str | None = None, force: bool = False) -> int:
         """Delete what was recorded of a campaign before a time: these rows would be sent again.
 
         Args:
-            campaign: The campaign, at all its destinations.
+            campaign: The campaign.
             before: The time, with its zone.
+            destination: Only what went there, as `campaigns` names it; everywhere unless given.
             force: Delete rows, too, that may have gone out, or are just being sent.
 
         Returns:
@@ -206,6 +214,17 @@ class Ledger:
         """
         old = func.coalesce(deciding.c.recorded_at, deciding.c.claimed_at) < to_number(before)
         these = [last.c.campaign == campaign, old]
+        unused = [
+            requests.c.campaign == campaign,
+            func.coalesce(requests.c.recorded_at, requests.c.claimed_at) < to_number(before),
+            requests.c.outcome.is_not(None) | force,
+            requests.c.id.not_in(select(rows.c.request)),
+            requests.c.id.not_in(select(rows.c.sent).where(rows.c.sent.is_not(None))),
+        ]
+        if destination is not None:
+            place = self._database.destination(destination)
+            these.append(rows.c.destination == place)
+            unused.append(requests.c.destination == place)
         doubtful = deciding.c.outcome.is_(None) | (deciding.c.outcome == "unknown")
         with self._database.writing() as connection:
             count = connection.execute(select(func.count()).select_from(decided).where(*these, doubtful)).scalar_one()
@@ -218,13 +237,6 @@ class Ledger:
             deleted = connection.execute(
                 delete(rows).where(tuple_(rows.c.destination, rows.c.key).in_(chosen))
             ).rowcount
-            unused = [
-                requests.c.campaign == campaign,
-                func.coalesce(requests.c.recorded_at, requests.c.claimed_at) < to_number(before),
-                requests.c.outcome.is_not(None) | force,
-                requests.c.id.not_in(select(rows.c.request)),
-                requests.c.id.not_in(select(rows.c.sent).where(rows.c.sent.is_not(None))),
-            ]
             connection.execute(delete(requests).where(*unused))
         return deleted
 
@@ -251,3 +263,21 @@ class Ledger:
 
     def __repr__(self) -> str:
         return f"Ledger({self._database.shown!r})"
+
+
+def _times(numbers: pd.Series) -> pd.Series:
+    return pd.to_datetime(numbers.astype("Int64"), unit="us", utc=True).dt.as_unit("us")
+
+
+@contextmanager
+def opened(ledger: Ledger | str | os.PathLike[str] | None) -> Iterator[Ledger]:
+    """The ledger that is meant: an open one, which stays open, or a place, opened for a ``with`` block.
+
+    Raises:
+        LedgerError: It can't be used.
+    """
+    if isinstance(ledger, Ledger):
+        yield ledger
+    else:
+        with Ledger(ledger) as own:
+            yield own

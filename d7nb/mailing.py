@@ -1,0 +1,62 @@
+"""What a plan hands on to be sent: its rows as columns, out of which the rooms below make keys, claims and bodies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from d7nb.variants import family
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    import pandas as pd
+
+    from d7nb.filtering import Recheck
+    from d7nb.packing import Packer
+
+
+@dataclass(frozen=True)
+class Mailing:
+    """A plan's rows, without the plan.
+
+    Attributes:
+        frame: The plan's table.
+        verdicts: Its rows: ``verdict``, ``reason``, ``decided_by``, ``recipient``.
+        campaign: The name of the mailing.
+        keys: Each row's key, ``uint8`` of shape (rows, 16); zeros where it has none.
+        keyed: Positions of the rows that have a key: those that only a filter spoke against, and those that are ready.
+        by_content: Whether keys are made of recipient and content, and not of the user's own columns.
+        packer: Makes request bodies.
+        recheck: Asks the rules that read the clock again.
+        clock: Tells the time.
+    """
+
+    frame: pd.DataFrame
+    verdicts: pd.DataFrame
+    campaign: str
+    keys: np.ndarray
+    keyed: np.ndarray
+    by_content: bool
+    packer: Packer
+    recheck: Recheck
+    clock: Callable[[], datetime]
+
+    @cached_property
+    def ready(self) -> np.ndarray:
+        """Positions of the rows that the plan would send."""
+        return np.flatnonzero(self.verdicts["verdict"] == "ready")
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """Each row's recipient, E.164; missing where it has none."""
+        return self.verdicts["recipient"].to_numpy(dtype=object)
+
+    @cached_property
+    def people(self) -> np.ndarray:
+        """Each row's recipient, one form for all national variants of a number; missing where it has none."""
+        return family(self.verdicts["recipient"]).to_numpy(dtype=object)

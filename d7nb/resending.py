@@ -1,0 +1,143 @@
+"""Which rows of a plan may go, given what the ledger knows of them, and what a person says against that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from d7nb.errors import PlanError
+from d7nb.ledger import SETTLED
+from d7nb.outcomes import Told
+from d7nb.rows import positions
+
+if TYPE_CHECKING:
+    from d7nb.ledger import Claim, Known, Ledger
+    from d7nb.mailing import Mailing
+
+LEDGER = "ledger"
+RESENDS = ("failed", "changed")
+OTHER_TEXT = (
+    "already got another text in this campaign; resend='changed' sends this one too, and so does another campaign="
+)
+_DECIDER = {"accepted": LEDGER, "rejected": "D7", "unknown": "d7nb", "unsent": "d7nb"}
+
+
+class Standing(NamedTuple):
+    """What the ledger makes of a plan.
+
+    Attributes:
+        going: Positions of the rows that would go.
+        again: For every row, whether it may go although it went out, or may have.
+        kept: Positions of the rows that are ready, and do not go.
+        told: What is told of those.
+    """
+
+    going: np.ndarray
+    again: np.ndarray
+    kept: np.ndarray
+    told: Told
+
+
+def look_up(mailing: Mailing, ledger: Ledger, destination: str) -> tuple[np.ndarray, Known]:
+    """What the ledger knows of a plan's ready rows.
+
+    Returns:
+        For each ready row its place among those that have a key, and what is known of all these: which text a person
+        already got is a question to the whole plan.
+    """
+    keyed, now = mailing.keyed, mailing.clock()
+    known = ledger.look_up(destination, mailing.campaign, mailing.keys[keyed], mailing.people[keyed].tolist(), at=now)
+    return np.searchsorted(keyed, mailing.ready), known
+
+
+def stand(mailing: Mailing, ledger: Ledger, destination: str, resend: Any) -> Standing:
+    """Say which rows of a plan may go now.
+
+    Args:
+        mailing: The plan's rows.
+        ledger: What knows of earlier sends.
+        destination: Where the rows would go.
+        resend: As `Plan.send` explains.
+    """
+    places, known = look_up(mailing, ledger, destination)
+    ready = mailing.ready
+    again = _again(resend, mailing)
+    outcome, sending = known.outcome[places], known.sending[places]
+    sent, doubtful = outcome == "accepted", outcome == "unknown"
+    changed = _other_text(mailing, known, places) & ~sent & ~doubtful & ~sending
+    lifted = again[ready] | changed if isinstance(resend, str) and resend == "changed" else again[ready]
+    stays = ((sent | doubtful | changed) & ~lifted) | sending
+    told = told_of(known, already=True).take(places)
+    _hold(told, changed & stays)
+    return Standing(ready[~stays], again, ready[stays], told.take(np.flatnonzero(stays)))
+
+
+def recall(mailing: Mailing, ledger: Ledger, destination: str) -> tuple[np.ndarray, Told]:
+    """What became of a plan's rows so far: positions of those that the ledger has a word on, and that word."""
+    places, known = look_up(mailing, ledger, destination)
+    told = told_of(known).take(places)
+    other = _other_text(mailing, known, places)
+    went = np.isin(told.outcome, np.array(["accepted", "unknown"], dtype=object)) | known.sending[places]
+    _hold(told, other & ~went)
+    has_word = np.flatnonzero(told.outcome.astype(bool))
+    return mailing.ready[has_word], told.take(has_word)
+
+
+def told_of(known: Known, *, already: bool = False) -> Told:
+    """The ledger's word on rows, as a delivery tells it.
+
+    Args:
+        known: What it knows.
+        already: Whether to say of what went out that it did so before, as a run does; otherwise that it was accepted.
+    """
+    sent = known.outcome == "accepted"
+    settled = known.code == SETTLED
+    outcome, reason = known.outcome.copy(), known.reason.copy()
+    decided_by = np.array([_DECIDER.get(word) for word in outcome.tolist()], dtype=object)
+    if already:
+        outcome[sent] = "already_sent"
+    else:
+        reason[sent & ~settled] = None
+        decided_by[sent] = None
+    decided_by[settled] = SETTLED
+    return Told(outcome, reason, decided_by, known.request_id.copy(), known.created_at.copy())
+
+
+def told_at_claim(claim: Claim) -> Told:
+    """Why rows were not granted at the last moment."""
+    outcome, reason = (np.array(column, dtype=object) for column in (claim.outcome, claim.reason))
+    decided_by = np.where(outcome == "unknown", "d7nb", LEDGER).astype(object)
+    ids, times = (np.array(column, dtype=object) for column in (claim.request_id, claim.created_at))
+    return Told(outcome, reason, decided_by, ids, times)
+
+
+def _other_text(mailing: Mailing, known: Known, places: np.ndarray) -> np.ndarray:
+    """Who already got another text. With ``key=`` columns a corrected text is the same row, so nobody did."""
+    return known.other_text[places] if mailing.by_content else np.zeros(len(places), dtype=bool)
+
+
+def _hold(told: Told, rows: np.ndarray) -> None:
+    for column, value in zip(told, ("held", OTHER_TEXT, LEDGER, None, None), strict=True):
+        column[rows] = value
+
+
+def _again(resend: Any, mailing: Mailing) -> np.ndarray:
+    """For every row, whether it may go again whatever the ledger says of it.
+
+    Raises:
+        PlanError: ``resend=`` is none of the forms that it has.
+    """
+    again = np.zeros(len(mailing.frame), dtype=bool)
+    if resend is True:
+        return ~again
+    if isinstance(resend, str):
+        if resend not in RESENDS:
+            raise PlanError(f"resend= takes 'failed', 'changed', True, or a boolean for each row, not {resend!r}")
+        if resend == "changed" and not mailing.by_content:
+            raise PlanError(
+                "resend='changed' means nothing with key=: a corrected text is the same row; say which rows"
+            )
+    elif resend is not None and resend is not False:
+        again[positions(resend, mailing.frame, "resend")] = True
+    return again
