@@ -73,7 +73,7 @@ class Ledger:
         ...         recorded = run.record(claim, "accepted", request_id="abc", at=now)
         ...         again = run.claim(*row, at=now)
         >>> claim.granted.tolist(), recorded, again.granted.tolist(), again.reason
-        ([True], 1, [False], ['already sent on 2026-11-23 at 09:00 UTC, request abc'])
+        ([True], 1, [False], ['already sent on 2026-11-23 at 09:00 UTC'])
     """
 
     def __init__(self, path_or_url: str | os.PathLike[str] | None = None, *, patience: float = PATIENCE) -> None:
