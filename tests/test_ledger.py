@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -514,3 +516,18 @@ def test_a_run_may_work_in_a_thread_of_its_own(ledger: Ledger) -> None:
         thread.join()
     assert failures == []
     assert outcomes(look_up(ledger, range(60))) == ["accepted"] * 60
+
+
+def test_several_programs_may_begin_a_ledger_at_once(tmp_path: Path) -> None:
+    """SQLite does not wait by itself when a new file's way of journalling is set."""
+    together = threading.Barrier(4)
+
+    def begin(path: Path) -> str:
+        together.wait()
+        with Ledger(path) as ledger, ledger.run() as run:
+            return run.id
+
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(15):
+            ids = list(pool.map(begin, [tmp_path / f"{number}.sqlite3"] * 4))
+            assert len(set(ids)) == 4
