@@ -19,6 +19,7 @@ from d7nb.envelope import KEY_TAG
 from d7nb.errors import ClosedBook, PlanError
 from d7nb.mailing import Mailing
 from d7nb.problems import problem_frame
+from d7nb.rehearsing import rehearsed
 from d7nb.releasing import chosen_numbers
 from d7nb.verdicts import VERDICTS
 
@@ -276,6 +277,46 @@ class Plan:
                 canary=canary,
                 stop_if=stop_if,
             )
+
+    def test(
+        self,
+        client: Client,
+        *,
+        to: str,
+        n: int = 3,
+        ledger: Ledger | str | os.PathLike[str] | None = None,
+        wait: bool = True,
+    ) -> Delivery:
+        """Send the strangest rows' messages to your own phone.
+
+        They are no part of the campaign: nobody's row counts as sent, and running it again sends them again.
+
+        Args:
+            client: As for `send`.
+            to: Your number, with ``+`` and country code.
+            n: How many messages at most; rows that say the same make one.
+            ledger: As for `send`.
+            wait: As for `send`.
+
+        Returns:
+            The delivery of these rows.
+
+        Raises:
+            PlanError: It is no number that a message could go to, or no row is ready.
+
+        Example:
+            >>> import pandas as pd, d7nb
+            >>> people = pd.DataFrame({"phone": ["+12025550123"], "name": ["Ali"]})
+            >>> plan = d7nb.plan(people, d7nb.Text("Hi {name}"), to="phone", originator="+12025550100")
+            >>> with d7nb.Sandbox() as sandbox, sandbox.client() as client:
+            ...     delivery = plan.test(client, to="+12025550199")
+            ...     sandbox.messages["content"][0]["text"]["body"], int(plan.going(client).sum())
+            ('Hi Ali', 1)
+        """
+        with ClosedBook():
+            rehearsal = Plan(rehearsed(self._decision, self.preview(n).frame["row"].to_numpy(), to))
+            ready = rehearsal.summary["ready"]
+            return rehearsal.send(client, ledger=ledger, resend=True, confirm=ready, progress=False, wait=wait)
 
     def delivery(
         self, client: Client | None = None, *, ledger: Ledger | str | os.PathLike[str] | None = None

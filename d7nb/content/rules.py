@@ -48,6 +48,7 @@ class Rule(NamedTuple):
         hint: The way out.
         by: Whose rule it is.
         severity: ``error``, or ``warning`` where the message would probably still go.
+        words: The words that keep it, where it is a choice between words; a form offers them.
     """
 
     code: str
@@ -55,6 +56,7 @@ class Rule(NamedTuple):
     hint: str
     by: str = "reason"
     severity: Literal["error", "warning"] = "error"
+    words: tuple[str, ...] = ()
 
 
 class RowRule(NamedTuple):
@@ -158,7 +160,7 @@ def one_of(*words: str, by: str, severity: Literal["error", "warning"] = "error"
     def fault(value: Any) -> str | None:
         return None if value in words else f"it is not one of {listed} ({by})"
 
-    return Rule("unknown_word", fault, f"use {listed}", by, severity)
+    return Rule("unknown_word", fault, f"use {listed}", by, severity, words)
 
 
 def between(low: float, high: float, hint: str) -> Rule:
