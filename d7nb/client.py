@@ -41,6 +41,7 @@ class Client:
         workers: How many requests may be under way at once.
         batch_size: How many recipients a request may carry; never more than `rate`.
         destination: The name by which a ledger knows where messages went; the origin of `base_url` unless given.
+        ask: Whether to ask the person at the keyboard for a token where none is found.
         clock: Tells the time, for a Retry-After that is a date.
 
     Attributes:
@@ -66,12 +67,13 @@ class Client:
         workers: int = 8,
         batch_size: int = 100,
         destination: str | None = None,
+        ask: bool = True,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         # First, so that a traceback can show a client that was never finished.
         self.base_url, self.rate, self.workers, self.batch_size = base_url, rate, workers, batch_size
         try:
-            auth = find_token(token)
+            auth = find_token(token, ask=ask)
         finally:
             del token  # a traceback that shows local variables must not show it
         parts = urlsplit(base_url)

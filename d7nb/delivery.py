@@ -6,7 +6,7 @@ import threading
 import warnings
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -37,6 +37,20 @@ _GLANCE = 0.1
 """Seconds between two looks at a running send."""
 _FOREVER = 3600.0
 """Seconds that a request may live whose client has no time-out; afterwards it is in doubt."""
+
+
+class Progressed(NamedTuple):
+    """How far a send has come.
+
+    Attributes:
+        total: How many rows are to go.
+        finished: How many of them have their outcome.
+        word: What it is waiting for, while it does.
+    """
+
+    total: int
+    finished: int
+    word: str
 
 
 class Delivery:
@@ -156,6 +170,17 @@ class Delivery:
         return self._outcomes.count()
 
     @property
+    def progress(self) -> Progressed:
+        """How far the send has come: how many rows are to go, how many have their outcome, what it is waiting for."""
+        sending = self._sending
+        return Progressed(0, 0, "") if sending is None else Progressed(sending.total, sending.finished, sending.word)
+
+    @property
+    def reasons(self) -> list[tuple[str, str, int]]:
+        """Outcome, reason and number of rows, the most frequent first."""
+        return self._outcomes.reasons()
+
+    @property
     def requests(self) -> pd.DataFrame:
         """One row per HTTP request: id, outcome, how many rows, originator, status, code, attempts, reason."""
         return self._outcomes.requests()
@@ -219,7 +244,7 @@ class Delivery:
         """What the displays need, as plain data."""
         return {
             "summary": self.summary,
-            "reasons": self._outcomes.reasons(),
+            "reasons": self.reasons,
             "done": self.done,
             "warnings": self.warnings,
         }

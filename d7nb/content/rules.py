@@ -49,6 +49,7 @@ class Rule(NamedTuple):
         by: Whose rule it is.
         severity: ``error``, or ``warning`` where the message would probably still go.
         words: The words that keep it, where it is a choice between words; a form offers them.
+        limit: The length that keeps it, where it is about that; 0 elsewhere.
     """
 
     code: str
@@ -57,6 +58,7 @@ class Rule(NamedTuple):
     by: str = "reason"
     severity: Literal["error", "warning"] = "error"
     words: tuple[str, ...] = ()
+    limit: int = 0
 
 
 class RowRule(NamedTuple):
@@ -150,7 +152,7 @@ def max_length(limit: int, by: str) -> Rule:
     def fault(value: Any) -> str | None:
         return f"{len(value):,} characters, {by} takes at most {limit:,}" if len(value) > limit else None
 
-    return Rule("too_long", fault, "shorten it", by)
+    return Rule("too_long", fault, "shorten it", by, limit=limit)
 
 
 def one_of(*words: str, by: str, severity: Literal["error", "warning"] = "error") -> Rule:

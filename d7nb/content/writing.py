@@ -79,7 +79,8 @@ def _value(spec: Spec, value: Any) -> Any:
     if isinstance(spec, Nested) and isinstance(value, Mapping):
         return _filled(spec.part, value)
     if isinstance(spec, Items) and isinstance(value, list | tuple):
-        return [_filled(spec.part, item) if isinstance(item, Mapping) else item for item in value] or None
+        filled = [_filled(spec.part, item) if isinstance(item, Mapping) else item for item in value]
+        return [item for item in filled if item is not None] or None
     return value
 
 
@@ -131,4 +132,3 @@ def _bracketed(opening: str, parts: Sequence[str], closing: str) -> str:
         return line
     indented = [part.replace("\n", "\n    ") for part in parts]
     return opening + "".join(f"\n    {part}," for part in indented) + "\n" + closing
-

@@ -54,6 +54,10 @@ class Preview:
             shown[name] = shown[name].map(as_shown).astype("str")
         return shown
 
+    def only(self, place: int) -> Preview:
+        """The preview of one of these messages alone."""
+        return Preview(self._frame.iloc[[place]], self._total)
+
     def __repr__(self) -> str:
         rows = self.frame.to_dict("records")
         lines = [f"row {row['row']} to {row['recipient']} ({row['why']}):\n    {_inset(row['text'])}" for row in rows]
