@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from d7nb.content.declare import Content
     from d7nb.mixing import ByColumn
     from d7nb.planning import Plan
-    from d7nb.widgets import ComposeForm
+    from d7nb.widgets.form import ComposeForm
 
 
 @pd.api.extensions.register_dataframe_accessor("d7")
@@ -35,7 +35,7 @@ class Accessor:
         return plan(self._frame, content, **options)
 
     def compose(self, client: Client | None = None, content: Content | None = None, **options: Any) -> ComposeForm:
-        """A form that composes a mailing from this table, see `d7nb.widgets.ComposeForm`.
+        """A form that composes a mailing from this table, see `d7nb.widgets.form.ComposeForm`.
 
         Args:
             client: Where to send.
@@ -43,7 +43,7 @@ class Accessor:
             **options: ``to``, ``originator``, ``campaign``, ``country``, ``key``, ``schedule``, ``filters``,
                 ``ledger``.
         """
-        from d7nb.widgets import ComposeForm  # noqa: PLC0415  (nothing else needs ipywidgets)
+        from d7nb.widgets.form import ComposeForm  # noqa: PLC0415  (nothing else needs ipywidgets)
 
         return ComposeForm(self._frame, client, content, **options)
 

@@ -4,10 +4,3 @@ From the bottom up: `guessing` (which column holds the numbers), `model` (the fo
 `background` (work that must not block the kernel), `parts` (small pieces of view), `fields` (a content's fields),
 `sendbox` (confirm, progress, stop), `form` (the whole).
 """
-
-from __future__ import annotations
-
-from d7nb.widgets.form import ComposeForm
-from d7nb.widgets.model import ComposeModel
-
-__all__ = ["ComposeForm", "ComposeModel"]
