@@ -19,7 +19,6 @@ from d7nb.transport import NeverConnected, open_session
 from d7nb.version import version
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Mapping
     from types import TracebackType
     from urllib.parse import SplitResult
@@ -93,16 +92,20 @@ class Client:
             self.batch_size = min(batch_size, rate)
         self.destination = destination or _origin(parts)
         self._clock = clock
-        self._pace = Pace(rate)
+        self._pace = Pace(rate, most=workers)
         self._session = open_session(self.base_url, auth, workers, f"d7nb/{version()}")
 
     def seconds_until_leave(self, originator: str, recipients: int) -> float:
         """How long the rate will keep a request waiting, as it looks now; no leave is given yet."""
         return self._pace.until(originator, recipients)
 
-    def wait_for_leave(self, originator: str, recipients: int, stop: threading.Event) -> bool:
-        """Wait until the rate lets a request start; False where `stop` was set first."""
-        return self._pace.wait(originator, recipients, stop)
+    def take_leave(self, originator: str, recipients: int) -> float:
+        """Let a request start now: 0 where the rate allows it, else how long it will keep it waiting."""
+        return self._pace.take(originator, recipients)
+
+    def end_leave(self) -> None:
+        """Say that a request which had leave has ended."""
+        self._pace.done()
 
     def hold(self, seconds: float) -> None:
         """Let no request start for a while: D7 asked for it, or can't be reached."""

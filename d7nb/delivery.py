@@ -18,7 +18,7 @@ from d7nb.display.deliveries import delivery_html, delivery_text
 from d7nb.display.page import plural
 from d7nb.display.progress import Progress
 from d7nb.errors import ClosedBook, ConfirmError, Interrupted, LedgerWarning, PlanError
-from d7nb.ledger import LEEWAY, Ledger, opened
+from d7nb.ledger import LEEWAY, SETTLED, Ledger, opened
 from d7nb.outcomes import COLUMNS, Outcomes
 from d7nb.plugins import current
 from d7nb.resending import recall, stand, told_of
@@ -191,13 +191,14 @@ class Delivery:
         Args:
             word: ``"sent"``: they count as sent, and never go again by themselves; ``"not_sent"``: they go with the
                 next send.
-            rows: Positions of rows, or a mask over all rows; every row that is unknown unless given.
+            rows: Positions of rows, or a mask over all rows; every row that is unknown unless given. Of rows that were
+                settled as not sent, ``"sent"`` takes that back.
 
         Returns:
             This delivery, in which the rows now are ``accepted`` or ``unsent``.
 
         Raises:
-            PlanError: A row is not unknown.
+            PlanError: A row is not unknown, or was decided otherwise meanwhile; or the send is still running.
             LedgerError: Some of them are just being sent, or the ledger can't be used; then none is settled.
 
         Example:
@@ -212,12 +213,14 @@ class Delivery:
         """
         if word not in {"sent", "not_sent"}:
             raise PlanError(f"settle() takes 'sent' or 'not_sent', not {word!r}")
+        if not self.done:
+            raise PlanError("the send is still running: stop() it or wait() for it, then settle what is in doubt")
         unknown = self._outcomes.rows_with("unknown")
-        chosen = unknown if rows is None else positions(rows, self._mailing.frame)
-        if len(others := np.setdiff1d(chosen, unknown)):
-            raise PlanError(
-                f"the row at position {others[0]} is not unknown, so there is nothing to settle; see .frame"
-            )
+        taken_back = np.intersect1d(self._outcomes.rows_with("unsent"), self._outcomes.decided_by(SETTLED))
+        chosen = unknown if rows is None else np.unique(positions(rows, self._mailing.frame))
+        if len(others := np.setdiff1d(chosen, np.union1d(unknown, taken_back) if word == "sent" else unknown)):
+            message = f"the row at position {others[0]} is not unknown, so there is nothing to settle; see .frame"
+            raise PlanError(message)
         mailing = self._mailing
         keys, now = mailing.keys[chosen], mailing.clock()
         with ClosedBook(), opened(self._ledger) as ledger:
@@ -226,8 +229,8 @@ class Delivery:
             known = ledger.look_up(self._destination, mailing.campaign, keys, people, at=now)
         there = np.flatnonzero(known.outcome.astype(bool))
         self._outcomes.recall(chosen[there], told_of(known).take(there))
-        if len(there) < len(chosen):
-            message = f"the ledger does not know {plural(len(chosen) - len(there), 'row')} of these; they stay unknown"
+        if otherwise := int((known.outcome != ("accepted" if word == "sent" else "unsent")).sum()):
+            message = f"{plural(otherwise, 'row')} had been decided otherwise, by a person or another run: see .frame"
             raise PlanError(message)
         return self
 

@@ -72,7 +72,7 @@ def plan(
         schedule: When D7 shall send: a datetime with a zone, its ISO text, or ``col(...)``.
         filters: Pre-send filters for this plan alone, beside the registered ones; see `d7nb.filters`.
         key_in: The reference field in which each row's key travels; None for none.
-        clock: Tells the time that a schedule is held against.
+        clock: Tells the time: what a schedule is held against, and when rows are claimed and recorded as they are sent.
 
     Returns:
         The plan: verdicts, problems, request bodies.
@@ -237,7 +237,8 @@ class Plan:
             resend: What goes although the ledger speaks against it: ``"failed"``, what D7 refused or was never tried
                 (it goes anyway); ``"changed"``, to people who got another text in this campaign; a boolean for each
                 row (or positions), those rows, whatever became of them; True, all rows, which demands ``confirm=``.
-                What another run is just sending never goes.
+                What another run is just sending never goes. After an interrupt, the same word begins again with all of
+                them: what can be gone on with is another campaign.
             wait: Whether to come back only when all is done; otherwise the delivery goes on in the background.
             split: Whether a refused request is taken apart, so that a bad row costs only itself.
             canary: How many rows go first; the rest follows when their outcomes are there, and good enough.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import os
 import secrets
 import sqlite3
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 HASH_SIZE = 16
 """Bytes of the HMAC that are kept: half of SHA-256's, far more than any ledger's people could make collide."""
 _SECRET_SIZE = 32
+_SILENCE = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 60_000}
+"""After about a minute without a sign of life, a server is given up: a send must be able to end."""
+_LONGEST_STATEMENT = 300
 _MOMENT = 0.01
 """Seconds between two tries of what SQLite does not wait for by itself."""
 _CHECKED = b"d7nb ledger secret"
@@ -107,13 +111,20 @@ class Database:
     def _postgres(self, patience: float) -> Engine:
         try:
             # "format" lets one list of tuples serve both databases.
-            engine = create_engine(self._place.url, hide_parameters=True, paramstyle="format", pool_pre_ping=True)
+            engine = create_engine(
+                self._place.url,
+                hide_parameters=True,
+                paramstyle="format",
+                pool_pre_ping=True,
+                connect_args=_SILENCE | {"connect_timeout": max(math.ceil(patience), 2)},
+            )
         except ImportError:
             raise LedgerError("a ledger in PostgreSQL needs psycopg: pip install 'd7nb[postgres]'") from None
 
         @event.listens_for(engine, "connect")
         def prepare(connection: Any, _: Any) -> None:
             connection.execute(f"SET lock_timeout = {max(int(patience * 1000), 1)}")
+            connection.execute(f"SET statement_timeout = '{_LONGEST_STATEMENT}s'")
             connection.execute(
                 "SELECT set_config('synchronous_commit', 'on', false)"
                 " WHERE current_setting('synchronous_commit') IN ('off', 'local')"

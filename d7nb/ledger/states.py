@@ -42,6 +42,11 @@ class Request(NamedTuple):
         """Whether its rows may be claimed: nothing of it went out."""
         return self.outcome in RELEASED
 
+    @property
+    def taken_back(self) -> bool:
+        """Whether a person said that nothing of it went out."""
+        return self.free and self.code == SETTLED
+
     def going(self, at: datetime) -> bool:
         """Whether a run may just be sending it.
 

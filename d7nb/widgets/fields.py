@@ -155,6 +155,9 @@ def close(widget: w.Widget) -> None:
     """Let go of a widget and of all below it; ipywidgets keeps each until then."""
     for child in getattr(widget, "children", ()):
         close(child)
+    for name in ("layout", "style"):
+        if hasattr(widget, name):
+            getattr(widget, name).close()
     widget.close()
 
 

@@ -12,31 +12,35 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 
 _LABELLED = {"style": {"description_width": "10.5em"}}
-_WIDE = w.Layout(width="auto", min_width="18em", flex="3 1 24em")
-_NARROW = w.Layout(width="auto", min_width="12em", flex="1 1 14em")
+_WIDE = {"width": "auto", "min_width": "18em", "flex": "3 1 24em"}
+_NARROW = {"width": "auto", "min_width": "12em", "flex": "1 1 14em"}
 
 
 def text(label: str, value: str = "", placeholder: str = "", tooltip: str = "") -> w.Text:
     """A line of text."""
-    return w.Text(value, description=label, placeholder=placeholder, tooltip=tooltip or None, layout=_WIDE, **_LABELLED)
+    return w.Text(
+        value, description=label, placeholder=placeholder, tooltip=tooltip or None, layout=dict(_WIDE), **_LABELLED
+    )
 
 
 def area(label: str, value: str = "", placeholder: str = "", rows: int = 3) -> w.Textarea:
     """Several lines of text."""
-    return w.Textarea(value, description=label, placeholder=placeholder, rows=rows, layout=_WIDE, **_LABELLED)
+    return w.Textarea(value, description=label, placeholder=placeholder, rows=rows, layout=dict(_WIDE), **_LABELLED)
 
 
 def words(label: str, choices: Sequence[str], value: str = "", placeholder: str = "") -> w.Combobox:
     """A line of text for which there are words to choose from."""
     return w.Combobox(
-        value=value, options=tuple(choices), description=label, placeholder=placeholder, layout=_WIDE, **_LABELLED
+        value=value, options=tuple(choices), description=label, placeholder=placeholder, layout=dict(_WIDE), **_LABELLED
     )
 
 
 def choice(label: str, options: Sequence[tuple[str, Any]], value: Any = None, *, narrow: bool = False) -> w.Dropdown:
     """One of several."""
     style = {"style": {"description_width": "initial"}} if narrow else _LABELLED
-    return w.Dropdown(options=options, value=value, description=label, layout=_NARROW if narrow else _WIDE, **style)
+    return w.Dropdown(
+        options=options, value=value, description=label, layout=dict(_NARROW if narrow else _WIDE), **style
+    )
 
 
 def tick(label: str, value: bool) -> w.Checkbox:

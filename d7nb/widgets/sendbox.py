@@ -90,7 +90,11 @@ class SendBox:
 
     def _press(self) -> None:
         self._send.disabled = True
-        self.start(self.going)
+        try:
+            self.start(self.going)
+        except (D7Error, ValueError) as error:
+            self._told.value = parts.shown('<p role="alert">Not sent: {{ words }}</p>', words=mask_text(str(error)))
+            self._refresh_button()
 
     def start(self, confirm: int | None) -> Delivery:
         """Send what would go, in the background.
