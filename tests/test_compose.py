@@ -209,15 +209,14 @@ def test_lists_and_mappings_are_typed_line_by_line_or_as_json(text: str, shape: 
 # The view
 
 
-def test_every_kind_has_a_form_in_which_each_control_has_a_label_of_its_own(
+def test_in_every_kind_s_form_each_control_has_a_label_of_its_own(
     compose: Callable[..., ComposeForm],
 ) -> None:
     form = compose()
     for kind in content_types():
         form.model.kind = kind.__name__
-        controls = [
-            each for each in below(form.widget) if hasattr(each, "description") and not isinstance(each, w.HTML)
-        ]
+        described = (each for each in below(form.widget) if hasattr(each, "description"))
+        controls = [each for each in described if not isinstance(each, w.HTML | w.Label)]
         labels = Counter(each.description for each in controls)
         assert "" not in labels, kind
         assert max(labels.values()) == 1, labels.most_common(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
@@ -184,7 +185,12 @@ def _lines(value: Any) -> str:
         if list(value) == places:
             return "\n".join(value.values())
         return "\n".join(f"{key}: {item}" for key, item in value.items())
-    return "" if value is None else str(value)
+    return "" if value is None else json.dumps(value, ensure_ascii=False, default=_no_json)
+
+
+def _no_json(value: Any) -> str:
+    """A column in the midst of JSON is shown as the template that comes nearest."""
+    return f"{{{value.name}}}" if isinstance(value, Column) else str(value)
 
 
 def can_be_inserted(name: Hashable) -> bool:

@@ -56,7 +56,7 @@ class SendBox:
         self._typed = parts.text("Rows to go")
         self._send = parts.button("Send 0 messages", guarded(self._press), style="primary", disabled=True)
         self._stop = parts.button("Stop", guarded(self.stop), disabled=True)
-        self._bar = w.IntProgress(0, 0, 1, layout=w.Layout(width="auto", flex="1 1 12em"))
+        self._bar = w.IntProgress(0, 0, 1, description="Progress", layout={"width": "auto", "flex": "1 1 12em"})
         self._word = w.HTML()
         self._told = w.HTML()
         self._typed.observe(lambda _: self._refresh_button(), "value")
