@@ -322,9 +322,15 @@ class AddressMessage(Content, message_type="INTERACTIVE", root="interactive", co
     def bubble(cls, said: Mapping[str, Any]) -> Bubble:
         """The button, whose words are WhatsApp's, and what its form holds already."""
         parameters = said["action"]["parameters"]
-        sections = [Listed("saved address", lines_of(each["value"])) for each in parameters.get("saved_addresses", [])]
-        if values := parameters.get("values"):
-            sections.insert(0, Listed("filled in already", lines_of(values)))
+        values = lines_of(parameters.get("values", {}))
+        saved = tuple(
+            Line(name, ", ".join(rest))
+            for each in parameters.get("saved_addresses", [])
+            for name, *rest in [[line.text for line in lines_of(each["value"])]]
+        )
+        sections = [Listed("filled in already", values)] * bool(values) + [Listed("saved addresses", saved)] * bool(
+            saved
+        )
         button = Pressed("Provide address", f"in {parameters['country']}; {_WHATSAPP}")
         return framed(said, buttons=(button,), sections=tuple(sections))
 

@@ -79,10 +79,10 @@ class ShownPlan(NamedTuple):
 
 _TEMPLATE = """
 <div class="d7nb">
-<div class="d7nb-title">Plan of campaign {{ plan.campaign|masked(100) }}:
-{{ plan.ready|count }} of {{ rows }} would go</div>
+<div class="d7nb-title">Plan of campaign <bdi>{{ plan.campaign|masked(100) }}</bdi>
+{{- ": %s of %s would go"|format(plan.ready|count, rows) }}</div>
 <div><code>{{ plan.content|masked(400) }}</code></div>
-<div class="d7nb-aside">to the numbers in column {{ to|masked(60) }}
+<div class="d7nb-aside">to the numbers in column <bdi>{{ to|masked(60) }}</bdi>
 {%- if plan.senders %}, from {{ plan.senders|masked(60) }}{% endif %}</div>
 {% if plan.time %}<div class="d7nb-aside">takes {{ plan.time }}</div>{% endif %}
 {% if plan.total %}
@@ -103,7 +103,7 @@ _TEMPLATE = """
 <div class="d7nb-scroll"><table class="d7nb-table"><caption>{{ heading }}</caption>
 <thead><tr><th scope="col" class="d7nb-n">row</th><th scope="col">column</th><th scope="col">value</th>
 <th scope="col">what is wrong</th><th scope="col">the way out</th>
-<th scope="col" class="d7nb-n">like it</th></tr></thead>
+<th scope="col" class="d7nb-n">more like it</th></tr></thead>
 <tbody>
 {% for problem in problems %}
 <tr><td class="d7nb-n">{{ problem.where }}</td><td dir="auto">{{ problem.column|masked(60) }}</td>
@@ -114,7 +114,7 @@ _TEMPLATE = """
 </tbody></table></div>
 {% endif %}
 {% if plan.filters %}
-<div class="d7nb-scroll"><table class="d7nb-table"><caption>Filters, in the order in which they were asked</caption>
+<div class="d7nb-scroll"><table class="d7nb-table"><caption>Filters, in their order</caption>
 <thead><tr><th scope="col">filter</th><th scope="col" class="d7nb-n">rows seen</th>
 <th scope="col" class="d7nb-n">skipped</th></tr></thead>
 <tbody>

@@ -8,10 +8,10 @@ Tints are translucent, so they suit either. Nothing here loads anything.
 from __future__ import annotations
 
 STYLE = """<style>
-.d7nb{--d7nb-ink:#1c1e21;--d7nb-paper:#fff;--d7nb-link:#0b5cad;
+.d7nb{--d7nb-ink:#1c1e21;--d7nb-paper:#fff;
 --d7nb-line:rgba(127,127,127,.42);--d7nb-faint:rgba(127,127,127,.13);--d7nb-tint:rgba(37,211,102,.15);
 --d7nb-green:#1f9d55;--d7nb-red:#d64545;--d7nb-amber:#d99000;--d7nb-grey:#8a8f98;--d7nb-blue:#3b82d6}
-@media (prefers-color-scheme:dark){.d7nb{--d7nb-ink:#e9ebee;--d7nb-paper:#17191c;--d7nb-link:#8ec5ff}}
+@media (prefers-color-scheme:dark){.d7nb{--d7nb-ink:#e9ebee;--d7nb-paper:#17191c}}
 .d7nb{color:var(--jp-content-font-color1,var(--vscode-editor-foreground,var(--d7nb-ink)));
 background:var(--jp-layout-color0,var(--vscode-editor-background,var(--d7nb-paper)));
 font-family:var(--jp-content-font-family,inherit);font-size:inherit;line-height:1.45;text-align:left;
@@ -27,7 +27,7 @@ margin:0 .1em;unicode-bidi:isolate;direction:ltr;white-space:nowrap}
 
 .d7nb .d7nb-scroll{overflow-x:auto;margin:.6em 0}
 .d7nb table.d7nb-table{display:table;table-layout:auto;width:auto;border-collapse:collapse;border:none;margin:0;
-font-size:inherit;color:inherit;background:none}
+font-size:inherit;color:inherit;background:none;overflow-wrap:break-word}
 .d7nb table.d7nb-table caption{caption-side:top;text-align:left;font-weight:600;padding:.1em 0 .25em;color:inherit}
 .d7nb table.d7nb-table tr,.d7nb table.d7nb-table tr:nth-child(n),.d7nb table.d7nb-table tr:hover{background:none}
 .d7nb table.d7nb-table tr>*{text-align:left;vertical-align:top;max-width:32em;min-width:0;white-space:normal;
@@ -91,8 +91,7 @@ transform:rotate(-45deg) translate(.3em,-.3em);position:relative}
 .d7nb .d7nb-bubble .d7nb-carousel>.d7nb-bubble{width:13em;flex:none}
 .d7nb .d7nb-bubble ul{list-style:none;margin:.35em 0 0;padding:0}
 .d7nb .d7nb-bubble ul li{margin:0;padding:.4em .85em;border-top:1px solid var(--d7nb-line)}
-.d7nb .d7nb-bubble ul.d7nb-buttons li{text-align:center;font-weight:600;
-color:var(--jp-content-font-color1,var(--vscode-editor-foreground,var(--d7nb-link)))}
+.d7nb .d7nb-bubble ul.d7nb-buttons li{text-align:center;font-weight:600}
 .d7nb .d7nb-does{display:block;font-weight:400;font-size:.86em;opacity:.82}
 .d7nb .d7nb-section{font-weight:600;font-size:.88em;opacity:.82;padding-top:.5em}
 .d7nb .d7nb-bubble.d7nb-reaction{border-radius:1.4em;width:fit-content}
