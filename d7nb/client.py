@@ -13,7 +13,7 @@ from urllib3.exceptions import HTTPError
 
 from d7nb.answers import Answer, ambiguous, read_error, read_send_answer
 from d7nb.errors import ApiError, NotConnected, TokenError
-from d7nb.pacing import Pace
+from d7nb.pacing import RATE, Pace
 from d7nb.tokens import find_token
 from d7nb.transport import NeverConnected, open_session
 from d7nb.version import version
@@ -62,7 +62,7 @@ class Client:
         *,
         base_url: str = BASE_URL,
         timeout: tuple[float | None, float | None] | float | None = (10, 60),
-        rate: int | None = 80,
+        rate: int | None = RATE,
         workers: int = 8,
         batch_size: int = 100,
         destination: str | None = None,

@@ -14,9 +14,9 @@ import pandas as pd
 from d7nb.claiming import Claims
 from d7nb.client import BASE_URL, Client
 from d7nb.columns import with_columns
-from d7nb.display.deliveries import delivery_html, delivery_text
-from d7nb.display.page import plural
+from d7nb.display.deliveries import Reason, Requests, ShownDelivery, delivery_html, delivery_text
 from d7nb.display.progress import Progress
+from d7nb.display.words import plural
 from d7nb.errors import ClosedBook, ConfirmError, Interrupted, LedgerWarning, PlanError
 from d7nb.ledger import LEEWAY, SETTLED, Ledger, opened
 from d7nb.outcomes import COLUMNS, Outcomes
@@ -176,11 +176,6 @@ class Delivery:
         return Progressed(0, 0, "") if sending is None else Progressed(sending.total, sending.finished, sending.word)
 
     @property
-    def reasons(self) -> list[tuple[str, str, int]]:
-        """Outcome, reason and number of rows, the most frequent first."""
-        return self._outcomes.reasons()
-
-    @property
     def requests(self) -> pd.DataFrame:
         """One row per HTTP request: id, outcome, how many rows, originator, status, code, attempts, reason."""
         return self._outcomes.requests()
@@ -243,14 +238,15 @@ class Delivery:
     def _repr_html_(self) -> str:
         return delivery_html(self._shown())
 
-    def _shown(self) -> dict[str, Any]:
+    def _shown(self) -> ShownDelivery:
         """What the displays need, as plain data."""
-        return {
-            "summary": self.summary,
-            "reasons": self.reasons,
-            "done": self.done,
-            "warnings": self.warnings,
-        }
+        return ShownDelivery(
+            summary=self.summary,
+            reasons=[Reason(*told) for told in self._outcomes.reasons()],
+            requests=None if self._sending is None else Requests(*self._outcomes.tally()),
+            done=self.done,
+            warnings=list(self.warnings),
+        )
 
 
 def deliver(

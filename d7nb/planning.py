@@ -12,12 +12,14 @@ import orjson
 import pandas as pd
 
 from d7nb.columns import frozen
+from d7nb.content.drawing import bubble_of
 from d7nb.deciding import Decision, Terms, decide
-from d7nb.display.plans import plan_html, plan_text
+from d7nb.display.plans import ShownPlan, plan_html, plan_text
 from d7nb.display.previews import Preview, preview_of
 from d7nb.envelope import KEY_TAG
 from d7nb.errors import ClosedBook, PlanError
 from d7nb.mailing import Mailing
+from d7nb.pacing import RATE
 from d7nb.problems import problem_frame
 from d7nb.rehearsing import rehearsed
 from d7nb.releasing import chosen_numbers
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Hashable, Iterator, Sequence
 
+    from d7nb.bubble import Bubble
     from d7nb.client import Client
     from d7nb.content.declare import Content
     from d7nb.delivery import Delivery
@@ -173,17 +176,33 @@ class Plan:
         return (orjson.loads(body) for _, body in self._decision.packer.bodies(batches))
 
     def preview(self, n: int = 6) -> Preview:
-        """The strangest of the messages about to go, filled in, numbers masked.
+        """The strangest of the messages about to go, filled in and drawn as the recipient would see them.
+
+        Longest, shortest, right to left, with an emoji, with a number that looks like ``1.0``, most often repeated:
+        each says why it was picked. Numbers are masked until ``d7nb.options.reveal``. Nothing is fetched.
 
         Args:
             n: How many to show.
 
         Returns:
             A `Preview`, which shows itself and has the same as ``.frame``.
+
+        Example:
+            >>> import pandas as pd, d7nb
+            >>> people = pd.DataFrame({"phone": ["+12025550123"], "name": ["Ali"]})
+            >>> plan = d7nb.plan(people, d7nb.Text("Hi *{name}*"), to="phone", originator="+12025550100")
+            >>> plan.preview()
+            1 of 1 messages that would go, numbers masked
+            row 0 to +120••••••23 (the only one):
+                Hi *Ali*
         """
-        return preview_of(
-            self._decision.packer.contents, self._ready, self._frame.index, self._rows["recipient"].array, n
-        )
+        packer, kinds = self._decision.packer, self._decision.kinds
+
+        def bubble(row: int, content: dict[str, Any]) -> Bubble:
+            return bubble_of(kinds[int(packer.content_of(np.array([row]))[0])], content)
+
+        recipients, groups = self._rows["recipient"].array, packer.content_of(self._ready)
+        return preview_of(packer.contents, self._ready, self._frame.index, recipients, n, bubble=bubble, groups=groups)
 
     def release(self, rows: Any = None, choose: str | Mapping[int, str] = "first") -> Plan:
         """Decide about rows that are held because their number can be read in two ways.
@@ -400,16 +419,19 @@ class Plan:
     def _repr_html_(self) -> str:
         return plan_html(self._shown())
 
-    def _shown(self) -> dict[str, Any]:
+    def _shown(self) -> ShownPlan:
         """What the displays need, as plain data."""
-        return {
-            "campaign": self.campaign,
-            "content": repr(self._decision.content)
-            if self._decision.content is not None
-            else "columns named by D7's paths",
-            "summary": self.summary,
-            "problems": self._problems,
-        }
+        content, packer = self._decision.content, self._decision.packer
+        return ShownPlan(
+            campaign=self.campaign,
+            content="columns named by D7's paths" if content is None else repr(content),
+            to=self._decision.terms.to,
+            originators=packer.by_originator(self._ready),
+            rate=RATE,
+            summary=self.summary,
+            problems=self._problems,
+            filters=[(each.row_filter.name, each.saw, len(each.places)) for each in self._decision.asked],
+        )
 
 
 def _mapping(reference: Any) -> Mapping[str, Any]:

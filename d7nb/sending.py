@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from d7nb.errors import D7Error, LedgerError
+from d7nb.outcomes import TAKEN_APART
 from d7nb.packing import Batch
 from d7nb.refusals import BRAKE, Brake, rule
 from d7nb.resending import told_at_claim
@@ -430,7 +431,7 @@ class Sending:
                 self._release(flight, error.message, answer, others)
                 self._again.appendleft(self._smaller(work, others))
         else:
-            self._outcomes.note(batch, "taken apart", answer, work.tries + 1)
+            self._outcomes.note(batch, TAKEN_APART, answer, work.tries + 1)
             self._release(flight, error.message, answer)
             middle = len(rows) // 2
             self._again.extendleft([self._smaller(work, rows[middle:]), self._smaller(work, rows[:middle])])

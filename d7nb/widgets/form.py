@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as w
 
 from d7nb.client import Client
-from d7nb.display.page import plural
+from d7nb.display.words import plural
 from d7nb.errors import D7Error, PlanError
 from d7nb.masking import mask_text
 from d7nb.recipients import check_numbers
@@ -186,7 +186,7 @@ class ComposeForm:
             width="26em",
         )
         title = parts.heading(f"Compose a mailing to {plural(len(model.frame), 'row')}")
-        self.widget = w.VBox([title, self._error, parts.row(left, right)])
+        self.widget = w.VBox([parts.stylesheet(), title, self._error, parts.row(left, right)])
 
     def _bound(self, name: str, make: Callable[..., w.Widget], label: str, about: Any) -> w.Widget:
         """A widget for a trait of the model, each of which follows the other."""

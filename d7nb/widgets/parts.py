@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
-from d7nb.display.page import STYLE, html
+from d7nb.display.page import html
+from d7nb.display.style import STYLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -71,8 +72,13 @@ def folded(title: str, child: w.Widget, *, opened: bool = False) -> w.Accordion:
 
 
 def shown(template: str, **values: Any) -> str:
-    """HTML in the display's own style; every value is escaped."""
-    return html(STYLE + '<div class="d7nb">' + template + "</div>", **values)
+    """HTML in the style that `stylesheet` brings to the page; every value is escaped."""
+    return html(f'<div class="d7nb">{template}</div>', **values)
+
+
+def stylesheet() -> w.HTML:
+    """What makes the form's words look as displays do."""
+    return w.HTML(STYLE)
 
 
 def heading(words: str) -> w.HTML:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
-from d7nb.display.page import plural
+from d7nb.display.words import plural
 from d7nb.errors import D7Error
 from d7nb.masking import mask_text
 from d7nb.widgets import parts
@@ -153,8 +153,8 @@ class SendBox:
         try:
             delivery = self._plan().test(self._client(), to=self._test_to.value.strip(), ledger=self._ledger)
             counts = ", ".join(f"{count:,} {outcome}" for outcome, count in delivery.summary.items() if count)
-            reasons = [reason for _, reason, _ in delivery.reasons]
-            words = f"the test: {counts}" + (f" ({mask_text('; '.join(reasons[:3]))})" if reasons else "")
+            reasons = list(delivery.frame["d7_reason"].dropna().unique()[:3])
+            words = f"the test: {counts}" + (f" ({mask_text('; '.join(reasons))})" if reasons else "")
         except Exception as error:  # noqa: BLE001  (a thread's error would be seen by nobody)
             words = f"the test was not sent: {mask_text(str(error))}"
         self._told_test.value = parts.shown("{{ words }}", words=words)
