@@ -22,6 +22,7 @@ from d7nb.widgets.background import Debounced
 from d7nb.widgets.form import ComposeForm
 from d7nb.widgets.guessing import guess_recipient
 from d7nb.widgets.model import ComposeModel, read_free
+from d7nb.widgets.parts import NOTHING
 from tests.contents import CASES, Case
 
 ORIGINATOR = "+12025550100"
@@ -33,8 +34,9 @@ def people(count: int = 6, **columns: Any) -> pd.DataFrame:
 
 
 @pytest.fixture
-def compose() -> Iterator[Callable[..., ComposeForm]]:
-    """Makes forms, and takes them away after the test."""
+def compose(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ComposeForm]]:
+    """Makes forms that don't pause before they plan, and takes them away after the test."""
+    monkeypatch.setattr("d7nb.widgets.form.PAUSE", 0.005)
     forms: list[ComposeForm] = []
 
     def make(frame: pd.DataFrame | None = None, *arguments: Any, **options: Any) -> ComposeForm:
@@ -246,7 +248,7 @@ def test_a_column_is_inserted_or_stands_alone_at_a_click(compose: Callable[..., 
     chooser.value = ("insert", "name")
     body.value += ", you owe "
     chooser.value = ("insert", "balance")
-    assert (body.value, chooser.value) == ("Hi {name}, you owe {balance}", None)
+    assert (body.value, chooser.value) == ("Hi {name}, you owe {balance}", NOTHING)
     assert form.model.content() == Text("Hi {name}, you owe {balance}")
     chooser.value = ("bind", "name")
     assert (body.value, body.disabled) == ("the column name", True)
@@ -254,7 +256,7 @@ def test_a_column_is_inserted_or_stands_alone_at_a_click(compose: Callable[..., 
     chooser.value = ("insert", "name")
     assert (body.value, body.disabled) == ("{name}", False)
     chooser.value = ("bind", "name")
-    chooser.value = None
+    chooser.value = NOTHING
     assert (body.value, body.disabled, form.model.fields["body"]) == ("", False, "")
 
 
@@ -264,7 +266,7 @@ def test_columns_that_no_template_can_name_can_still_be_bound(compose: Callable[
         pd.DataFrame({"phone": numbers(2), **{name: [text] * 2 for name, text in odd.items()}}), originator=ORIGINATOR
     )
     options = dict(labelled(form, "column for body").options)
-    inserted = {value[1] for value in options.values() if value is not None and value[0] == "insert"}
+    inserted = {value[1] for value in options.values() if value[0] == "insert"}
     assert inserted == {"phone", "😀 name", "first name"}
     for name, text in odd.items():
         labelled(form, "column for body").value = ("bind", name)

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from d7nb.widgets.model import ComposeModel
 
 Path = tuple[str | int, ...]
-LONG = 200
+LONG = 300
 """A text whose limit is no less gets several lines."""
 _FLAGS = (("not set", ""), ("yes", "true"), ("no", "false"))
-_NO_COLUMN: tuple[str, Any] = ("\N{EM DASH}", None)
+_NO_COLUMN: tuple[str, Any] = ("\N{EM DASH}", parts.NOTHING)
 
 
 class Fields:
@@ -87,7 +87,7 @@ class Fields:
                 self._set(path, change["new"])
 
         def choose(change: Mapping[str, Any]) -> None:
-            if change["new"] is None:
+            if change["new"] == parts.NOTHING:
                 if typed.disabled:
                     typed.value, typed.disabled = "", False
                     self._set(path, "")
@@ -99,7 +99,7 @@ class Fields:
                 return
             before = "" if typed.disabled else typed.value
             typed.disabled = False
-            chooser.value = None
+            chooser.value = parts.NOTHING
             typed.value = f"{before}{{{name}}}"
 
         typed.observe(self._guarded(type_), "value")
@@ -128,8 +128,8 @@ class Fields:
         )
 
         def choose(change: Mapping[str, Any]) -> None:
-            if change["new"] is not None:
-                chooser.value = None
+            if change["new"] != parts.NOTHING:
+                chooser.value = parts.NOTHING
                 typed.value = f"{typed.value}{{{change['new'][1]}}}"
 
         chooser.observe(self._guarded(choose), "value")
@@ -163,7 +163,7 @@ def close(widget: w.Widget) -> None:
 
 
 def _binds(option: tuple[str, Any]) -> bool:
-    return option[1] is not None and option[1][0] == "bind"
+    return bool(option[1][0] == "bind")
 
 
 def _input(spec: Leaf, label: str, value: str) -> w.Widget:

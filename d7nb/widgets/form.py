@@ -34,12 +34,13 @@ PAGES = 12
 SHOWN_PROBLEMS = 8
 
 _REPORT = """
-<table><caption>Phone numbers in {{ column }}</caption>
-<tr><th scope="col">verdict</th><th scope="col" class="n">rows</th><th scope="col">why</th></tr>
-{% for verdict, count, message in counts %}
-<tr><th scope="row">{{ verdict }}</th><td class="n">{{ "{:,}".format(count) }}</td><td>{{ message }}</td></tr>
+<div class="d7nb-scroll"><table class="d7nb-table"><caption>Phone numbers in {{ column }}</caption>
+<thead><tr><th scope="col">verdict</th><th scope="col" class="d7nb-n">rows</th><th scope="col">why</th></tr></thead>
+<tbody>
+{% for verdict, rows, message in counts %}
+<tr><th scope="row">{{ verdict }}</th><td class="d7nb-n">{{ rows | count }}</td><td>{{ message }}</td></tr>
 {% endfor %}
-</table>
+</tbody></table></div>
 """
 
 
@@ -161,7 +162,7 @@ class ComposeForm:
         self._code = parts.area("Python", rows=8)
         self._code.disabled, self._code.layout.display = True, "none"
         numbers = [
-            self._bound("to", parts.choice, "Recipient column", [("choose ...", None), *columns]),
+            self._bound("to", parts.choice, "Recipient column", [("choose ...", parts.NOTHING), *columns]),
             self._bound("country", parts.text, "Country", "of numbers without a country code, such as AE"),
         ]
         kind = self._bound("kind", parts.choice, "Kind of message", [(name, name) for name in model.kinds])
@@ -169,7 +170,7 @@ class ComposeForm:
             self._bound("originator", parts.text, "Originator", "your registered number, such as +97142345678"),
             self._bound("campaign", parts.text, "Campaign", "the name of this mailing"),
             self._bound("schedule", parts.text, "Schedule", "at once, or a time: 2026-11-30T09:00+04:00"),
-            self._bound("key", parts.choice, "Row key", [("recipient and text", None), *columns]),
+            self._bound("key", parts.choice, "Row key", [("recipient and text", parts.NOTHING), *columns]),
             *(self._switch(each.name) for each in model.filters),
         ]
         turn = [("Previous message", -1), ("Next message", 1)]
@@ -182,7 +183,7 @@ class ComposeForm:
         )
         right = parts.column(
             *(parts.heading("Preview"), parts.row(*pages, self._pager), self._preview, self._summary, self._send.box),
-            *(parts.button("Show code", self._guarded(self._show_code)), self._code),
+            *(parts.row(parts.button("Show code", self._guarded(self._show_code))), self._code),
             width="26em",
         )
         title = parts.heading(f"Compose a mailing to {plural(len(model.frame), 'row')}")
@@ -192,16 +193,18 @@ class ComposeForm:
         """A widget for a trait of the model, each of which follows the other."""
         value = getattr(self.model, name)
         if make is parts.choice:
-            widget = make(label, about, value if value in [option for _, option in about] else None)
+            widget = make(label, about, value if value in [option for _, option in about] else parts.NOTHING)
         else:
             widget = make(label, _text(value), about)
 
         def typed(change: Mapping[str, Any]) -> None:
-            if isinstance(widget, w.Dropdown) or change["new"] != _text(getattr(self.model, name)):
-                setattr(self.model, name, change["new"])
+            new = None if change["new"] == parts.NOTHING else change["new"]
+            if isinstance(widget, w.Dropdown) or new != _text(getattr(self.model, name)):
+                setattr(self.model, name, new)
 
         def told(change: Mapping[str, Any]) -> None:
-            shown = change["new"] if isinstance(widget, w.Dropdown) else _text(change["new"])
+            chosen = parts.NOTHING if change["new"] is None else change["new"]
+            shown = chosen if isinstance(widget, w.Dropdown) else _text(change["new"])
             if widget.value != shown:
                 widget.value = shown
 
@@ -269,7 +272,7 @@ class ComposeForm:
             self._report.value = ""
             return
         found = check_numbers(model.frame[model.to], country=_text(model.country).strip() or None)
-        counts = found.value_counts(["verdict", "message"], dropna=False).reset_index()
+        counts = found[["verdict", "message"]].astype("object").value_counts(dropna=False).reset_index()
         rows = [
             (str(verdict), int(count), "" if message != message else mask_text(str(message)))  # noqa: PLR0124  (nan)
             for verdict, message, count in zip(counts["verdict"], counts["message"], counts["count"], strict=True)

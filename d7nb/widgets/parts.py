@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 
 _LABELLED = {"style": {"description_width": "10.5em"}}
-_WIDE = {"width": "auto", "min_width": "18em", "flex": "3 1 24em"}
-_NARROW = {"width": "auto", "min_width": "12em", "flex": "1 1 14em"}
+_WIDE = {"width": "auto", "min_width": "16em"}
+_NARROW = {"width": "auto", "min_width": "15em"}
 
 
 def text(label: str, value: str = "", placeholder: str = "", tooltip: str = "") -> w.Text:
@@ -36,7 +36,11 @@ def words(label: str, choices: Sequence[str], value: str = "", placeholder: str 
     )
 
 
-def choice(label: str, options: Sequence[tuple[str, Any]], value: Any = None, *, narrow: bool = False) -> w.Dropdown:
+NOTHING = ("",)
+"""The value of a choice that means none: ipywidgets shows a choice of None as if nobody had chosen."""
+
+
+def choice(label: str, options: Sequence[tuple[str, Any]], value: Any = NOTHING, *, narrow: bool = False) -> w.Dropdown:
     """One of several."""
     style = {"style": {"description_width": "initial"}} if narrow else _LABELLED
     return w.Dropdown(
@@ -46,24 +50,35 @@ def choice(label: str, options: Sequence[tuple[str, Any]], value: Any = None, *,
 
 def tick(label: str, value: bool) -> w.Checkbox:
     """Yes or no."""
-    return w.Checkbox(value, description=label, indent=False, layout=w.Layout(width="auto"))
+    return w.Checkbox(value, description=label, indent=False, layout={"width": "auto"})
 
 
 def button(label: str, act: Callable[[], None], *, style: str = "", disabled: bool = False) -> w.Button:
     """Something to press. Its words say what happens; there is no icon to guess at."""
-    made = w.Button(description=label, button_style=style, disabled=disabled, layout=w.Layout(width="auto"))
+    made = w.Button(description=label, button_style=style, disabled=disabled, layout={"width": "auto"})
     made.on_click(lambda _: act())
     return made
 
 
 def row(*children: w.Widget) -> w.HBox:
     """Side by side, and below one another where there is no room."""
-    return w.HBox(list(children), layout=w.Layout(display="flex", flex_flow="row wrap", align_items="flex-start"))
+    layout = {"display": "flex", "flex_flow": "row wrap", "align_items": "flex-start", "overflow": "visible"}
+    for child in children:
+        if isinstance(child, w.Text | w.Textarea | w.Combobox):
+            child.layout.flex = "3 1 20em"
+        elif isinstance(child, w.Dropdown):
+            child.layout.flex = "1 1 17em"
+    return w.HBox(list(children), layout=layout)
 
 
-def column(*children: w.Widget, width: str = "auto") -> w.VBox:
+def column(*children: w.Widget, width: str) -> w.VBox:
+    """Below one another, as one of the form's columns."""
+    return w.VBox(list(children), layout={"flex": f"1 1 {width}", "min_width": "min(20em, 100%)", "padding": "0 .5em"})
+
+
+def stack(*children: w.Widget) -> w.VBox:
     """Below one another."""
-    return w.VBox(list(children), layout=w.Layout(flex=f"1 1 {width}", min_width="18em", max_width="100%"))
+    return w.VBox(list(children), layout={"overflow": "visible"})
 
 
 def folded(title: str, child: w.Widget, *, opened: bool = False) -> w.Accordion:
@@ -83,7 +98,7 @@ def stylesheet() -> w.HTML:
 
 def heading(words: str) -> w.HTML:
     """What the part below is about."""
-    return w.HTML(shown('<div class="title" role="heading" aria-level="3">{{ words }}</div>', words=words))
+    return w.HTML(shown('<div class="d7nb-title" role="heading" aria-level="3">{{ words }}</div>', words=words))
 
 
 def label_of(name: Hashable) -> str:

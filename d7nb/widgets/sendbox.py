@@ -60,7 +60,7 @@ class SendBox:
         self._word = w.HTML()
         self._told = w.HTML()
         self._typed.observe(lambda _: self._refresh_button(), "value")
-        self.box = parts.column(
+        self.box = parts.stack(
             parts.heading("Try it out"),
             parts.row(self._test_to, self._test),
             self._told_test,
