@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from d7nb.errors import closed_book
+
 if TYPE_CHECKING:
     from d7nb.content.declare import Content
     from d7nb.mixing import ByColumn
@@ -26,6 +28,7 @@ class Accessor:
     def __init__(self, frame: pd.DataFrame) -> None:
         self._frame = frame
 
+    @closed_book
     def plan(self, content: Content | ByColumn | None = None, **options: Any) -> Plan:
         """The same as ``d7nb.plan(frame, content, **options)``."""
         from d7nb.planning import plan  # noqa: PLC0415  (a frame that is never planned needs none of it)

@@ -17,7 +17,7 @@ from d7nb.columns import with_columns
 from d7nb.display.deliveries import delivery_html, delivery_text
 from d7nb.display.page import plural
 from d7nb.display.progress import Progress
-from d7nb.errors import ClosedBook, ConfirmError, Interrupted, LedgerWarning, PlanError
+from d7nb.errors import ConfirmError, Interrupted, LedgerWarning, PlanError, closed_book
 from d7nb.ledger import LEEWAY, Ledger, opened
 from d7nb.outcomes import COLUMNS, Outcomes
 from d7nb.plugins import current
@@ -116,6 +116,7 @@ class Delivery:
         if self._sending is not None:
             self._sending.stop("the send was stopped")
 
+    @closed_book
     def wait(self, *, progress: bool = False) -> Delivery:
         """Wait until the send is done.
 
@@ -160,6 +161,7 @@ class Delivery:
         """One row per HTTP request: id, outcome, how many rows, originator, status, code, attempts, reason."""
         return self._outcomes.requests()
 
+    @closed_book
     def settle(self, word: Literal["sent", "not_sent"], rows: Any = None) -> Delivery:
         """Say what became of rows that are ``unknown``, because you found out; it is written to the ledger.
 
@@ -195,7 +197,7 @@ class Delivery:
             )
         mailing = self._mailing
         keys, now = mailing.keys[chosen], mailing.clock()
-        with ClosedBook(), opened(self._ledger) as ledger:
+        with opened(self._ledger) as ledger:
             ledger.settle(self._destination, keys, word, now)
             people = mailing.people[chosen].tolist()
             known = ledger.look_up(self._destination, mailing.campaign, keys, people, at=now)
@@ -252,7 +254,7 @@ def deliver(
         if confirm is not None and confirm != len(standing.going):
             raise ConfirmError(_not_confirmed(confirm, len(standing.going), len(standing.kept)))
         if not client.is_local and books.warning:
-            warnings.warn(books.warning, LedgerWarning, stacklevel=3)
+            warnings.warn(books.warning, LedgerWarning, stacklevel=4)
         outcomes = Outcomes(mailing.verdicts)
         outcomes.recall(standing.kept, standing.told)
         lifetime = timedelta(seconds=sum(_FOREVER if limit is None else limit for limit in client.timeout)) + LEEWAY

@@ -11,7 +11,7 @@ import numpy as np
 from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from d7nb.errors import LedgerError
+from d7nb.errors import LedgerError, closed_book
 from d7nb.ledger.database import Database, prepare
 from d7nb.ledger.faults import guarded
 from d7nb.ledger.processes import this_process
@@ -147,6 +147,7 @@ class Run:
         if self._connection is not None:
             self._connection.close()
 
+    @closed_book
     def claim(
         self,
         destination: str,
@@ -231,6 +232,7 @@ class Run:
         if not claim.granted.any():
             connection.execute(delete(requests).where(requests.c.id == claim.request))
 
+    @closed_book
     def record(
         self,
         claim: Claim,
