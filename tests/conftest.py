@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 import d7nb
+from tests.watching import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,10 +31,13 @@ settings.load_profile("d7nb")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Neither examples nor notebooks write to the ledger of whoever runs the tests."""
+    """Neither examples nor notebooks write to the ledger of whoever runs the tests, and no test may leak anything."""
     folder = TemporaryDirectory(prefix="d7nb-")
     config.add_cleanup(folder.cleanup)
     os.environ[LEDGER] = str(Path(folder.name) / "ledger.sqlite3")
+    watch = Watch()
+    watch.install()
+    config.pluginmanager.register(watch, "d7nb-watch")
 
 
 @pytest.fixture(autouse=True)
