@@ -145,6 +145,7 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], ca
     commands = [
         ["demo"],
         ["check", *which, "--all", "--out", str(out)],
+        ["check", *which[:3], "--to", COLUMN, "--text", BODY],
         ["check", *which[:3], "--to", COLUMN, "--text", "{no +12025550123}"],
         ["check", *which[:3], "--to", "+12025550123", "--text", BODY],
         ["send", *which, *ledger, "--sandbox", "--campaign", "for +12025550123", "--out", str(out)],
@@ -268,19 +269,28 @@ def test_a_filter_s_author_still_sees_where_it_failed() -> None:
     assert [frame.f_code.co_name for frame in frames_of(caught.value)][-1] == "failing"
 
 
-def in_vain() -> None:
+def in_vain(other: Callable[[], Any]) -> None:
     """What many a notebook does: try another way when the first fails."""
     try:
         table()["nobody"]
     except KeyError:
-        planned(to="nobody")
+        other()
 
 
-def test_what_the_user_was_handling_keeps_its_traceback() -> None:
-    with pytest.raises(errors.PlanError) as caught:
-        in_vain()
-    assert isinstance(caught.value.__context__, KeyError)
-    assert caught.value.__context__.__traceback__
+def test_what_the_user_was_handling_keeps_its_traceback(tmp_path: Path) -> None:
+    (tmp_path / "damaged").write_bytes(b"no database" * 1000)
+    others: list[Callable[[], Any]] = [
+        lambda: planned(to="nobody"),
+        lambda: planned().delivery(ledger=tmp_path / "damaged"),  # which has causes of its own in between
+    ]
+    for other in others:
+        with pytest.raises(errors.D7Error) as caught:
+            in_vain(other)
+        linked: BaseException | None = caught.value
+        while linked and not isinstance(linked, KeyError):
+            linked = linked.__cause__ or linked.__context__
+        assert linked
+        assert linked.__traceback__
 
 
 @pytest.mark.parametrize("name", READING)
