@@ -66,6 +66,7 @@ class Decision:
         keys: Each row's key, ``uint8`` of shape (rows, 16); zeros where it has none.
         keyed: Positions of the rows that have a key, those that a filter skips among them.
         packer: Makes request bodies.
+        kinds: The type of each content that the packer counts.
         asked: What each filter saw and skipped.
         recheck: Asks the rules that read the clock again.
     """
@@ -79,6 +80,7 @@ class Decision:
     keys: np.ndarray
     keyed: np.ndarray
     packer: Packer
+    kinds: Sequence[type[Content]]
     asked: Sequence[Asked]
     recheck: Recheck
 
@@ -98,6 +100,8 @@ def decide(
         PlanError: Something can't be used at all.
     """
     now, to, country = terms.clock(), terms.to, terms.country
+    if now.utcoffset() is None:
+        raise PlanError("clock= must tell times with a zone, such as datetime.now(UTC)")
     envelope = terms.originator, terms.report_url, terms.schedule, terms.reference
     originator, report_url, schedule, reference = from_columns(kept, *envelope) if content is None else envelope
     if originator is None:
@@ -170,6 +174,7 @@ def decide(
         keys=keys,
         keyed=keyed,
         packer=packer,
+        kinds=[type(each) for each, _ in assigned],
         asked=asked,
         recheck=Recheck(sourced, rows_of, packer.schedule_of, terms.clock),
     )

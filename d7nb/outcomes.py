@@ -25,6 +25,9 @@ COLUMNS = (
 
 REQUEST_COLUMNS = ("request_id", "created_at", "outcome", "rows", "originator", "status", "code", "attempts", "reason")
 
+TAKEN_APART = "taken apart"
+"""What a request comes to that was refused as a whole, and whose rows went again in smaller ones."""
+
 _CODE = {word: code for code, word in enumerate(OUTCOMES)}
 _NOT_TRIED = "not tried: the send has not come to it"
 _ON_ITS_WAY = "on its way: D7 has not answered yet"
@@ -129,17 +132,31 @@ class Outcomes:
         """Positions of the rows that have an outcome."""
         return np.flatnonzero(self._codes == _CODE[outcome])
 
+    def decided_by(self, decider: str) -> np.ndarray:
+        """Positions of the rows that somebody decided about."""
+        with self._lock:
+            return np.flatnonzero(self._deciders == decider)
+
     def count(self) -> dict[str, int]:
         """How many rows have each outcome."""
         counts = np.bincount(self._codes, minlength=len(OUTCOMES))
         return {word: int(count) for word, count in zip(OUTCOMES, counts, strict=True)}
 
-    def reasons(self) -> list[tuple[str, str, int]]:
-        """Outcome, reason and how many rows, the most frequent first."""
+    def reasons(self) -> list[tuple[str, str, str, int]]:
+        """Outcome, who decided it, reason and how many rows, the most frequent first."""
         with self._lock:
-            told = pd.DataFrame({"outcome": np.array(OUTCOMES)[self._codes], "reason": self._reasons}).dropna()
-        counts = told.value_counts(["outcome", "reason"]).reset_index()
-        return list(zip(counts["outcome"], counts["reason"], counts["count"].tolist(), strict=True))
+            told = pd.DataFrame(
+                {"outcome": np.array(OUTCOMES)[self._codes], "decided_by": self._deciders, "reason": self._reasons}
+            )
+        told = told.dropna(subset="reason").fillna({"decided_by": ""})
+        counts = told.value_counts(["outcome", "decided_by", "reason"]).reset_index()
+        return list(zip(*(counts[name].tolist() for name in counts), strict=True))
+
+    def tally(self) -> tuple[int, int, int]:
+        """How many requests there were, how many were tried again, and how many were taken apart."""
+        done = list(self._requests)
+        tried_again = sum(request["attempts"] > 1 for request in done)
+        return len(done), tried_again, sum(request["outcome"] == TAKEN_APART for request in done)
 
     def requests(self) -> pd.DataFrame:
         """One row per request that came to an end, in that order."""

@@ -110,6 +110,14 @@ class Packer:
         own: np.ndarray = self._renderer_of[rows]
         return own
 
+    def by_originator(self, rows: np.ndarray) -> dict[str, int]:
+        """How many rows come from each originator."""
+        counts = np.bincount(self._routing_of[rows], minlength=len(self._routings)).tolist()
+        total: dict[str, int] = {}
+        for routing, count in zip(self._routings, counts, strict=True):
+            total[routing["originator"]] = total.get(routing["originator"], 0) + count
+        return total
+
     def schedule_of(self, row: int) -> str | None:
         """When D7 is to send a row, in D7's form; None for at once."""
         routing = self._routings[int(self._routing_of[row])]

@@ -12,13 +12,16 @@ import orjson
 import pandas as pd
 
 from d7nb.columns import frozen
+from d7nb.content.drawing import bubble_of
 from d7nb.deciding import Decision, Terms, decide
-from d7nb.display.plans import plan_html, plan_text
+from d7nb.display.plans import ShownPlan, plan_html, plan_text
 from d7nb.display.previews import Preview, preview_of
 from d7nb.envelope import KEY_TAG
 from d7nb.errors import PlanError, closed_book
 from d7nb.mailing import Mailing
+from d7nb.pacing import RATE
 from d7nb.problems import problem_frame
+from d7nb.rehearsing import rehearsed
 from d7nb.releasing import chosen_numbers
 from d7nb.verdicts import VERDICTS
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Hashable, Iterator, Sequence
 
+    from d7nb.bubble import Bubble
     from d7nb.client import Client
     from d7nb.content.declare import Content
     from d7nb.delivery import Delivery
@@ -72,7 +76,7 @@ def plan(
         schedule: When D7 shall send: a datetime with a zone, its ISO text, or ``col(...)``.
         filters: Pre-send filters for this plan alone, beside the registered ones; see `d7nb.filters`.
         key_in: The reference field in which each row's key travels; None for none.
-        clock: Tells the time that a schedule is held against.
+        clock: Tells the time: what a schedule is held against, and when rows are claimed and recorded as they are sent.
 
     Returns:
         The plan: verdicts, problems, request bodies.
@@ -174,17 +178,33 @@ class Plan:
 
     @closed_book
     def preview(self, n: int = 6) -> Preview:
-        """The strangest of the messages about to go, filled in, numbers masked.
+        """The strangest of the messages about to go, filled in and drawn as the recipient would see them.
+
+        Longest, shortest, right to left, with an emoji, with a number that looks like ``1.0``, most often repeated:
+        each says why it was picked. Numbers are masked until ``d7nb.options.reveal``. Nothing is fetched.
 
         Args:
             n: How many to show.
 
         Returns:
             A `Preview`, which shows itself and has the same as ``.frame``.
+
+        Example:
+            >>> import pandas as pd, d7nb
+            >>> people = pd.DataFrame({"phone": ["+12025550123"], "name": ["Ali"]})
+            >>> plan = d7nb.plan(people, d7nb.Text("Hi *{name}*"), to="phone", originator="+12025550100")
+            >>> plan.preview()
+            1 of 1 messages that would go, numbers masked
+            row 0 to +120••••••23 (the only one):
+                Hi *Ali*
         """
-        return preview_of(
-            self._decision.packer.contents, self._ready, self._frame.index, self._rows["recipient"].array, n
-        )
+        packer, kinds = self._decision.packer, self._decision.kinds
+
+        def bubble(row: int, content: dict[str, Any]) -> Bubble:
+            return bubble_of(kinds[int(packer.content_of(np.array([row]))[0])], content)
+
+        recipients, groups = self._rows["recipient"].array, packer.content_of(self._ready)
+        return preview_of(packer.contents, self._ready, self._frame.index, recipients, n, bubble=bubble, groups=groups)
 
     @closed_book
     def release(self, rows: Any = None, choose: str | Mapping[int, str] = "first") -> Plan:
@@ -240,7 +260,8 @@ class Plan:
             resend: What goes although the ledger speaks against it: ``"failed"``, what D7 refused or was never tried
                 (it goes anyway); ``"changed"``, to people who got another text in this campaign; a boolean for each
                 row (or positions), those rows, whatever became of them; True, all rows, which demands ``confirm=``.
-                What another run is just sending never goes.
+                What another run is just sending never goes. After an interrupt, the same word begins again with all of
+                them: what can be gone on with is another campaign.
             wait: Whether to come back only when all is done; otherwise the delivery goes on in the background.
             split: Whether a refused request is taken apart, so that a bad row costs only itself.
             canary: How many rows go first; the rest follows when their outcomes are there, and good enough.
@@ -279,6 +300,46 @@ class Plan:
             canary=canary,
             stop_if=stop_if,
         )
+
+    @closed_book
+    def test(
+        self,
+        client: Client,
+        *,
+        to: str,
+        n: int = 3,
+        ledger: Ledger | str | os.PathLike[str] | None = None,
+        wait: bool = True,
+    ) -> Delivery:
+        """Send the strangest rows' messages to your own phone.
+
+        They are no part of the campaign: nobody's row counts as sent, and running it again sends them again.
+
+        Args:
+            client: As for `send`.
+            to: Your number, with ``+`` and country code.
+            n: How many messages at most; rows that say the same make one.
+            ledger: As for `send`.
+            wait: As for `send`.
+
+        Returns:
+            The delivery of these rows.
+
+        Raises:
+            PlanError: It is no number that a message could go to, or no row is ready.
+
+        Example:
+            >>> import pandas as pd, d7nb
+            >>> people = pd.DataFrame({"phone": ["+12025550123"], "name": ["Ali"]})
+            >>> plan = d7nb.plan(people, d7nb.Text("Hi {name}"), to="phone", originator="+12025550100")
+            >>> with d7nb.Sandbox() as sandbox, sandbox.client() as client:
+            ...     delivery = plan.test(client, to="+12025550199")
+            ...     sandbox.messages["content"][0]["text"]["body"], int(plan.going(client).sum())
+            ('Hi Ali', 1)
+        """
+        rehearsal = Plan(rehearsed(self._decision, self.preview(n).frame["row"].to_numpy(), to))
+        ready = rehearsal.summary["ready"]
+        return rehearsal.send(client, ledger=ledger, resend=True, confirm=ready, progress=False, wait=wait)
 
     @closed_book
     def delivery(
@@ -361,16 +422,19 @@ class Plan:
     def _repr_html_(self) -> str:
         return plan_html(self._shown())
 
-    def _shown(self) -> dict[str, Any]:
+    def _shown(self) -> ShownPlan:
         """What the displays need, as plain data."""
-        return {
-            "campaign": self.campaign,
-            "content": repr(self._decision.content)
-            if self._decision.content is not None
-            else "columns named by D7's paths",
-            "summary": self.summary,
-            "problems": self._problems,
-        }
+        content, packer = self._decision.content, self._decision.packer
+        return ShownPlan(
+            campaign=self.campaign,
+            content="columns named by D7's paths" if content is None else repr(content),
+            to=self._decision.terms.to,
+            originators=packer.by_originator(self._ready),
+            rate=RATE,
+            summary=self.summary,
+            problems=self._problems,
+            filters=[(each.row_filter.name, each.saw, len(each.places)) for each in self._decision.asked],
+        )
 
 
 def _mapping(reference: Any) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from hypothesis import given, settings, strategies as st
 
 import d7nb
 from d7nb import Sandbox, Text
-from d7nb.display.deliveries import delivery_html, delivery_text
+from d7nb.display.deliveries import Reason, ShownDelivery, delivery_html, delivery_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -277,9 +277,11 @@ def test_no_display_of_a_delivery_shows_a_whole_number(sandbox: Sandbox) -> None
 
 def test_reasons_are_masked_whoever_gave_them() -> None:
     summary = dict.fromkeys(OUTCOMES, 0) | {"skipped": 1}
-    shown = {"summary": summary, "reasons": [("skipped", f"asked for by {PERSON}", 1)], "done": True, "warnings": []}
+    reasons = [Reason("skipped", f"list of {PERSON}", f"asked for by {PERSON}", 1)]
+    shown = ShownDelivery(summary, reasons, None, done=True, warnings=[f"to {PERSON}"])
     for text in (delivery_text(shown), delivery_html(shown)):
-        assert "asked for by +120••••••23" in text
+        for words in ("list of", "asked for by", "to"):
+            assert f"{words} +120••••••23" in text
 
 
 def test_a_delivery_shows_outcomes_what_they_mean_and_the_most_frequent_reasons(sandbox: Sandbox) -> None:
@@ -287,11 +289,27 @@ def test_a_delivery_shows_outcomes_what_they_mean_and_the_most_frequent_reasons(
     delivery = delivered(sandbox, frame)
     lines = repr(delivery).splitlines()
     assert lines[0] == "Delivery of 12 rows: 1 accepted"
-    assert "1 accepted: D7 took it" in lines[1]
-    assert [line.split()[:2] for line in lines[2:4]] == [["2", "invalid:"], ["9", "skipped:"]]
-    assert lines[4] == "  2 reasons:"
-    many = pd.DataFrame({"phone": [number for last in range(10, 22) for number in [f"+120255501{last}"] * 2]})
-    shown = delivered(sandbox, many)
-    assert "12 reasons, the 8 most frequent (all are in .frame):" in repr(shown)
-    assert "12 reasons, the 8 most frequent (all are in .frame)" in shown._repr_html_()
-    assert repr(shown).count("the same as the row") == 8
+    assert lines[1] == "  1 request"
+    assert "1 accepted: D7 took it" in lines[2]
+    assert [line.split()[:2] for line in lines[3:5]] == [["2", "invalid:"], ["9", "skipped:"]]
+    assert lines[5] == "  2 reasons:"
+
+
+def test_reasons_that_differ_in_names_and_numbers_alone_are_one(sandbox: Sandbox) -> None:
+    twice = pd.DataFrame({"phone": [number for last in range(10, 22) for number in [f"+120255501{last}"] * 2]})
+    shown = delivered(sandbox, twice)
+    words = "the same as the row at position 0 (index 0) (and 11 reasons like it)"
+    assert f"    12 skipped: {words} [duplicates]" in repr(shown).splitlines()
+    assert words in shown._repr_html_()
+
+
+def test_of_many_reasons_the_most_frequent_are_shown(sandbox: Sandbox) -> None:
+    skip = d7nb.row_filter(lambda rows: rows["why"], name="why", register=False)
+    letters = [letter for place, letter in enumerate("abcdefghij") for _ in range(place + 1)]
+    frame = pd.DataFrame({"phone": [f"+1202555{n:04}" for n in range(100, 155)], "why": letters})
+    plan = d7nb.plan(frame, Text("Hello"), to="phone", originator=ORIGINATOR, filters=[skip])
+    shown = plan.delivery()
+    assert "  10 reasons, the 8 most frequent (all are in .frame):" in repr(shown).splitlines()
+    assert "10 reasons, the 8 most frequent (all are in .frame)" in shown._repr_html_()
+    assert repr(shown).count(" skipped: ") == 1 + 8  # the outcome, and its reasons
+    assert "    10 skipped: j [why]" in repr(shown).splitlines()

@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import ipywidgets
 import nbformat
 import pandas as pd
 import pytest
@@ -28,6 +29,7 @@ from d7nb import Text, by_column, col, errors
 from d7nb.cli import main
 from d7nb.display.previews import Preview
 from d7nb.releasing import chosen_numbers
+from d7nb.widgets import parts
 from tests.ledgers import NOW, keys, people, postgres
 from tests.local_servers import Handler, answering, free_port, serving
 from tests.watching import HOUSE, TESTS, Watch, classes, frames_of, is_in, locals_of, numbers_in, shown_by, tokens_in
@@ -128,6 +130,31 @@ def test_what_is_wrong_with_cells_is_told_without_them() -> None:
     check("problems", problems[["value", "message", "hint"]].to_string(max_colwidth=None))
 
 
+def test_a_form_shows_masked_what_is_not_the_user_s_own_typing(sandbox: d7nb.Sandbox, client: d7nb.Client) -> None:
+    own = {"to": "phone", "originator": ORIGINATOR, "campaign": "otters", "filters": [asked_not_to]}
+    form = table().d7.compose(client, Text(BODY), **own)
+    states: list[Callable[[], Any]] = [
+        lambda: None,
+        lambda: troubled(sandbox) or form.send(),
+        lambda: setattr(form.model, "to", COLUMN),
+        lambda: setattr(form.model, "to", None),
+    ]
+    shown = []
+    for reach in states:
+        reach()
+        assert form.wait(60)
+        shown += [widget.value for widget in widgets_in(form.widget) if isinstance(widget, ipywidgets.HTML)]
+    form.close()
+    assert "Alistair" in "".join(shown)
+    check("the form", "\n".join(shown) + repr(form))
+
+
+def widgets_in(widget: Any) -> Iterator[Any]:
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from widgets_in(child)
+
+
 def test_previews_show_numbers_when_they_are_asked_to_and_nothing_else_does() -> None:
     plan = planned()
     with d7nb.options.revealed():
@@ -207,6 +234,8 @@ PLANNING: dict[str, Callable[[], Any]] = {
     "a row that is not held": lambda: planned().release(choose=dict(enumerate(GOOD))),
     "no way to choose": lambda: planned().release(choose=GOOD[0]),
     "countries that do not fit": lambda: d7nb.check_numbers(table()["phone"], country=GOOD[:2]),
+    "a form for nobody": lambda: table().d7.compose(content=GOOD[0]),
+    "a form of a content that breaks a rule": lambda: table().d7.compose(content=Text(BODY), campaign="").plan,
     "no way to send again": lambda: planned().going(resend=GOOD[0]),
     "rows that are none": lambda: planned().going(resend=held()),
 }
@@ -483,10 +512,6 @@ def watch(request: pytest.FixtureRequest) -> Watch:
     return found
 
 
-def unmask(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
-    monkeypatch.setattr(f"{place}.mask_text", lambda text: text)
-
-
 def leak_log() -> None:
     logging.getLogger("d7nb.anything").debug("sent to %s", GOOD[0])
 
@@ -503,6 +528,10 @@ def leak_html() -> None:
     planned()._repr_html_()
 
 
+def leak_form() -> None:
+    parts.shown("<p>{{ words }}</p>", words=GOOD[0])
+
+
 def leak_print() -> None:
     main(["demo"])
 
@@ -512,12 +541,13 @@ def leak_traceback() -> None:
         chosen_numbers(table().assign(candidates=None), pd.Index([]), None, GOOD[0])
 
 
-@pytest.mark.parametrize("leak", [leak_log, leak_error, leak_repr, leak_html, leak_print, leak_traceback])
+@pytest.mark.parametrize("leak", [leak_log, leak_error, leak_repr, leak_html, leak_form, leak_print, leak_traceback])
 def test_the_watch_sees_a_number(
     leak: Callable[[], None], watch: Watch, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert watch.leaks() == []
-    unmask(monkeypatch, "d7nb.display.plans")
+    monkeypatch.setattr("d7nb.planning.plan_text", lambda _: GOOD[0])
+    monkeypatch.setattr("d7nb.planning.plan_html", lambda _: GOOD[0])
     monkeypatch.setattr("d7nb.demo.mask_number", lambda number: number)
     leak()
     assert watch.leaks()
@@ -533,7 +563,7 @@ def test_the_watch_sees_a_token(watch: Watch, token: str) -> None:
 
 
 def test_the_watch_lets_a_preview_reveal_and_nothing_else(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
-    unmask(monkeypatch, "d7nb.display.plans")
+    monkeypatch.setattr("d7nb.planning.plan_text", lambda _: GOOD[0])
     with d7nb.options.revealed():
         repr(planned().preview())
         assert watch.leaks() == []

@@ -5,7 +5,7 @@ Looked at while a test runs, and judged at its end:
 - each record that any logger makes,
 - each error of d7nb, with all that it carries, from the moment it is made,
 - each error that a test catches, with the local variables of its traceback,
-- each repr and each HTML of d7nb's own objects,
+- each repr of d7nb's own objects, and each HTML that it makes,
 - each line that d7nb prints.
 
 Frames are the user's data, and so are the variables in the user's own stack frames; here, the tests are the user. A
@@ -30,6 +30,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import jinja2
 import pytest
 
 import d7nb
@@ -138,6 +139,7 @@ class Watch:
         """Begin to watch this process."""
         self._hear_logs()
         self._see_reprs()
+        self._see_html()
         self._see_errors()
         self._see_prints()
         self._learn_tokens()
@@ -169,6 +171,18 @@ class Watch:
             return text
 
         return seen
+
+    def _see_html(self) -> None:
+        """What no object's repr tells, such as the parts of a form."""
+        render = jinja2.Template.render
+
+        def rendered(template: jinja2.Template, *args: Any, **kwargs: Any) -> str:
+            html = render(template, *args, **kwargs)
+            if is_in(sys._getframe(1), HOUSE):
+                self.note("HTML that d7nb made", html, numbers=not d7nb.options.reveal)
+            return html
+
+        jinja2.Template.render = rendered
 
     def _see_errors(self) -> None:
         for kind in vars(errors).values():

@@ -12,6 +12,7 @@ from d7nb.cli.exits import DONE, SOME_LEFT
 from d7nb.cli.files import check_out, write
 from d7nb.errors import D7Error, Interrupted
 from d7nb.masking import mask_text
+from d7nb.pacing import RATE
 
 if TYPE_CHECKING:
     import argparse
@@ -40,7 +41,7 @@ def add_send(commands: Any) -> None:
     send.add_argument("--campaign", default="default", metavar="NAME", help="name of this mailing (%(default)s)")
     send.add_argument("--schedule", metavar="TIME", help="when D7 shall send, such as 2026-11-30T09:00+04:00")
     send.add_argument("--batch-size", type=int, default=100, metavar="N", help="recipients a request (%(default)s)")
-    send.add_argument("--rate", type=int, default=80, metavar="N", help="recipients a second (%(default)s)")
+    send.add_argument("--rate", type=int, default=RATE, metavar="N", help="recipients a second (%(default)s)")
     send.add_argument(
         "--confirm", type=int, metavar="N", help="how many rows you expect to go; it is asked for if not given"
     )

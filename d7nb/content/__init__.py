@@ -6,6 +6,7 @@ or `free`.
 
 from __future__ import annotations
 
+from d7nb.bubble import Bubble
 from d7nb.content.attachment import Attachment
 from d7nb.content.contacts import Contact, Contacts
 from d7nb.content.declare import Content, Part, free, items, leaf, nested
@@ -51,6 +52,7 @@ __all__ = [
     "BUILT_IN",
     "AddressMessage",
     "Attachment",
+    "Bubble",
     "Contact",
     "Contacts",
     "Content",

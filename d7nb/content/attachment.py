@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
+from d7nb.bubble import Bubble
 from d7nb.content.declare import Content, leaf
+from d7nb.content.drawing import file_of
 from d7nb.content.rules import D7, META, TEXT, URL, RowRule, max_length, one_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 TYPES = ("image", "document", "video", "audio", "sticker")
 
@@ -53,3 +58,9 @@ class Attachment(Content, message_type="ATTACHMENT", root="attachment"):
         RowRule("no_filename", ("filename", "type"), _filename_fault, "leave the file name out", D7),
         RowRule("webp", ("url", "type"), _webp_fault, "send it as a sticker, or as jpeg or png", META, "warning"),
     )
+
+    @classmethod
+    def bubble(cls, said: Mapping[str, Any]) -> Bubble:
+        """The file by its kind, name and address, and its caption."""
+        kind = said.get("type", "")
+        return Bubble(media=file_of(kind, said), body=said.get("caption", ""), shape="sticker" * (kind == "sticker"))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from d7nb.bubble import Bubble, Line
 from d7nb.content.declare import Content, Part, items, leaf, nested
 from d7nb.content.rules import COUNTRY_CODE, D7, DAY, META, PHONE, TEXT, URL, RowRule, one_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 PLACES = ("HOME", "WORK")
 PHONE_TYPES = ("CELL", "MAIN", "IPHONE", "HOME", "WORK")
@@ -141,3 +142,36 @@ class Contacts(Content, message_type="CONTACTS"):
     """
 
     contacts: Sequence[Contact | Mapping[str, Any]] = items("contacts", Contact, 1, 257, by=META)
+
+    @classmethod
+    def bubble(cls, said: Mapping[str, Any]) -> Bubble:
+        """A card for each contact."""
+        return Bubble(cards=tuple(_card(contact) for contact in said.get("contacts", [])))
+
+
+_NAME_IN_PARTS = ("prefix", "first_name", "middle_name", "last_name", "suffix")
+_POSTAL = ("street", "city", "state", "zip", "country", "country_code")
+
+
+def _card(contact: Mapping[str, Any]) -> Bubble:
+    name, org = contact.get("name", {}), contact.get("org", {})
+    shown = name.get("formatted_name", "")
+    in_parts = _joined(name, _NAME_IN_PARTS, " ")
+    lines = [Line("saved as", in_parts)] if in_parts != shown else []
+    if org:
+        lines.append(Line("works at", _joined(org, ("title", "department", "company"), ", ")))
+    for key, label in (("phones", "phone"), ("emails", "email"), ("urls", "url"), ("addresses", "address")):
+        lines.extend(_lines(contact.get(key, []), label))
+    if birthday := contact.get("birthday"):
+        lines.append(Line("birthday", birthday))
+    return Bubble(header=shown, lines=tuple(lines), shape="contact")
+
+
+def _lines(entries: list[Mapping[str, Any]], label: str) -> Iterator[Line]:
+    for entry in entries:
+        words = _joined(entry, _POSTAL, ", ") if label == "address" else entry.get(label, "")
+        yield Line(f"{label} {entry.get('type', '').lower()}".strip(), words)
+
+
+def _joined(node: Mapping[str, Any], keys: tuple[str, ...], between: str) -> str:
+    return between.join(str(node[key]) for key in keys if node.get(key))

@@ -14,8 +14,9 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Self, cast, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast, dataclass_transform
 
+from d7nb.content.drawing import sketch
 from d7nb.content.fields import (
     Free,
     Items,
@@ -32,6 +33,9 @@ from d7nb.content.trees import Tree, copied, leaves, nearest, place, take
 from d7nb.errors import closed_book
 from d7nb.masking import mask_text
 from d7nb.problems import Problem
+
+if TYPE_CHECKING:
+    from d7nb.bubble import Bubble
 
 __all__ = ["Content", "Part", "expand", "free", "items", "leaf", "literal_fault", "nearest", "nested", "slots"]
 
@@ -230,6 +234,24 @@ class Content(Part):
     def roots(cls) -> set[str]:
         """The keys of D7's content object that it fills, beside ``message_type``."""
         return {cls.root} if cls.root else {spec.at.partition(".")[0] for spec in cls.specs().values()}
+
+    @classmethod
+    def bubble(cls, said: Mapping[str, Any]) -> Bubble:
+        """How a preview shows one message. A type may draw itself; otherwise its declaration says enough.
+
+        Args:
+            said: The filled JSON of one row, as D7 gets it below the ``root``.
+
+        Returns:
+            The message as plain data.
+
+        Example:
+            >>> class Poll(Content, message_type="POLL", root="poll"):
+            ...     question: str = leaf("question")
+            >>> Poll.bubble({"question": "Are you coming?"}).body
+            'Are you coming?'
+        """
+        return sketch(cls, said)
 
     def rules(self, prefix: str = "") -> Iterator[RowRule]:
         """The row rules of the content, with whole paths."""

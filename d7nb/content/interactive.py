@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 from unicodedata import category
 
+from d7nb.bubble import Bubble, Button as Pressed, Line, Section as Listed
 from d7nb.content.declare import Content, Part, free, items, leaf, nested
+from d7nb.content.drawing import framed, lines_of
 from d7nb.content.fields import is_bound
 from d7nb.content.rules import COUNTRY_CODE, D7, META, TEXT, URL, RowRule, Rule, distinct, max_length, one_of
 from d7nb.content.trees import Tree, copied, take
@@ -79,6 +81,7 @@ class Header(Part):
         return cls("text", text=value)
 
 
+_WHATSAPP = "WhatsApp's own button, in the customer's language"
 _BODY = ("body.text", TEXT, max_length(1024, D7))
 _FOOTER = ("footer.text", TEXT, max_length(60, D7))
 _AnyHeader = Header | Mapping[str, Any] | str | None
@@ -126,6 +129,11 @@ class ReplyButtons(Content, message_type="INTERACTIVE", root="interactive", cons
         distinct("action.buttons.*.reply.id", "button ids", META),
         distinct("action.buttons.*.reply.title", "button titles", META),
     )
+
+    @classmethod
+    def bubble(cls, said: Mapping[str, Any]) -> Bubble:
+        """The buttons by their titles."""
+        return framed(said, buttons=tuple(Pressed(button["reply"]["title"]) for button in said["action"]["buttons"]))
 
 
 class Row(Part):
@@ -201,6 +209,17 @@ class ListMessage(Content, message_type="INTERACTIVE", root="interactive", const
         if isinstance(self.header, Header) and self.header.type != "text":
             yield Problem("media_header", "a list takes a text header only (Meta)", "give a text", field="header")
 
+    @classmethod
+    def bubble(cls, said: Mapping[str, Any]) -> Bubble:
+        """The button, and the list that it opens."""
+        action = said["action"]
+        sections = tuple(
+            Listed(section.get("title", ""), tuple(Line(row["title"], row.get("description", "")) for row in rows))
+            for section in action["sections"]
+            if (rows := section.get("rows", []))
+        )
+        return framed(said, buttons=(Pressed(action["button"], "opens the list"),), sections=sections)
+
 
 class CtaUrl(Content, message_type="INTERACTIVE", root="interactive", constants={"type": "cta_url"}):
     """A text with a button that opens an address (d7-api.md section 1.6; section 8, row 9: the action has no name).
@@ -227,6 +246,12 @@ class CtaUrl(Content, message_type="INTERACTIVE", root="interactive", constants=
     header: _AnyHeader = nested("header", Header, default=None)
     footer: str | None = leaf(*_FOOTER, default=None)
 
+    @classmethod
+    def bubble(cls, said: Mapping[str, Any]) -> Bubble:
+        """The button, and where it leads."""
+        parameters = said["action"]["parameters"]
+        return framed(said, buttons=(Pressed(parameters["display_text"], f"opens {parameters['url']}"),))
+
 
 class LocationRequest(
     Content,
@@ -249,6 +274,11 @@ class LocationRequest(
     """
 
     body: str = leaf(*_BODY)
+
+    @classmethod
+    def bubble(cls, said: Mapping[str, Any]) -> Bubble:
+        """The button, whose words are WhatsApp's."""
+        return framed(said, buttons=(Pressed("Send location", _WHATSAPP),))
 
 
 class SavedAddress(Part):
@@ -287,6 +317,22 @@ class AddressMessage(Content, message_type="INTERACTIVE", root="interactive", co
     )
     header: _AnyHeader = nested("header", Header, default=None)
     footer: str | None = leaf(*_FOOTER, default=None)
+
+    @classmethod
+    def bubble(cls, said: Mapping[str, Any]) -> Bubble:
+        """The button, whose words are WhatsApp's, and what its form holds already."""
+        parameters = said["action"]["parameters"]
+        values = lines_of(parameters.get("values", {}))
+        saved = tuple(
+            Line(name, ", ".join(rest))
+            for each in parameters.get("saved_addresses", [])
+            for name, *rest in [[line.text for line in lines_of(each["value"])]]
+        )
+        sections = [Listed("filled in already", values)] * bool(values) + [Listed("saved addresses", saved)] * bool(
+            saved
+        )
+        button = Pressed("Provide address", f"in {parameters['country']}; {_WHATSAPP}")
+        return framed(said, buttons=(button,), sections=tuple(sections))
 
 
 _EMOJI_MARKS = "\ufe0f\u20e3"
@@ -337,3 +383,11 @@ class Flow(Content, message_type="INTERACTIVE", root="interactive", constants={"
     flow_action_payload: Mapping[str, Any] | None = free("action.parameters.flow_action_payload", dict, default=None)
     header: _AnyHeader = nested("header", Header, default=None)
     footer: str | None = leaf(*_FOOTER, default=None)
+
+    @classmethod
+    def bubble(cls, said: Mapping[str, Any]) -> Bubble:
+        """The button, and the flow that it opens."""
+        parameters = said["action"]["parameters"]
+        screen = parameters.get("flow_action_payload", {}).get("screen")
+        does = f"opens flow {parameters['flow_id']}" + f" at {screen}" * bool(screen)
+        return framed(said, buttons=(Pressed(parameters["flow_cta"], does),))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from d7nb.bubble import Bubble
 from d7nb.content.declare import Content, leaf
+from d7nb.content.drawing import place_of
 from d7nb.content.rules import DECIMAL, LATITUDE, LONGITUDE, META, RowRule
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def _address_fault(address: Any, name: Any) -> str | None:
@@ -38,3 +43,9 @@ class Location(Content, message_type="LOCATION", root="location"):
     row_rules: ClassVar[tuple[RowRule, ...]] = (
         RowRule("hidden_address", ("address", "name"), _address_fault, "give the place a name", META, "warning"),
     )
+
+    @classmethod
+    def bubble(cls, said: Mapping[str, Any]) -> Bubble:
+        """The pin with its name, and the address."""
+        pin, address = place_of(said)
+        return Bubble(media=pin, lines=address)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from d7nb.bubble import Bubble, Line
 from d7nb.content.declare import Content, leaf
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Reaction(Content, message_type="REACTION", root="reaction"):
@@ -25,3 +31,14 @@ class Reaction(Content, message_type="REACTION", root="reaction"):
 
     message_id: str = leaf("message_id")
     emoji: str = leaf("emoji", may_be_empty=True)
+
+    @classmethod
+    def bubble(cls, said: Mapping[str, Any]) -> Bubble:
+        """The emoji, and the message that it stands on."""
+        emoji = said.get("emoji", "")
+        return Bubble(
+            label="" if emoji else "takes an earlier reaction back",
+            body=emoji,
+            lines=(Line("on the customer's message", said.get("message_id", "")),),
+            shape="reaction",
+        )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from d7nb.bubble import Bubble, Button, Line
 from d7nb.content.declare import Content, Part, free, items, leaf, nested
+from d7nb.content.drawing import file_of, lines_of, place_of
 from d7nb.content.rules import (
     D7,
     DECIMAL,
@@ -205,3 +208,82 @@ class Template(Content, message_type="TEMPLATE", root="template"):
             if place not in keys:
                 message = f'there is no parameter {place}, but D7 counts all of them: "0", "1", "2"...'
                 yield Problem("required", message, "fill it in, or give a list", field=f"body_parameter_values.{place}")
+
+    @classmethod
+    def bubble(cls, said: Mapping[str, Any]) -> Bubble:
+        """What is filled in: D7 has no way to ask for the template's own words."""
+        header = said.get("media", {})
+        kind = header.get("media_type", "")
+        media, lines = None, tuple(_parameters(said.get("body_parameter_values", {})))
+        if kind == "location":
+            media, address = place_of(header.get("location", {}))
+            lines = (*address, *lines)
+        elif kind in FILES:
+            media = file_of(kind, {"url": header.get("media_url")})
+        if ends := said.get("limited_time_offer", {}).get("expiration_time_ms"):
+            lines = (*lines, Line("offer ends", _when(ends)))
+        return Bubble(
+            label=f"Template {said.get('template_id', '')}, {said.get('language', '')}",
+            media=media,
+            header=header.get("text_header_title", ""),
+            lines=lines,
+            cards=tuple(_card(card) for card in said.get("carousel", {}).get("cards", [])),
+            buttons=tuple(button for _, button in sorted(_buttons(said.get("buttons", {})), key=lambda pair: pair[0])),
+            note="The template's own words are kept at Meta; here is only what goes into them.",
+            lang=str(said.get("language", "")).replace("_", "-"),
+        )
+
+
+def _parameters(values: Mapping[str, Any]) -> Iterator[Line]:
+    for place in sorted(values, key=lambda key: (len(key), key)):
+        yield Line(f"{{{{{int(place) + 1}}}}}", values[place])  # D7 counts from 0, the template itself from 1
+
+
+def _when(milliseconds: Any) -> str:
+    return f"{datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(milliseconds)):%Y-%m-%d %H:%M UTC}"
+
+
+_BUTTON_GROUPS = {
+    "quick_replies": ("button_index", "button_payload", "answers"),
+    "actions": ("action_index", "action_payload", "its address ends in"),
+    "coupon_code": ("index", "coupon_code", "copies"),
+    "button_flow": ("index", "", "opens a flow"),
+}
+"""Of each group of buttons: where a button's place stands, where its value, and what pressing it does."""
+
+
+def _buttons(groups: Mapping[str, Any]) -> Iterator[tuple[int, Button]]:
+    """The buttons that something is filled into, by place; what they say is the template's own."""
+    for group, (index, value, does) in _BUTTON_GROUPS.items():
+        for button in groups.get(group, []):
+            place, words = int(button[index]), f"{does} {button[value]}" if value else does
+            yield place, Button(f"Button {place + 1}", words)
+
+
+def _card(card: Mapping[str, Any]) -> Bubble:
+    """A card of a carousel; its components are Meta's, and the user's own to fill."""
+    media, header, buttons = None, "", []
+    lines: list[Line] = []
+    for component in card.get("components", []):
+        kind, parameters = component.get("type"), component.get("parameters", [])
+        first = parameters[0] if parameters else {}
+        if kind == "header" and first.get("type") in FILES:
+            media = file_of(first["type"], first.get(first["type"], {}))
+        elif kind == "header" and first.get("type") == "text":
+            header = first.get("text", "")
+        elif kind == "button":
+            does = first.get("payload") or first.get("text") or first.get("coupon_code") or ""
+            words = f"{component.get('sub_type', '')} {does}".replace("_", " ", 1).strip()
+            buttons.append(Button(f"Button {int(component.get('index', 0)) + 1}", words))
+        elif kind == "body":
+            lines += [Line(f"{{{{{place}}}}}", each.get("text", "")) for place, each in enumerate(parameters, 1)]
+        else:
+            lines += lines_of(component)
+    return Bubble(
+        label=f"Card {int(card['card_index']) + 1}",
+        media=media,
+        header=header,
+        lines=tuple(lines),
+        buttons=tuple(buttons),
+        shape="card",
+    )

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from d7nb.bubble import Bubble
 from d7nb.content.declare import Content, leaf
 from d7nb.content.rules import D7, FLAG, TEXT, max_length
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Text(Content, message_type="TEXT", root="text"):
@@ -24,3 +30,10 @@ class Text(Content, message_type="TEXT", root="text"):
 
     body: str = leaf("body", TEXT, max_length(4096, D7))
     preview_url: bool | None = leaf("preview_url", FLAG, default=None)
+
+    @classmethod
+    def bubble(cls, said: Mapping[str, Any]) -> Bubble:
+        """The text, and whether WhatsApp is asked to preview its first address."""
+        wish = said.get("preview_url")
+        note = "" if wish is None else "WhatsApp previews the first address" if wish else "no address is previewed"
+        return Bubble(body=said.get("body", ""), note=note)

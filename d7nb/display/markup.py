@@ -1,0 +1,54 @@
+"""WhatsApp's own markup, as its app draws it: ``*bold* _italic_ ~strike~`` and code in one or three backticks."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TAGS = {"*": "strong", "_": "em", "~": "s"}
+_CODE = re.compile(r"```(?P<block>(?!`).+?)```|`(?P<inline>[^`\n]+)`", re.DOTALL)
+# A mark opens where no letter or digit stands before it and no space behind it; it closes the other way round, on the
+# same line.
+_SPAN = re.compile(r"(?<![^\W_])([*_~])(?=\S)([^\n]+?)(?<=\S)\1(?![^\W_])")
+
+
+class Piece(NamedTuple):
+    """A run of text, and the HTML elements that it stands in, the outermost first."""
+
+    text: str
+    tags: tuple[str, ...] = ()
+
+
+def pieces_of(text: str) -> list[Piece]:
+    """A text with WhatsApp's markup, as runs; the marks themselves are gone.
+
+    Example:
+        >>> pieces_of("Hi *Ali*")
+        [Piece(text='Hi ', tags=()), Piece(text='Ali', tags=('strong',))]
+    """
+    pieces: list[Piece] = []
+    start = 0
+    for match in _CODE.finditer(text):
+        pieces.extend(_spans(text[start : match.start()], ()))
+        pieces.append(Piece(match["block"] or match["inline"], ("code",)))
+        start = match.end()
+    pieces.extend(_spans(text[start:], ()))
+    return pieces
+
+
+def _spans(text: str, tags: tuple[str, ...]) -> Iterator[Piece]:
+    """Runs outside of code. What stands in bold can't be made bold again, so this goes three levels deep at most."""
+    start = 0
+    for match in _SPAN.finditer(text):
+        tag = TAGS[match[1]]
+        if tag in tags:
+            continue
+        if start < match.start():
+            yield Piece(text[start : match.start()], tags)
+        yield from _spans(match[2], (*tags, tag))
+        start = match.end()
+    if start < len(text):
+        yield Piece(text[start:], tags)

@@ -1,0 +1,85 @@
+"""Which of many messages to look at first: what goes wrong goes wrong in the strangest rows."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SLICE = 8192
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]")
+_EMOJI = re.compile("[\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]|[0-9#*]\ufe0f?\u20e3")
+_FLOAT_LIKE = re.compile(r"(?<![\d.])\d+\.0(?![\d.])")
+_UNSEEN = re.compile("[\xad\u200b\u202a-\u202e\u2060-\u2069\ufeff]")
+_PATTERNS = {"right to left": _RIGHT_TO_LEFT, "emoji": _EMOJI, "a number that looks like 1.0": _FLOAT_LIKE}
+_RARER = {"characters that nobody sees": _UNSEEN}
+
+
+def strangest(
+    contents: Callable[[np.ndarray], list[str]], rows: np.ndarray, n: int, groups: np.ndarray | None = None
+) -> dict[int, list[str]]:
+    """Pick the strangest of some rows' messages, and say of each why.
+
+    Args:
+        contents: From positions to the JSON of each row's content.
+        rows: Positions of the rows that would go.
+        n: How many to pick at most.
+        groups: For each of `rows` which kind of message it is; where there are several, each is shown if there is room.
+
+    Returns:
+        Why each was picked, by position, in the order in which to show them.
+
+    Example:
+        >>> texts = ["Hi Ali", "Hi Sara, and welcome", "Hi 👋", "Hi Ali"]
+        >>> strangest(lambda rows: [texts[row] for row in rows], np.arange(4), 3)
+        {1: ['longest'], 2: ['shortest', 'emoji'], 0: ['the same for 2 rows']}
+    """
+    if n < 1 or not len(rows):
+        return {}
+    if len(rows) == 1:
+        return {int(rows[0]): ["the only one"]}
+    picked: dict[int, list[str]] = {}
+    for reason, row in _found(contents, rows):
+        if row in picked or len(picked) < n:
+            picked.setdefault(row, []).append(reason)
+    for reason, row in (*_firsts_of(groups, rows), *(("one of the first", row) for row in rows[:n].tolist())):
+        if len(picked) >= n:
+            break
+        picked.setdefault(row, [reason])
+    return picked
+
+
+def _found(contents: Callable[[np.ndarray], list[str]], rows: np.ndarray) -> Iterator[tuple[str, int]]:
+    longest, shortest = (-1, -1), (1 << 60, -1)
+    firsts: dict[str, int] = {}
+    counts: dict[int, list[int]] = {}
+    for start in range(0, len(rows), SLICE):
+        part = rows[start : start + SLICE]
+        for row, text in zip(part.tolist(), contents(part), strict=True):
+            size = len(text)
+            longest = max(longest, (size, row), key=lambda pair: pair[0])
+            shortest = min(shortest, (size, row), key=lambda pair: pair[0])
+            counts.setdefault(hash(text), [0, row])[0] += 1
+            for reason, pattern in (*_PATTERNS.items(), *_RARER.items()):
+                if reason not in firsts and pattern.search(text):
+                    firsts[reason] = row
+    if longest[0] > shortest[0]:
+        yield "longest", longest[1]
+        yield "shortest", shortest[1]
+    yield from ((reason, firsts[reason]) for reason in _PATTERNS if reason in firsts)
+    most, row = max(counts.values(), key=lambda pair: pair[0])
+    if most > 1:
+        yield f"the same for {'all ' if most == len(rows) else ''}{most:,} rows", row
+    yield from ((reason, firsts[reason]) for reason in _RARER if reason in firsts)
+
+
+def _firsts_of(groups: np.ndarray | None, rows: np.ndarray) -> Iterator[tuple[str, int]]:
+    """The first row of each kind of message."""
+    if groups is not None:
+        places = np.sort(np.unique(groups, return_index=True)[1])
+        if len(places) > 1:
+            yield from (("the first of its kind", int(rows[place])) for place in places)
