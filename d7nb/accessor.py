@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from d7nb.errors import closed_book
+
 if TYPE_CHECKING:
     from d7nb.client import Client
     from d7nb.content.declare import Content
@@ -28,12 +30,14 @@ class Accessor:
     def __init__(self, frame: pd.DataFrame) -> None:
         self._frame = frame
 
+    @closed_book
     def plan(self, content: Content | ByColumn | None = None, **options: Any) -> Plan:
         """The same as ``d7nb.plan(frame, content, **options)``."""
         from d7nb.planning import plan  # noqa: PLC0415  (a frame that is never planned needs none of it)
 
         return plan(self._frame, content, **options)
 
+    @closed_book
     def compose(self, client: Client | None = None, content: Content | None = None, **options: Any) -> ComposeForm:
         """A form that composes a mailing from this table, see `d7nb.widgets.form.ComposeForm`.
 

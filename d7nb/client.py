@@ -12,7 +12,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from d7nb.answers import Answer, ambiguous, read_error, read_send_answer
-from d7nb.errors import ApiError, NotConnected, TokenError
+from d7nb.errors import ApiError, NotConnected, TokenError, closed_book
 from d7nb.pacing import RATE, Pace
 from d7nb.tokens import find_token
 from d7nb.transport import NeverConnected, open_session
@@ -111,6 +111,7 @@ class Client:
         """Let no request start for a while: D7 asked for it, or can't be reached."""
         self._pace.hold(seconds)
 
+    @closed_book
     def exchange(self, body: bytes) -> Answer:
         """POST one request body, and say what became of it; no failure of the network raises.
 
@@ -124,6 +125,7 @@ class Client:
             error = _never_connected(failure) or ambiguous(f"{_what_happened(failure)}; it may have taken the messages")
         return Answer("not_connected" if isinstance(error, NotConnected) else "unknown", error=error)
 
+    @closed_book
     def post(self, body: Mapping[str, Any]) -> Answer:
         """POST one request body of your own making.
 
@@ -141,6 +143,7 @@ class Client:
             raise answer.error
         return answer
 
+    @closed_book
     def report(self, request_id: str) -> dict[str, Any]:
         """What became of a request's messages (d7-api.md section 4).
 

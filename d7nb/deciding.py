@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from d7nb.plugins.row_filters import RowFilter
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Terms:
     """What a plan was asked for, beside table and content; as `d7nb.plan` explains."""
 
@@ -52,7 +52,7 @@ class Terms:
     clock: Callable[[], datetime]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Decision:
     """What was decided about a table.
 

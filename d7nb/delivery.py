@@ -17,7 +17,7 @@ from d7nb.columns import with_columns
 from d7nb.display.deliveries import Reason, Requests, ShownDelivery, delivery_html, delivery_text
 from d7nb.display.progress import Progress
 from d7nb.display.words import plural
-from d7nb.errors import ClosedBook, ConfirmError, Interrupted, LedgerWarning, PlanError
+from d7nb.errors import ConfirmError, Interrupted, LedgerWarning, PlanError, closed_book
 from d7nb.ledger import LEEWAY, SETTLED, Ledger, opened
 from d7nb.outcomes import COLUMNS, Outcomes
 from d7nb.plugins import current
@@ -130,6 +130,7 @@ class Delivery:
         if self._sending is not None:
             self._sending.stop("the send was stopped")
 
+    @closed_book
     def wait(self, *, progress: bool = False) -> Delivery:
         """Wait until the send is done.
 
@@ -180,6 +181,7 @@ class Delivery:
         """One row per HTTP request: id, outcome, how many rows, originator, status, code, attempts, reason."""
         return self._outcomes.requests()
 
+    @closed_book
     def settle(self, word: Literal["sent", "not_sent"], rows: Any = None) -> Delivery:
         """Say what became of rows that are ``unknown``, because you found out; it is written to the ledger.
 
@@ -218,7 +220,7 @@ class Delivery:
             raise PlanError(message)
         mailing = self._mailing
         keys, now = mailing.keys[chosen], mailing.clock()
-        with ClosedBook(), opened(self._ledger) as ledger:
+        with opened(self._ledger) as ledger:
             ledger.settle(self._destination, keys, word, now)
             people = mailing.people[chosen].tolist()
             known = ledger.look_up(self._destination, mailing.campaign, keys, people, at=now)
@@ -276,7 +278,7 @@ def deliver(
         if confirm is not None and confirm != len(standing.going):
             raise ConfirmError(_not_confirmed(confirm, len(standing.going), len(standing.kept)))
         if not client.is_local and books.warning:
-            warnings.warn(books.warning, LedgerWarning, stacklevel=3)
+            warnings.warn(books.warning, LedgerWarning, stacklevel=4)
         outcomes = Outcomes(mailing.verdicts)
         outcomes.recall(standing.kept, standing.told)
         lifetime = timedelta(seconds=sum(_FOREVER if limit is None else limit for limit in client.timeout)) + LEEWAY

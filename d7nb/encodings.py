@@ -66,7 +66,7 @@ def guess_encoding(name: str, data: bytes) -> tuple[str, bool]:
             raise TableError(
                 f"{name} is UTF-8 with broken characters, {broken} in all, the first in line {line}: mend them, or "
                 'pass encoding="utf-8", encoding_errors="replace".'
-            ) from error
+            ) from None
         return _guess_code_page(name, data), True
     return "utf-8", False
 

@@ -34,13 +34,18 @@ No message of any of them holds a token or an unmasked phone number.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import sys
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from d7nb.masking import mask_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class D7Error(Exception):
@@ -192,24 +197,59 @@ class Interrupted(KeyboardInterrupt):
         self.delivery = delivery
 
 
-class ClosedBook:
-    """A ``with`` block that cuts the tracebacks of our own errors at its edge.
+def closed_book(function: Callable[P, T]) -> Callable[P, T]:
+    """Mark a function of the public face: of our own errors and of interrupts, nobody sees what it worked on.
 
-    A notebook or a log that shows local variables with a traceback would show the numbers that the rooms below hold.
+    A notebook, a log or an error tracker may show local variables with a traceback, and those of the rooms below are
+    the numbers and messages of rows. So the traceback ends where the user called us, in the user's own code with the
+    user's own variables. The message says all that we have to say, and a cause keeps its kind and words. Any other
+    exception is a defect of ours, and keeps its traceback, for it will be needed.
 
     Example:
-        >>> with ClosedBook():
-        ...     raise PlanError("no")
-        Traceback (most recent call last):
-        ...
-        d7nb.errors.PlanError: no
+        >>> import traceback
+        >>> @closed_book
+        ... def call(number):
+        ...     raise PlanError("nobody is there")
+        >>> try:
+        ...     call("+12025550123")
+        ... except PlanError as error:
+        ...     len(traceback.extract_tb(error.__traceback__))
+        1
     """
 
-    def __enter__(self) -> None:
-        """Nothing is needed."""
+    @wraps(function)
+    def closed(*args: P.args, **kwargs: P.kwargs) -> T:
+        handled = sys.exception()
+        try:
+            return function(*args, **kwargs)
+        except (D7Error, KeyboardInterrupt) as error:
+            _close(error, handled)
+            raise
+        finally:
+            del args, kwargs, handled  # this frame may be seen, too
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, D7Error):
-            raise error.with_traceback(None) from error.__cause__
+    return closed
+
+
+def _close(error: BaseException, handled: BaseException | None) -> None:
+    """Take the traceback of an error of ours, and of all that led to it: a driver's frames know the ledger's password.
+
+    Two keep theirs: what the user was just handling, and the exception of a filter, which begins in its author's code.
+    """
+    linked, seen = [error], {id(None), id(handled), id(error)}
+    while linked:
+        one = linked.pop()
+        one.__traceback__ = None
+        if one.__suppress_context__:
+            one.__context__ = None  # nobody is told of it, and a decoder's error holds the whole file
+        for other in (one.__cause__, one.__context__):
+            if other is not None and id(other) not in seen:
+                seen.add(id(other))
+                trace = other.__traceback__
+                if one is not error or trace is None or is_of(trace, "d7nb"):
+                    linked.append(other)
+
+
+def is_of(trace: TracebackType, *packages: str) -> bool:
+    """Whether a traceback begins in code of some packages."""
+    return str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0] in packages

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from d7nb.envelope import past
-from d7nb.errors import D7Error, FilterError, PluginError
+from d7nb.errors import D7Error, FilterError, PluginError, is_of
 from d7nb.plugins.manager import Sourced, in_order
 from d7nb.plugins.row_filters import RowFilter
 
@@ -154,12 +154,12 @@ def answer(
 def _guarded(row_filter: RowFilter, function: Callable[[pd.DataFrame], Any], rows: pd.DataFrame, source: str) -> Any:
     try:
         return function(rows)
-    except D7Error as error:
-        raise FilterError(f"the filter {row_filter.name!r} ({source}): {error}") from error
     except (Exception, SystemExit) as error:
-        raise FilterError(
-            f"the filter {row_filter.name!r} ({source}) failed: {type(error).__name__}: {error}"
-        ) from error
+        # The author of a filter needs the way to its fault; our own steps to it would only show the rows.
+        while error.__traceback__ is not None and is_of(error.__traceback__, "d7nb", "pandas", "numpy"):
+            error.__traceback__ = error.__traceback__.tb_next
+        told = f": {error}" if isinstance(error, D7Error) else f" failed: {type(error).__name__}: {error}"
+        raise FilterError(f"the filter {row_filter.name!r} ({source}){told}") from error
 
 
 def _refuse(row_filter: RowFilter, source: str, what: str) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from d7nb.packing import Packer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Mailing:
     """A plan's rows, without the plan.
 

@@ -13,6 +13,7 @@ from d7nb.content.declare import Content
 from d7nb.content.leaves import Cells, Column, escaped
 from d7nb.content.trees import nearest, place
 from d7nb.errors import ColumnError, ContentError, PlanError
+from d7nb.masking import mask_text
 from d7nb.problems import Problem
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ class ByColumn:
 
     column: Hashable
     contents: Mapping[str, Content]
+
+    def __repr__(self) -> str:
+        return f"by_column({mask_text(repr(self.column))}, {mask_text(repr(self.contents))})"
 
 
 class Assignment(NamedTuple):

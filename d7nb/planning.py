@@ -17,7 +17,7 @@ from d7nb.deciding import Decision, Terms, decide
 from d7nb.display.plans import ShownPlan, plan_html, plan_text
 from d7nb.display.previews import Preview, preview_of
 from d7nb.envelope import KEY_TAG
-from d7nb.errors import ClosedBook, PlanError
+from d7nb.errors import PlanError, closed_book
 from d7nb.mailing import Mailing
 from d7nb.pacing import RATE
 from d7nb.problems import problem_frame
@@ -43,6 +43,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@closed_book
 def plan(
     frame: pd.DataFrame,
     content: Content | ByColumn | None = None,
@@ -175,6 +176,7 @@ class Plan:
         batches = self._decision.packer.batches(self._ready, batch_size)
         return (orjson.loads(body) for _, body in self._decision.packer.bodies(batches))
 
+    @closed_book
     def preview(self, n: int = 6) -> Preview:
         """The strangest of the messages about to go, filled in and drawn as the recipient would see them.
 
@@ -204,6 +206,7 @@ class Plan:
         recipients, groups = self._rows["recipient"].array, packer.content_of(self._ready)
         return preview_of(packer.contents, self._ready, self._frame.index, recipients, n, bubble=bubble, groups=groups)
 
+    @closed_book
     def release(self, rows: Any = None, choose: str | Mapping[int, str] = "first") -> Plan:
         """Decide about rows that are held because their number can be read in two ways.
 
@@ -232,6 +235,7 @@ class Plan:
         released = {**past.released, **chosen_numbers(past.numbers, held, rows, choose)}
         return Plan(decide(past.frame, past.content, past.terms, released))
 
+    @closed_book
     def send(
         self,
         client: Client,
@@ -284,20 +288,20 @@ class Plan:
         """
         from d7nb.delivery import deliver  # noqa: PLC0415  (a plan that is never sent needs no HTTP)
 
-        with ClosedBook():
-            return deliver(
-                self._mailing,
-                client,
-                ledger=ledger,
-                resend=resend,
-                confirm=confirm,
-                progress=progress,
-                wait=wait,
-                split=split,
-                canary=canary,
-                stop_if=stop_if,
-            )
+        return deliver(
+            self._mailing,
+            client,
+            ledger=ledger,
+            resend=resend,
+            confirm=confirm,
+            progress=progress,
+            wait=wait,
+            split=split,
+            canary=canary,
+            stop_if=stop_if,
+        )
 
+    @closed_book
     def test(
         self,
         client: Client,
@@ -333,11 +337,11 @@ class Plan:
             ...     sandbox.messages["content"][0]["text"]["body"], int(plan.going(client).sum())
             ('Hi Ali', 1)
         """
-        with ClosedBook():
-            rehearsal = Plan(rehearsed(self._decision, self.preview(n).frame["row"].to_numpy(), to))
-            ready = rehearsal.summary["ready"]
-            return rehearsal.send(client, ledger=ledger, resend=True, confirm=ready, progress=False, wait=wait)
+        rehearsal = Plan(rehearsed(self._decision, self.preview(n).frame["row"].to_numpy(), to))
+        ready = rehearsal.summary["ready"]
+        return rehearsal.send(client, ledger=ledger, resend=True, confirm=ready, progress=False, wait=wait)
 
+    @closed_book
     def delivery(
         self, client: Client | None = None, *, ledger: Ledger | str | os.PathLike[str] | None = None
     ) -> Delivery:
@@ -362,9 +366,9 @@ class Plan:
         """
         from d7nb.delivery import destination_of, remembered  # noqa: PLC0415
 
-        with ClosedBook():
-            return remembered(self._mailing, ledger, destination_of(client))
+        return remembered(self._mailing, ledger, destination_of(client))
 
+    @closed_book
     def going(
         self,
         client: Client | None = None,
@@ -395,8 +399,7 @@ class Plan:
         """
         from d7nb.delivery import destination_of, going  # noqa: PLC0415
 
-        with ClosedBook():
-            return going(self._mailing, ledger, destination_of(client), resend)
+        return going(self._mailing, ledger, destination_of(client), resend)
 
     @cached_property
     def _mailing(self) -> Mailing:

@@ -93,6 +93,9 @@ def _piece(problem: Problem, frame: pd.DataFrame) -> pd.DataFrame:
     if rows is not None and problem.column is not None and problem.column in frame.columns:
         mask = mask_cell if problem.field == "recipient" else mask_text
         values = [shown(cell, mask) for cell in frame[problem.column].take(rows)]
+    told = [problem.message] * count if isinstance(problem.message, str) else problem.message
+    masked = {message: mask_text(message) for message in set(told)}  # a message may quote the cell
+    messages = [masked[message] for message in told]
     return pd.DataFrame(
         {
             "row": pd.array([pd.NA] if rows is None else rows, dtype="Int64"),
@@ -100,9 +103,7 @@ def _piece(problem: Problem, frame: pd.DataFrame) -> pd.DataFrame:
             "column": pd.Series([problem.column] * count, dtype="object"),
             "value": pd.Series(values, dtype="object"),
             "code": pd.Series([problem.code] * count, dtype="str"),
-            "message": pd.Series(
-                [problem.message] * count if isinstance(problem.message, str) else list(problem.message), dtype="str"
-            ),
+            "message": pd.Series(messages, dtype="str"),
             "hint": pd.Series([problem.hint] * count, dtype="str"),
             "severity": pd.Series([problem.severity] * count, dtype="str"),
             "field": pd.Series([problem.field] * count, dtype="str"),

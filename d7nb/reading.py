@@ -23,7 +23,8 @@ from typing import IO, TYPE_CHECKING, Any
 import pandas as pd
 
 from d7nb.encodings import guess_encoding
-from d7nb.errors import TableError
+from d7nb.errors import TableError, closed_book
+from d7nb.masking import mask_text
 
 if TYPE_CHECKING:
     import os
@@ -47,6 +48,7 @@ _SEPARATORS = {"\t": "tab", ";": "semicolon", ",": "comma", "|": "pipe"}  # of t
 _NEVER, _END = "\x1f", "\x1e"  # no text holds them: the separator of a single column, the line after the last
 
 
+@closed_book
 def read_table(path_or_buffer: str | os.PathLike[str] | IO[bytes] | IO[str], **kwargs: Any) -> pd.DataFrame:
     r"""Read a CSV or Excel file with every column as text.
 
@@ -89,7 +91,7 @@ def read_table(path_or_buffer: str | os.PathLike[str] | IO[bytes] | IO[str], **k
         raise TableError(f"{argument}= is not for read_table: {_REFUSED[argument]}.")
     name, data, encoding = _load(path_or_buffer)
     read = _read_excel if data.startswith(_ZIP) else partial(_read_csv, settled=encoding)
-    frame, took = read(name, data, {"keep_default_na": False} | kwargs)
+    frame, took = read(mask_text(name), data, {"keep_default_na": False} | kwargs)
     frame = frame.mask(frame == "")
     frame.attrs["d7nb"] = {"source": name, **took}
     return frame
@@ -102,8 +104,8 @@ def _load(source: str | os.PathLike[str] | IO[bytes] | IO[str]) -> tuple[str, by
         try:
             content = source.read()
             return (name, content, None) if isinstance(content, bytes) else (name, content.encode(), "utf-8")
-        except UnicodeError as error:
-            raise TableError(f"{name} was opened as text in an encoding it isn't in: give its path instead.") from error
+        except UnicodeError:
+            raise TableError(f"{name} was opened as text in an encoding it isn't in: give its path instead.") from None
     path = Path(source).expanduser()
     if path.is_dir():
         raise TableError(f"{path.name} is a folder: name one file in it.")
@@ -180,8 +182,8 @@ def _read_csv(
         sample = lines().read(_SAMPLE)
         separator = separator or (declared[1] if declared else _guess_separator(sample))
         frame = _parse(name, lines, separator or _NEVER, skip, kwargs)
-    except UnicodeError as error:
-        raise TableError(f"{name} is not {encoding} throughout: pass another encoding=, or leave it out.") from error
+    except UnicodeError:
+        raise TableError(f"{name} is not {encoding} throughout: pass another encoding=, or leave it out.") from None
     except pd.errors.EmptyDataError as error:
         raise TableError(f"{name} has no line to take the column names from.") from error
     except (pd.errors.ParserError, pd.errors.ParserWarning, csv.Error) as error:

@@ -14,6 +14,7 @@ from hypothesis import settings
 
 import d7nb
 from tests.ledgers import postgres
+from tests.watching import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,10 +32,13 @@ settings.load_profile("d7nb")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Neither examples nor notebooks write to the ledger of whoever runs the tests."""
+    """Neither examples nor notebooks write to the ledger of whoever runs the tests, and no test may leak anything."""
     folder = TemporaryDirectory(prefix="d7nb-")
     config.add_cleanup(folder.cleanup)
     os.environ[LEDGER] = str(Path(folder.name) / "ledger.sqlite3")
+    watch = Watch()
+    watch.install()
+    config.pluginmanager.register(watch, "d7nb-watch")
 
 
 @pytest.fixture(autouse=True)

@@ -7,10 +7,12 @@ import copy
 import inspect
 import pickle
 import re
+from typing import Any
 
 import pytest
 
 from d7nb import errors
+from tests.watching import frames_of
 
 DRAWN = re.compile(r"^    (?P<lines>[│├└─ ]*)(?P<name>[A-Z]\w+)(?: \((?P<builtin>\w+)\))?(?: |$)", re.MULTILINE)
 REAL = {
@@ -68,3 +70,32 @@ def test_an_api_error_survives_the_way_between_processes(kind: type[errors.ApiEr
         assert str(other) == other.message == "wrong"
         assert (other.status, other.code, other.details) == (418, "A", ("b",))
         assert (other.rows, other.retry_after) == ((1, 2), 3.0)
+
+
+OURS = """
+def send(number):
+    try:
+        look_up(number)
+    except OSError as error:
+        raise LedgerError("no") from error
+"""
+THEIRS = """
+def look_up(number):
+    try:
+        [][number]
+    except TypeError as error:
+        raise OSError("no") from error
+"""
+
+
+def test_what_a_library_of_ours_raised_for_reasons_of_its_own_is_closed_too() -> None:
+    library: dict[str, Any] = {"__name__": "library"}
+    house: dict[str, Any] = {"__name__": "d7nb.house", "LedgerError": errors.LedgerError}
+    exec(THEIRS, library)
+    house["look_up"] = library["look_up"]
+    exec(OURS, house)
+    with pytest.raises(errors.LedgerError) as caught:
+        errors.closed_book(house["send"])("+12025550123")
+    assert isinstance(caught.value.__cause__, OSError)
+    assert isinstance(caught.value.__cause__.__cause__, TypeError)
+    assert {frame.f_globals["__name__"] for frame in frames_of(caught.value)} == {__name__}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from d7nb.errors import TableError
+from d7nb.masking import mask_text
 
 
 def check_out(out: Path | None) -> None:
@@ -32,11 +33,11 @@ def write(frame: pd.DataFrame, out: Path) -> None:
         else:
             _without_zones(frame).to_excel(out, index=False)
     except Exception as error:  # noqa: BLE001  (Excel can't hold everything, but no outcome may be lost)
-        print(f"d7nb: {out.name} could not be written ({type(error).__name__}), so:", file=sys.stderr)
+        print(f"d7nb: {mask_text(out.name)} could not be written ({type(error).__name__}), so:", file=sys.stderr)
         folder = out.parent if out.suffix == ".xlsx" else Path(tempfile.mkdtemp())
         out = folder / f"{out.stem}.csv"
         frame.to_csv(out, index=False)
-    print(f"wrote {out.name}")
+    print(f"wrote {mask_text(out.name)}")
 
 
 def _without_zones(frame: pd.DataFrame) -> pd.DataFrame:

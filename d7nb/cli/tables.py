@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from d7nb.cli.exits import DONE, SOME_LEFT
 from d7nb.cli.files import check_out, write
 from d7nb.errors import D7Error, Interrupted
+from d7nb.masking import mask_text
 from d7nb.pacing import RATE
 
 if TYPE_CHECKING:
@@ -88,9 +89,10 @@ def _check(options: argparse.Namespace) -> int:
     problems = planned.problems
     shown = problems if options.all else problems.head(SHOWN_PROBLEMS)
     for problem in shown.astype("object").where(shown.notna(), "").to_dict("records"):
-        where = f"row {problem['row']}, {problem['column']}" if problem["row"] != "" else "the whole plan"
+        column, message, hint = (mask_text(str(problem[name])) for name in ("column", "message", "hint"))
+        where = f"row {problem['row']}, {column}" if problem["row"] != "" else "the whole plan"
         value = f" [{problem['value']}]" if problem["value"] else ""
-        print(f"{where}{value}: {problem['severity']} {problem['code']}: {problem['message']} ({problem['hint']})")
+        print(f"{where}{value}: {problem['severity']} {problem['code']}: {message} ({hint})")
     if len(shown) < len(problems):
         print(f"... and {len(problems) - len(shown):,} more: --all prints them, --out writes them")
     counts = ", ".join(f"{count:,} {verdict}" for verdict, count in planned.summary.items())

@@ -30,6 +30,7 @@ from d7nb.content.fields import (
 )
 from d7nb.content.rules import JSON, TEXT, Kind, RowRule, Rule
 from d7nb.content.trees import Tree, copied, leaves, nearest, place, take
+from d7nb.errors import closed_book
 from d7nb.masking import mask_text
 from d7nb.problems import Problem
 
@@ -103,6 +104,7 @@ class Part:
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         dataclasses.dataclass(frozen=True, repr=False)(cls)
+        cls.__init__ = closed_book(cls.__init__)  # type: ignore[method-assign]
 
     @classmethod
     def specs(cls) -> dict[str, Spec]:

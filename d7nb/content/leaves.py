@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from d7nb.errors import PlanError, TemplateError
+from d7nb.masking import mask_text
 from d7nb.problems import Problem
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class Column:
     name: Hashable
 
     def __repr__(self) -> str:
-        return f"col({self.name!r})"
+        return f"col({mask_text(repr(self.name))})"
 
     @property
     def columns(self) -> tuple[Hashable, ...]:
@@ -186,7 +187,7 @@ class Template:
     fields: tuple[Field, ...]
 
     def __repr__(self) -> str:
-        return repr(self.source)
+        return mask_text(repr(self.source))
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from d7nb.errors import PluginError
+from d7nb.errors import PluginError, closed_book
 from d7nb.masking import mask_text
 from d7nb.plugins.row_filters import RowFilter, column_of, reasons
 from d7nb.reading import read_table
@@ -77,6 +77,7 @@ class OptOut(RowFilter):
     name = "opt-out"
     stage = "consent"
 
+    @closed_book
     def __init__(
         self, numbers: Any, *, column: str | None = None, country: str | None = None, name: str | None = None
     ) -> None:
@@ -115,6 +116,7 @@ class Allow(RowFilter):
     name = "allow"
     stage = "final"
 
+    @closed_book
     def __init__(
         self, numbers: Any, *, column: str | None = None, country: str | None = None, name: str | None = None
     ) -> None:

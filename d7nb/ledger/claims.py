@@ -11,7 +11,7 @@ import numpy as np
 from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from d7nb.errors import LedgerError
+from d7nb.errors import LedgerError, closed_book
 from d7nb.ledger.database import Database, prepare
 from d7nb.ledger.faults import guarded
 from d7nb.ledger.processes import this_process
@@ -168,6 +168,7 @@ class Run:
         if self._connection is not None:
             self._connection.close()
 
+    @closed_book
     def claim(
         self,
         destination: str,
@@ -284,6 +285,7 @@ class Run:
         if moves:
             connection.execute(_MOVE, moves)
 
+    @closed_book
     def record(
         self,
         claim: Claim,

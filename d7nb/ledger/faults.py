@@ -43,7 +43,7 @@ def guarded(name: str) -> Iterator[None]:
         name: What the ledger is called in messages.
 
     Raises:
-        LedgerError: In place of the database's error, which is its cause.
+        LedgerError: In place of the database's error, which is its cause where it holds no password.
 
     Example:
         >>> with guarded("ledger.sqlite3"):
@@ -57,7 +57,9 @@ def guarded(name: str) -> Iterator[None]:
     except LedgerError:
         raise
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
-        raise LedgerError(f"the ledger {name} {_sentence(error)}") from error
+        remote = isinstance(error, DBAPIError) and not isinstance(error.orig, sqlite3.Error)
+        cause = None if remote else error  # psycopg's errors hold the connection, and with it the password
+        raise LedgerError(f"the ledger {name} {_sentence(error)}") from cause
 
 
 def _sentence(error: Exception) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 from sqlalchemy import bindparam, delete, func, select, tuple_, update
 
 from d7nb.envelope import base32
-from d7nb.errors import LedgerError
+from d7nb.errors import LedgerError, closed_book
 from d7nb.ledger.claims import LIFETIME, Run, key_bytes
 from d7nb.ledger.database import Database
 from d7nb.ledger.lookup import Known, look_up
@@ -76,6 +76,7 @@ class Ledger:
         ([True], 1, [False], ['already sent on 2026-11-23 at 09:00 UTC'])
     """
 
+    @closed_book
     def __init__(self, path_or_url: str | os.PathLike[str] | None = None, *, patience: float = PATIENCE) -> None:
         self._database = Database(find_place(path_or_url, os.environ), patience)
 
@@ -96,6 +97,7 @@ class Ledger:
         """
         return Run(self._database, lifetime, seen)
 
+    @closed_book
     def look_up(
         self, destination: str, campaign: str, keys: np.ndarray, people: Sequence[str | None], *, at: datetime
     ) -> Known:
@@ -116,6 +118,7 @@ class Ledger:
         """
         return look_up(self._database, destination, campaign, keys, people, at=at)
 
+    @closed_book
     def settle(self, destination: str, keys: np.ndarray, word: Literal["sent", "not_sent"], at: datetime) -> int:
         """Write down a person's word on rows of which it is unknown whether they went out.
 
@@ -160,6 +163,7 @@ class Ledger:
                 connection.execute(_MOVE, moves)
         return len(doubtful)
 
+    @closed_book
     def frame(self) -> pd.DataFrame:
         """Everything the ledger knows: one row per row that was ever claimed.
 
@@ -182,6 +186,7 @@ class Ledger:
         texts = ("campaign", "destination", "key", "recipient", "outcome", "request_id", "code", "reason")
         return frame.astype(dict.fromkeys(texts, "str") | {"status": "Int64"})
 
+    @closed_book
     def campaigns(self) -> pd.DataFrame:
         """How many rows each campaign has at each destination, by outcome; ``claimed`` where there is none yet.
 
@@ -203,6 +208,7 @@ class Ledger:
         wide["last"] = _times(counts.groupby(by)["last"].max())
         return wide.rename_axis(columns=None).reset_index().astype({"campaign": "str", "destination": "str"})
 
+    @closed_book
     def forget(self, campaign: str, before: datetime, *, destination: str | None = None, force: bool = False) -> int:
         """Delete what was recorded of a campaign before a time: these rows would be sent again.
 
@@ -246,6 +252,7 @@ class Ledger:
             connection.execute(delete(requests).where(*unused))
         return deleted
 
+    @closed_book
     def people(self, families: Iterable[str | None]) -> list[bytes | None]:
         """What the ledger keeps of recipients in place of their numbers: a hash under the ledger's own secret.
 

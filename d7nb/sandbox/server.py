@@ -15,7 +15,7 @@ from uuid import uuid4
 import pandas as pd
 import uvicorn
 
-from d7nb.errors import SandboxError
+from d7nb.errors import SandboxError, closed_book
 from d7nb.sandbox.app import TOKEN, Api, Rules
 from d7nb.sandbox.faults import Faults
 from d7nb.sandbox.schema import Reading
@@ -155,6 +155,7 @@ class Sandbox:
 
         return Client(TOKEN, base_url=self.url, destination=f"sandbox:{self._instance}", **options)
 
+    @closed_book
     def fail_next(self, kind: str, times: int = 1, **options: Any) -> None:
         """Let something go wrong. All kinds are inventions.
 

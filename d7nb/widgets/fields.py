@@ -78,7 +78,7 @@ class Fields:
     def _leaf(self, spec: Leaf, path: Path) -> w.Widget:
         label, value = spoken(path), at(self._model.fields, path)
         typed = _input(spec, label, "" if value is None or isinstance(value, Column) else str(value))
-        chooser = parts.choice(f"column for {label}", self._columns(), narrow=True)
+        chooser = parts.choice(f"column for {label}", self._columns(), narrow=not isinstance(typed, w.Textarea))
         if isinstance(value, Column):
             self._show_bound(typed, chooser, value)
 
@@ -104,7 +104,7 @@ class Fields:
 
         typed.observe(self._guarded(type_), "value")
         chooser.observe(self._guarded(choose), "value")
-        return parts.row(typed, chooser)
+        return parts.stack(typed, chooser) if isinstance(typed, w.Textarea) else parts.row(typed, chooser)
 
     @staticmethod
     def _show_bound(typed: w.Widget, chooser: w.Dropdown, bound: Column) -> None:
@@ -133,7 +133,7 @@ class Fields:
                 typed.value = f"{typed.value}{{{change['new'][1]}}}"
 
         chooser.observe(self._guarded(choose), "value")
-        return parts.row(typed, chooser)
+        return parts.stack(typed, chooser)
 
     def _list(self, spec: Items, path: Path) -> w.Widget:
         given = at(self._model.fields, path)

@@ -9,7 +9,7 @@ import ipywidgets as w
 
 from d7nb.client import Client
 from d7nb.display.words import plural
-from d7nb.errors import D7Error, PlanError
+from d7nb.errors import D7Error, PlanError, closed_book
 from d7nb.masking import mask_text
 from d7nb.recipients import check_numbers
 from d7nb.widgets import parts
@@ -70,6 +70,7 @@ class ComposeForm:
         >>> form.close()
     """
 
+    @closed_book
     def __init__(
         self,
         frame: pd.DataFrame,
@@ -95,6 +96,7 @@ class ComposeForm:
     # What is at hand in the next cell
 
     @property
+    @closed_book
     def plan(self) -> Plan:
         """The plan as the form stands now.
 
@@ -116,6 +118,7 @@ class ComposeForm:
         """The Python that does the same."""
         return self.model.code
 
+    @closed_book
     def send(self, *, confirm: int | None = None, wait: bool = True) -> Delivery:
         """Send what would go, as the button does.
 
@@ -277,7 +280,9 @@ class ComposeForm:
             (str(verdict), int(count), "" if message != message else mask_text(str(message)))  # noqa: PLR0124  (nan)
             for verdict, message, count in zip(counts["verdict"], counts["message"], counts["count"], strict=True)
         ]
-        self._report.value = parts.shown(_REPORT, column=parts.label_of(model.to), counts=rows[:SHOWN_PROBLEMS])
+        self._report.value = parts.shown(
+            _REPORT, column=mask_text(parts.label_of(model.to)), counts=rows[:SHOWN_PROBLEMS]
+        )
 
     def _show_plan(self, plan: Plan) -> None:
         pages = plan.preview(PAGES)

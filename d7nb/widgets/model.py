@@ -10,7 +10,7 @@ from traitlets import Any as AnyTrait, Dict, HasTraits, Int, List, TraitError, U
 from d7nb.content import Content
 from d7nb.content.fields import Free, Items, Nested
 from d7nb.content.writing import Python, call, content_of, fields_of, source_of
-from d7nb.errors import PlanError
+from d7nb.errors import PlanError, closed_book
 from d7nb.masking import mask_text
 from d7nb.planning import Plan, plan
 from d7nb.plugins import content_types
@@ -65,6 +65,7 @@ class ComposeModel(HasTraits):
     switched_off = List(Unicode())
     version = Int(0)
 
+    @closed_book
     def __init__(
         self,
         frame: pd.DataFrame,
@@ -118,6 +119,7 @@ class ComposeModel(HasTraits):
     def _changed(self, _: Mapping[str, Any]) -> None:
         self.version += 1
 
+    @closed_book
     def content(self) -> Content:
         """The content as it is filled in.
 
@@ -137,6 +139,7 @@ class ComposeModel(HasTraits):
         """The user's filters that are not switched off."""
         return [each for each in self.filters if each.name not in self.switched_off]
 
+    @closed_book
     def plan(self) -> Plan:
         """The plan that follows.
 
