@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 if TYPE_CHECKING:
+    from d7nb.client import Client
     from d7nb.content.declare import Content
     from d7nb.mixing import ByColumn
     from d7nb.planning import Plan
+    from d7nb.widgets.form import ComposeForm
 
 
 @pd.api.extensions.register_dataframe_accessor("d7")
@@ -31,6 +33,19 @@ class Accessor:
         from d7nb.planning import plan  # noqa: PLC0415  (a frame that is never planned needs none of it)
 
         return plan(self._frame, content, **options)
+
+    def compose(self, client: Client | None = None, content: Content | None = None, **options: Any) -> ComposeForm:
+        """A form that composes a mailing from this table, see `d7nb.widgets.form.ComposeForm`.
+
+        Args:
+            client: Where to send.
+            content: What to begin with.
+            **options: ``to``, ``originator``, ``campaign``, ``country``, ``key``, ``schedule``, ``filters``,
+                ``ledger``.
+        """
+        from d7nb.widgets.form import ComposeForm  # noqa: PLC0415  (nothing else needs ipywidgets)
+
+        return ComposeForm(self._frame, client, content, **options)
 
     def __repr__(self) -> str:
         rows, columns = self._frame.shape

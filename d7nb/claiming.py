@@ -6,13 +6,17 @@ meanwhile, so that no other run can send them.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from d7nb.errors import LedgerError
+from d7nb.ledger.claims import key_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+
     from d7nb.answers import Answer
     from d7nb.ledger import Claim, Run
     from d7nb.mailing import Mailing
@@ -42,7 +46,10 @@ class Claims:
         run: The send's run in the ledger.
         mailing: The plan's rows.
         destination: Where they go.
-        again: For every row, whether it may go although it went out, or may have.
+        again: For every row, the number of the request that does not stand in its way.
+
+    Attributes:
+        disowned: How many rows were no longer the run's own when their outcome was to be recorded.
     """
 
     def __init__(self, run: Run, mailing: Mailing, destination: str, again: np.ndarray) -> None:
@@ -51,6 +58,8 @@ class Claims:
         self._destination = destination
         self._again = again
         self._unwritten: list[tuple[Claim, str, dict[str, Any]]] = []
+        self._strays = False
+        self.disowned = 0
 
     def take(self, rows: np.ndarray) -> Taken:
         """Claim the rows of a request that is about to leave.
@@ -59,19 +68,39 @@ class Claims:
             LedgerError: It could not be written down, so nothing may leave.
         """
         mailing = self._mailing
-        claim = self._run.claim(
-            self._destination,
-            mailing.campaign,
-            mailing.keys[rows],
-            mailing.people[rows].tolist(),
-            mailing.numbers[rows].tolist(),
-            at=mailing.clock(),
-            again=self._again[rows],
-        )
+        try:
+            claim = self._run.claim(
+                self._destination,
+                mailing.campaign,
+                mailing.keys[rows],
+                mailing.people[rows].tolist(),
+                mailing.numbers[rows].tolist(),
+                at=mailing.clock(),
+                again=self._again[rows],
+                ours=self._is_ours if mailing.by_content else None,
+            )
+        except LedgerError:
+            self._strays = True  # a commit may have succeeded without telling
+            raise
         return Taken(rows, claim)
 
+    def _is_ours(self, key: bytes) -> bool:
+        return key in self._own_keys
+
+    @cached_property
+    def _own_keys(self) -> frozenset[bytes]:
+        """Asked for only where another run sends in this campaign at the same time."""
+        return frozenset(key_bytes(self._mailing.keys[self._mailing.keyed]))
+
     def record(
-        self, taken: Taken, rows: np.ndarray, outcome: str, answer: Answer | None = None, reason: str = ""
+        self,
+        taken: Taken,
+        rows: np.ndarray,
+        outcome: str,
+        *,
+        answer: Answer | None = None,
+        reason: str = "",
+        reasons: Sequence[str] = (),
     ) -> None:
         """Record what became of rows of a request.
 
@@ -81,13 +110,15 @@ class Claims:
             outcome: ``accepted``, ``unknown``, or ``rejected`` and ``unsent``, which free the rows.
             answer: What D7 answered, where it did.
             reason: Why, where the answer does not say.
+            reasons: A reason for each row, where they differ.
 
         Raises:
             LedgerError: It could not be written down; it is kept, and will be tried again.
         """
         if not len(rows):
             return
-        said: dict[str, Any] = {"reason": reason, "rows": np.flatnonzero(np.isin(taken.rows, rows))}
+        place_of = {row: place for place, row in enumerate(taken.rows.tolist())}
+        said: dict[str, Any] = {"reason": reason, "rows": [place_of[row] for row in rows.tolist()], "reasons": reasons}
         if answer is not None:
             error = answer.error
             said |= {"request_id": answer.request_id, "created_at": answer.created_at, "status": answer.status}
@@ -96,9 +127,14 @@ class Claims:
         self._write()
 
     def close(self) -> int:
-        """Try once more to record what could not be; how many rows remain for which it failed."""
+        """Try once more to record what could not be; how many rows remain for which it failed.
+
+        To be called when nothing is on its way any more.
+        """
         try:
             self._write()
+            if self._strays:
+                self._run.release_strays(self._mailing.clock())
         except LedgerError:
             return sum(len(said["rows"]) for _, _, said in self._unwritten)
         return 0
@@ -106,5 +142,5 @@ class Claims:
     def _write(self) -> None:
         while self._unwritten:
             claim, outcome, said = self._unwritten[0]
-            self._run.record(claim, outcome, **said)
+            self.disowned += len(said["rows"]) - self._run.record(claim, outcome, **said)
             del self._unwritten[0]

@@ -19,7 +19,6 @@ from d7nb.transport import NeverConnected, open_session
 from d7nb.version import version
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Mapping
     from types import TracebackType
     from urllib.parse import SplitResult
@@ -41,6 +40,7 @@ class Client:
         workers: How many requests may be under way at once.
         batch_size: How many recipients a request may carry; never more than `rate`.
         destination: The name by which a ledger knows where messages went; the origin of `base_url` unless given.
+        ask: Whether to ask the person at the keyboard for a token where none is found.
         clock: Tells the time, for a Retry-After that is a date.
 
     Attributes:
@@ -66,12 +66,13 @@ class Client:
         workers: int = 8,
         batch_size: int = 100,
         destination: str | None = None,
+        ask: bool = True,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         # First, so that a traceback can show a client that was never finished.
         self.base_url, self.rate, self.workers, self.batch_size = base_url, rate, workers, batch_size
         try:
-            auth = find_token(token)
+            auth = find_token(token, ask=ask)
         finally:
             del token  # a traceback that shows local variables must not show it
         parts = urlsplit(base_url)
@@ -91,16 +92,20 @@ class Client:
             self.batch_size = min(batch_size, rate)
         self.destination = destination or _origin(parts)
         self._clock = clock
-        self._pace = Pace(rate)
+        self._pace = Pace(rate, most=workers)
         self._session = open_session(self.base_url, auth, workers, f"d7nb/{version()}")
 
     def seconds_until_leave(self, originator: str, recipients: int) -> float:
         """How long the rate will keep a request waiting, as it looks now; no leave is given yet."""
         return self._pace.until(originator, recipients)
 
-    def wait_for_leave(self, originator: str, recipients: int, stop: threading.Event) -> bool:
-        """Wait until the rate lets a request start; False where `stop` was set first."""
-        return self._pace.wait(originator, recipients, stop)
+    def take_leave(self, originator: str, recipients: int) -> float:
+        """Let a request start now: 0 where the rate allows it, else how long it will keep it waiting."""
+        return self._pace.take(originator, recipients)
+
+    def end_leave(self) -> None:
+        """Say that a request which had leave has ended."""
+        self._pace.done()
 
     def hold(self, seconds: float) -> None:
         """Let no request start for a while: D7 asked for it, or can't be reached."""

@@ -100,6 +100,8 @@ def decide(
         PlanError: Something can't be used at all.
     """
     now, to, country = terms.clock(), terms.to, terms.country
+    if now.utcoffset() is None:
+        raise PlanError("clock= must tell times with a zone, such as datetime.now(UTC)")
     envelope = terms.originator, terms.report_url, terms.schedule, terms.reference
     originator, report_url, schedule, reference = from_columns(kept, *envelope) if content is None else envelope
     if originator is None:

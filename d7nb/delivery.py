@@ -6,7 +6,7 @@ import threading
 import warnings
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from d7nb.display.deliveries import Reason, Requests, ShownDelivery, delivery_ht
 from d7nb.display.progress import Progress
 from d7nb.display.words import plural
 from d7nb.errors import ClosedBook, ConfirmError, Interrupted, LedgerWarning, PlanError
-from d7nb.ledger import LEEWAY, Ledger, opened
+from d7nb.ledger import LEEWAY, SETTLED, Ledger, opened
 from d7nb.outcomes import COLUMNS, Outcomes
 from d7nb.plugins import current
 from d7nb.resending import recall, stand, told_of
@@ -37,6 +37,20 @@ _GLANCE = 0.1
 """Seconds between two looks at a running send."""
 _FOREVER = 3600.0
 """Seconds that a request may live whose client has no time-out; afterwards it is in doubt."""
+
+
+class Progressed(NamedTuple):
+    """How far a send has come.
+
+    Attributes:
+        total: How many rows are to go.
+        finished: How many of them have their outcome.
+        word: What it is waiting for, while it does.
+    """
+
+    total: int
+    finished: int
+    word: str
 
 
 class Delivery:
@@ -156,6 +170,12 @@ class Delivery:
         return self._outcomes.count()
 
     @property
+    def progress(self) -> Progressed:
+        """How far the send has come: how many rows are to go, how many have their outcome, what it is waiting for."""
+        sending = self._sending
+        return Progressed(0, 0, "") if sending is None else Progressed(sending.total, sending.finished, sending.word)
+
+    @property
     def requests(self) -> pd.DataFrame:
         """One row per HTTP request: id, outcome, how many rows, originator, status, code, attempts, reason."""
         return self._outcomes.requests()
@@ -166,13 +186,14 @@ class Delivery:
         Args:
             word: ``"sent"``: they count as sent, and never go again by themselves; ``"not_sent"``: they go with the
                 next send.
-            rows: Positions of rows, or a mask over all rows; every row that is unknown unless given.
+            rows: Positions of rows, or a mask over all rows; every row that is unknown unless given. Of rows that were
+                settled as not sent, ``"sent"`` takes that back.
 
         Returns:
             This delivery, in which the rows now are ``accepted`` or ``unsent``.
 
         Raises:
-            PlanError: A row is not unknown.
+            PlanError: A row is not unknown, or was decided otherwise meanwhile; or the send is still running.
             LedgerError: Some of them are just being sent, or the ledger can't be used; then none is settled.
 
         Example:
@@ -187,12 +208,14 @@ class Delivery:
         """
         if word not in {"sent", "not_sent"}:
             raise PlanError(f"settle() takes 'sent' or 'not_sent', not {word!r}")
+        if not self.done:
+            raise PlanError("the send is still running: stop() it or wait() for it, then settle what is in doubt")
         unknown = self._outcomes.rows_with("unknown")
-        chosen = unknown if rows is None else positions(rows, self._mailing.frame)
-        if len(others := np.setdiff1d(chosen, unknown)):
-            raise PlanError(
-                f"the row at position {others[0]} is not unknown, so there is nothing to settle; see .frame"
-            )
+        taken_back = np.intersect1d(self._outcomes.rows_with("unsent"), self._outcomes.decided_by(SETTLED))
+        chosen = unknown if rows is None else np.unique(positions(rows, self._mailing.frame))
+        if len(others := np.setdiff1d(chosen, np.union1d(unknown, taken_back) if word == "sent" else unknown)):
+            message = f"the row at position {others[0]} is not unknown, so there is nothing to settle; see .frame"
+            raise PlanError(message)
         mailing = self._mailing
         keys, now = mailing.keys[chosen], mailing.clock()
         with ClosedBook(), opened(self._ledger) as ledger:
@@ -201,8 +224,8 @@ class Delivery:
             known = ledger.look_up(self._destination, mailing.campaign, keys, people, at=now)
         there = np.flatnonzero(known.outcome.astype(bool))
         self._outcomes.recall(chosen[there], told_of(known).take(there))
-        if len(there) < len(chosen):
-            message = f"the ledger does not know {plural(len(chosen) - len(there), 'row')} of these; they stay unknown"
+        if otherwise := int((known.outcome != ("accepted" if word == "sent" else "unsent")).sum()):
+            message = f"{plural(otherwise, 'row')} had been decided otherwise, by a person or another run: see .frame"
             raise PlanError(message)
         return self
 

@@ -132,6 +132,11 @@ class Outcomes:
         """Positions of the rows that have an outcome."""
         return np.flatnonzero(self._codes == _CODE[outcome])
 
+    def decided_by(self, decider: str) -> np.ndarray:
+        """Positions of the rows that somebody decided about."""
+        with self._lock:
+            return np.flatnonzero(self._deciders == decider)
+
     def count(self) -> dict[str, int]:
         """How many rows have each outcome."""
         counts = np.bincount(self._codes, minlength=len(OUTCOMES))

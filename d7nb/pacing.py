@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 RATE = 80
 """Recipients a second for one originator, unless told otherwise: what Meta gives a business number."""
 WINDOW = 1.0
+_MOMENT = 0.05
+"""Seconds until it is worth asking again whether another send's request has ended."""
 _MARGIN = 0.02
 """Between leave to go and the first byte some time passes, more for one request than for another."""
 
@@ -24,10 +26,16 @@ class Pace:
     Args:
         rate: Recipients a second; None for no limit.
         clock: A clock that never goes back.
+        most: How many requests may be under way at once: a request with leave that waited for a connection would start
+            at another time.
     """
 
-    def __init__(self, rate: int | None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, rate: int | None, clock: Callable[[], float] = time.monotonic, *, most: int | None = None
+    ) -> None:
         self._rate = rate
+        self._most = most
+        self._under_way = 0
         self._clock = clock
         self._lock = threading.Lock()
         self._started: dict[str, deque[tuple[float, int]]] = defaultdict(deque)
@@ -43,35 +51,38 @@ class Pace:
         with self._lock:
             return max(self._until(originator, recipients, self._clock()), 0.0)
 
-    def wait(self, originator: str, recipients: int, stop: threading.Event) -> bool:
-        """Wait for leave to start a request.
+    def take(self, originator: str, recipients: int) -> float:
+        """Start a request now, if it may; `done` says when it has ended.
 
         Args:
             originator: The number it comes from.
             recipients: How many it carries.
-            stop: Ends the wait.
 
         Returns:
-            Whether it may start; False where `stop` was set first.
+            0 where it starts now, and counts from now on; else the seconds until it may, as it looks now.
         """
-        while not stop.is_set():
-            seconds = self._seconds_until_leave(originator, recipients)
-            if seconds <= 0:
-                return True
-            stop.wait(seconds)
-        return False
-
-    def _seconds_until_leave(self, originator: str, recipients: int) -> float:
         with self._lock:
             now = self._clock()
             seconds = self._until(originator, recipients, now)
-            if seconds <= 0 and self._rate is not None:
+            if seconds > 0:
+                return seconds
+            self._under_way += 1
+            if self._rate is not None:
                 self._started[originator].append((now, recipients))
-            return seconds
+            return 0.0
+
+    def done(self) -> None:
+        """A request that had leave has ended."""
+        with self._lock:
+            self._under_way -= 1
 
     def _until(self, originator: str, recipients: int, now: float) -> float:
-        if now < self._held_until or self._rate is None:
+        if now < self._held_until:
             return self._held_until - now
+        if self._most is not None and self._under_way >= self._most:
+            return _MOMENT
+        if self._rate is None:
+            return 0.0
         started = self._started[originator]
         while started and started[0][0] <= now - WINDOW - _MARGIN:
             started.popleft()

@@ -21,6 +21,7 @@ from d7nb.errors import ClosedBook, PlanError
 from d7nb.mailing import Mailing
 from d7nb.pacing import RATE
 from d7nb.problems import problem_frame
+from d7nb.rehearsing import rehearsed
 from d7nb.releasing import chosen_numbers
 from d7nb.verdicts import VERDICTS
 
@@ -74,7 +75,7 @@ def plan(
         schedule: When D7 shall send: a datetime with a zone, its ISO text, or ``col(...)``.
         filters: Pre-send filters for this plan alone, beside the registered ones; see `d7nb.filters`.
         key_in: The reference field in which each row's key travels; None for none.
-        clock: Tells the time that a schedule is held against.
+        clock: Tells the time: what a schedule is held against, and when rows are claimed and recorded as they are sent.
 
     Returns:
         The plan: verdicts, problems, request bodies.
@@ -255,7 +256,8 @@ class Plan:
             resend: What goes although the ledger speaks against it: ``"failed"``, what D7 refused or was never tried
                 (it goes anyway); ``"changed"``, to people who got another text in this campaign; a boolean for each
                 row (or positions), those rows, whatever became of them; True, all rows, which demands ``confirm=``.
-                What another run is just sending never goes.
+                What another run is just sending never goes. After an interrupt, the same word begins again with all of
+                them: what can be gone on with is another campaign.
             wait: Whether to come back only when all is done; otherwise the delivery goes on in the background.
             split: Whether a refused request is taken apart, so that a bad row costs only itself.
             canary: How many rows go first; the rest follows when their outcomes are there, and good enough.
@@ -295,6 +297,46 @@ class Plan:
                 canary=canary,
                 stop_if=stop_if,
             )
+
+    def test(
+        self,
+        client: Client,
+        *,
+        to: str,
+        n: int = 3,
+        ledger: Ledger | str | os.PathLike[str] | None = None,
+        wait: bool = True,
+    ) -> Delivery:
+        """Send the strangest rows' messages to your own phone.
+
+        They are no part of the campaign: nobody's row counts as sent, and running it again sends them again.
+
+        Args:
+            client: As for `send`.
+            to: Your number, with ``+`` and country code.
+            n: How many messages at most; rows that say the same make one.
+            ledger: As for `send`.
+            wait: As for `send`.
+
+        Returns:
+            The delivery of these rows.
+
+        Raises:
+            PlanError: It is no number that a message could go to, or no row is ready.
+
+        Example:
+            >>> import pandas as pd, d7nb
+            >>> people = pd.DataFrame({"phone": ["+12025550123"], "name": ["Ali"]})
+            >>> plan = d7nb.plan(people, d7nb.Text("Hi {name}"), to="phone", originator="+12025550100")
+            >>> with d7nb.Sandbox() as sandbox, sandbox.client() as client:
+            ...     delivery = plan.test(client, to="+12025550199")
+            ...     sandbox.messages["content"][0]["text"]["body"], int(plan.going(client).sum())
+            ('Hi Ali', 1)
+        """
+        with ClosedBook():
+            rehearsal = Plan(rehearsed(self._decision, self.preview(n).frame["row"].to_numpy(), to))
+            ready = rehearsal.summary["ready"]
+            return rehearsal.send(client, ledger=ledger, resend=True, confirm=ready, progress=False, wait=wait)
 
     def delivery(
         self, client: Client | None = None, *, ledger: Ledger | str | os.PathLike[str] | None = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from d7nb.errors import PlanError
-from d7nb.ledger import SETTLED
+from d7nb.ledger import OTHER_TEXT, SETTLED
 from d7nb.outcomes import Told
 from d7nb.rows import positions
 
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 LEDGER = "ledger"
 RESENDS = ("failed", "changed")
-OTHER_TEXT = (
-    "already got another text in this campaign; resend='changed' sends this one too, and so does another campaign="
-)
 _DECIDER = {"accepted": LEDGER, "rejected": "D7", "unknown": "d7nb", "unsent": "d7nb"}
 
 
@@ -28,13 +25,15 @@ class Standing(NamedTuple):
 
     Attributes:
         going: Positions of the rows that would go.
-        again: For every row, whether it may go although it went out, or may have.
+        again: For every row, the number of the request that does not stand in its way although it may have sent it.
+        seen: As `d7nb.ledger.Known` has it.
         kept: Positions of the rows that are ready, and do not go.
         told: What is told of those.
     """
 
     going: np.ndarray
     again: np.ndarray
+    seen: int
     kept: np.ndarray
     told: Told
 
@@ -62,15 +61,17 @@ def stand(mailing: Mailing, ledger: Ledger, destination: str, resend: Any) -> St
     """
     places, known = look_up(mailing, ledger, destination)
     ready = mailing.ready
-    again = _again(resend, mailing)
+    chosen = _chosen(resend, mailing)[ready]
     outcome, sending = known.outcome[places], known.sending[places]
     sent, doubtful = outcome == "accepted", outcome == "unknown"
     changed = _other_text(mailing, known, places) & ~sent & ~doubtful & ~sending
-    lifted = again[ready] | changed if isinstance(resend, str) and resend == "changed" else again[ready]
+    lifted = chosen | changed if isinstance(resend, str) and resend == "changed" else chosen
     stays = ((sent | doubtful | changed) & ~lifted) | sending
     told = told_of(known, already=True).take(places)
     _hold(told, changed & stays)
-    return Standing(ready[~stays], again, ready[stays], told.take(np.flatnonzero(stays)))
+    again = np.zeros(len(mailing.frame), dtype=np.int64)
+    again[ready] = np.where(chosen, known.request[places], 0)
+    return Standing(ready[~stays], again, known.seen, ready[stays], told.take(np.flatnonzero(stays)))
 
 
 def recall(mailing: Mailing, ledger: Ledger, destination: str) -> tuple[np.ndarray, Told]:
@@ -122,15 +123,15 @@ def _hold(told: Told, rows: np.ndarray) -> None:
         column[rows] = value
 
 
-def _again(resend: Any, mailing: Mailing) -> np.ndarray:
-    """For every row, whether it may go again whatever the ledger says of it.
+def _chosen(resend: Any, mailing: Mailing) -> np.ndarray:
+    """For every row, whether the user wants it to go whatever became of it.
 
     Raises:
         PlanError: ``resend=`` is none of the forms that it has.
     """
-    again = np.zeros(len(mailing.frame), dtype=bool)
+    chosen = np.zeros(len(mailing.frame), dtype=bool)
     if resend is True:
-        return ~again
+        return ~chosen
     if isinstance(resend, str):
         if resend not in RESENDS:
             raise PlanError(f"resend= takes 'failed', 'changed', True, or a boolean for each row, not {resend!r}")
@@ -139,5 +140,5 @@ def _again(resend: Any, mailing: Mailing) -> np.ndarray:
                 "resend='changed' means nothing with key=: a corrected text is the same row; say which rows"
             )
     elif resend is not None and resend is not False:
-        again[positions(resend, mailing.frame, "resend")] = True
-    return again
+        chosen[positions(resend, mailing.frame, "resend")] = True
+    return chosen

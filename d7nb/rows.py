@@ -39,4 +39,7 @@ def positions(rows: Any, frame: pd.DataFrame, option: str = "rows") -> np.ndarra
     if given.size and (given.dtype.kind not in "iu" or given.min() < 0 or given.max() >= count):
         last = max(count - 1, 0)
         raise PlanError(f"{option}= takes positions from 0 to {last:,}, as in plan.problems.row, or a mask")
+    repeated = isinstance(rows, pd.Series) or len(np.unique(given)) < given.size
+    if given.size == count and repeated and np.isin(given, (0, 1)).all():
+        raise PlanError(f"{option}= holds 0 and 1 for each row, which could be positions: make it a mask, with == 1")
     return given.astype(np.int64)

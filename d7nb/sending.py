@@ -127,7 +127,7 @@ class Sending:
         self._again: deque[Work] = deque()
         self._flying: dict[Future[Answer], Flight] = {}
         self._brake = Brake()
-        self._blocked: dict[tuple[int, str], tuple[str, str]] = {}
+        self._blocked: dict[str, dict[int, tuple[str, str]]] = {}
         self._silences = 0
         self._stopping = threading.Event()
         self._woken: Future[None] = Future()
@@ -148,20 +148,46 @@ class Sending:
         """Send until nothing is left, or until it is stopped; then every row has its outcome."""
         try:
             with ThreadPoolExecutor(self._client.workers, thread_name_prefix="d7nb") as pool:
-                seconds = self._start_some(pool)
-                while self._flying or seconds is not None:
-                    waker = () if self._stopping.is_set() else (self._woken,)
-                    wait((*self._flying, *waker), seconds, FIRST_COMPLETED)
-                    for future in [future for future in self._flying if future.done()]:
-                        self._settle(self._flying.pop(future), future.result())
-                    seconds = self._start_some(pool)
+                self._loop(pool)
+        except BaseException as failure:
+            self.stop(f"d7nb failed: {type(failure).__name__}")
+            self._land()
+            raise
         finally:
-            self._outcomes.give_up(self._why or "the send ended early")
-            if lost := self._claims.close():
-                self.warnings.append(
-                    f"what became of {lost:,} rows could not be written to the ledger: a later run will call them "
-                    "unknown; settle them then, by what this delivery says"
-                )
+            self._close()
+
+    def _loop(self, pool: ThreadPoolExecutor) -> None:
+        seconds = self._start_some(pool)
+        while self._flying or seconds is not None:
+            waker = () if self._stopping.is_set() else (self._woken,)
+            wait((*self._flying, *waker), seconds, FIRST_COMPLETED)
+            for future in [future for future in self._flying if future.done()]:
+                self._settle(self._flying[future], future.result())
+                del self._flying[future]
+            seconds = self._start_some(pool)
+
+    def _land(self) -> None:
+        """After a failure of our own, when the pool is done: what was answered meanwhile is recorded all the same."""
+        for future, flight in self._flying.items():
+            with suppress(Exception):  # an exchange that failed itself has no answer, and stays in doubt
+                answer = future.result()
+                if answer.kind in {"accepted", "rejected", "unknown"}:
+                    self._record(flight, answer.kind, answer)
+                else:
+                    self._release(flight, self._why, answer)
+
+    def _close(self) -> None:
+        self._outcomes.give_up(self._why or "the send ended early")
+        if lost := self._claims.close():
+            self.warnings.append(
+                f"what became of {lost:,} rows could not be written to the ledger: a later run will call them unknown; "
+                "settle them then, by what this delivery says"
+            )
+        if disowned := self._claims.disowned:
+            self.warnings.append(
+                f"{disowned:,} rows were answered so late that the ledger had given them up, and a person or another "
+                "run decided about them: see plan.delivery() for its word"
+            )
 
     def _packed(self, rows: np.ndarray) -> Iterator[tuple[Batch, bytes]]:
         return self._packer.bodies(self._packer.batches(rows, self._client.batch_size))
@@ -181,12 +207,31 @@ class Sending:
             flight = self._claimed(work)
             if flight is None:
                 continue
-            if not self._client.wait_for_leave(originator, len(flight.work.batch.rows), self._stopping):
-                self._release(flight, self._why)
-                return None
-            self._outcomes.depart(flight.work.batch.rows)
-            self._flying[pool.submit(self._client.exchange, flight.work.body)] = flight
+            seconds = self._client.take_leave(originator, len(flight.work.batch.rows))
+            if seconds > 0:  # another send of this client was faster: never wait with a claim in hand
+                self._release(flight, "its turn had not come")
+                self._again.appendleft(flight.work)
+                return seconds
+            self._launch(pool, flight)
         return None
+
+    def _launch(self, pool: ThreadPoolExecutor, flight: Flight) -> None:
+        self._outcomes.depart(flight.work.batch.rows)
+        try:
+            self._flying[pool.submit(self._post, flight.work.body)] = flight
+        except RuntimeError as error:
+            if "shutdown" not in str(error):
+                raise  # a thread could not be started, but the request may be posted all the same: it is in doubt
+            self._client.end_leave()
+            self.stop("the program ended: wait() for a delivery before that")
+            self._release(flight, self._why)
+
+    def _post(self, body: bytes) -> Answer:
+        """In a worker: POST, and say what became of it."""
+        try:
+            return self._client.exchange(body)
+        finally:
+            self._client.end_leave()
 
     def _next(self) -> Work | None:
         """The next request of which something is left; None where there is none now."""
@@ -213,6 +258,10 @@ class Sending:
         )
         bad = sum(bads)
         tried = good + bad
+        if (short := self._canary.rows - tried) > 0 and len(self._rest):  # some were skipped, or are another run's
+            self._first = np.concatenate([self._first, more := self._rest[:short]])
+            self._fresh, self._rest = self._packed(more), self._rest[short:]
+            return True
         if bad > self._canary.stop_if * tried:
             most = f"stop_if={self._canary.stop_if:g}"
             self.stop(f"of the first {tried:,} rows, {bad:,} were not accepted, and {most} allows no more")
@@ -222,14 +271,25 @@ class Sending:
 
     def _without_blocked(self, work: Work) -> Work | None:
         """Leave out the rows whose content and originator were given up; None where nothing is left."""
-        rows, originator = work.batch.rows, work.batch.originator
-        keep = np.ones(len(rows), dtype=bool)
-        for (content, blocked), (outcome, why) in self._blocked.items():
-            if blocked == originator:
-                given_up = keep & (self._packer.content_of(rows) == content)
-                self._outcomes.decide(rows[given_up], outcome, why, "D7" if outcome == "rejected" else "d7nb")
-                keep &= ~given_up
-        return self._left(work, rows[keep])
+        rows = work.batch.rows
+        for content, (outcome, why) in self._blocked.get(work.batch.originator, {}).items():
+            given_up = rows[self._packer.content_of(rows) == content]
+            if outcome == "rejected" and len(given_up):
+                given_up = self._rejected_unasked(given_up, why)
+            self._outcomes.decide(given_up, outcome, why, "D7" if outcome == "rejected" else "d7nb")
+            rows = rows[self._packer.content_of(rows) != content]
+        return self._left(work, rows)
+
+    def _rejected_unasked(self, rows: np.ndarray, why: str) -> np.ndarray:
+        """Record what D7's word on an originator means for rows that were not posted; those that are ours to decide."""
+        try:
+            taken = self._claims.take(rows)
+            self._recall_refused(taken)
+            self._claims.record(taken, taken.granted, "rejected", reason=why)
+        except LedgerError as error:
+            self.stop(str(error))
+            return rows
+        return taken.granted
 
     def _claimed(self, work: Work) -> Flight | None:
         """Ask the clock's rules again, then claim; None where nothing is left. Whatever fails stops the send."""
@@ -241,11 +301,15 @@ class Sending:
         except D7Error as error:
             self.stop(str(error))
             return None
-        refused = ~taken.claim.granted
-        if refused.any():
-            self._outcomes.recall(taken.rows[refused], told_at_claim(taken.claim).take(np.flatnonzero(refused)))
+        self._recall_refused(taken)
         left = self._left(checked, taken.granted)
         return Flight(left, taken) if left else None
+
+    def _recall_refused(self, taken: Taken) -> None:
+        """Say of rows that were not granted what the ledger says of them."""
+        refused = np.flatnonzero(~taken.claim.granted)
+        if len(refused):
+            self._outcomes.recall(taken.rows[refused], told_at_claim(taken.claim).take(refused))
 
     def _checked_again(self, work: Work) -> Work | None:
         """Leave out the rows that a rule which reads the clock skips now."""
@@ -304,9 +368,7 @@ class Sending:
         """
         batch = flight.work.batch
         batch = batch if rows is None else Batch(rows, batch.originator)
-        for reason in dict.fromkeys(reasons) or [why]:
-            these = batch.rows[np.array(reasons) == reason] if reasons else batch.rows
-            self._write(flight, these, outcome, answer, reason)
+        self._write(flight, batch.rows, outcome, answer=answer, why=why, reasons=reasons)
         self._outcomes.record(batch, outcome, answer, flight.work.tries + 1, reasons or why or None)
         self.finished += len(batch.rows)
         self.word = ""
@@ -314,13 +376,22 @@ class Sending:
     def _release(self, flight: Flight, why: str, answer: Answer | None = None, rows: np.ndarray | None = None) -> None:
         """Give back the claim on rows that did not go out: another request may carry them."""
         rows = flight.work.batch.rows if rows is None else rows
-        self._write(flight, rows, "unsent", answer, why)
+        self._write(flight, rows, "unsent", answer=answer, why=why)
         self._outcomes.come_back(rows)
 
-    def _write(self, flight: Flight, rows: np.ndarray, outcome: str, answer: Answer | None, why: str) -> None:
+    def _write(
+        self,
+        flight: Flight,
+        rows: np.ndarray,
+        outcome: str,
+        *,
+        answer: Answer | None,
+        why: str,
+        reasons: Sequence[str] = (),
+    ) -> None:
         """Record in the ledger. Where that fails, the claim stays, and nothing new is started."""
         try:
-            self._claims.record(flight.taken, rows, outcome, answer, why)
+            self._claims.record(flight.taken, rows, outcome, answer=answer, reason=why, reasons=reasons)
         except LedgerError as error:
             self.stop(str(error))
 
@@ -347,8 +418,8 @@ class Sending:
             self._record(flight, "unsent", answer)
         elif ruling.verb == "originator":
             self._record(flight, "rejected", answer)
-            for content in range(self._packer.content_count):
-                self._blocked[content, batch.originator] = ("rejected", error.message)
+            given_up = ("rejected", error.message)
+            self._blocked[batch.originator] = dict.fromkeys(range(self._packer.content_count), given_up)
         elif len(rows) == 1 or not self._split:
             self._record(flight, "rejected", answer)
             self._brake_if_needed(batch, error)
@@ -369,7 +440,7 @@ class Sending:
         content = int(self._packer.content_of(batch.rows)[0])
         if self._brake.refused(content, batch.originator, error.code or str(error.status)):
             why = f"not tried: {BRAKE} rows in a row were refused alone, so it is not the rows: {error.message}"
-            self._blocked[content, batch.originator] = ("unsent", why)
+            self._blocked.setdefault(batch.originator, {})[content] = ("unsent", why)
 
 
 def _when_to_go_on(seconds: float | None) -> str:

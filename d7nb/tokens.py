@@ -47,14 +47,18 @@ class Bearer(AuthBase):
         raise TokenError(message)
 
 
-def find_token(token: str | None) -> Bearer:
+def find_token(token: str | None, *, ask: bool = True) -> Bearer:
     """Take the token from the argument, ``D7_API_TOKEN``, the keyring, or the person at the keyboard, in that order.
+
+    Args:
+        token: The argument.
+        ask: Whether to ask the person.
 
     Raises:
         TokenError: There is none, or it can't be one.
     """
     if token is None:
-        token = os.environ.get(VARIABLE) or _from_keyring() or _from_person()
+        token = os.environ.get(VARIABLE) or _from_keyring() or (_from_person() if ask else None)
     if not token or not token.strip():
         message = "no API token: give Client(token=...), set D7_API_TOKEN, or store it with keyring set d7nb api-token"
         raise TokenError(message)

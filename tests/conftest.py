@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 import d7nb
+from tests.ledgers import postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,3 +72,13 @@ def people() -> pd.DataFrame:
             "balance": [1234.5, 0.0, -7.25],
         }
     )
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where a new ledger may live: each of the two databases in turn."""
+    if request.param == "sqlite":
+        yield str(tmp_path / "ledger.sqlite3")
+    else:
+        with postgres() as url:
+            yield url

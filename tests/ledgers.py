@@ -11,10 +11,11 @@ from hashlib import blake2b
 from typing import Any
 
 import numpy as np
-import pytest
 import sqlalchemy
 
 from d7nb.ledger import Claim, Known, Ledger, Run
+from d7nb.ledger.lookup import look_up as raw_look_up
+from tests.needs import lacking
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -45,9 +46,10 @@ def claim(
     campaign: str = CAMPAIGN,
     destination: str = DESTINATION,
 ) -> Claim:
-    wanted = None if again is None else np.array(again)
-    numbers = people(rows)
-    return run.claim(destination, campaign, keys(rows, text + campaign), numbers, numbers, at=at, again=wanted)
+    numbers, own = people(rows), keys(rows, text + campaign)
+    known = raw_look_up(run._database, destination, campaign, own, numbers, at=at)
+    wanted = None if again is None else np.where(again, known.request, 0)
+    return run.claim(destination, campaign, own, numbers, numbers, at=at, again=wanted)
 
 
 def look_up(
@@ -90,7 +92,7 @@ def postgres() -> Iterator[str]:
         with engine.begin() as connection:
             connection.execute(sqlalchemy.schema.CreateSchema(schema))
     except (ImportError, sqlalchemy.exc.OperationalError):
-        pytest.skip("PostgreSQL is not reachable: set D7NB_TEST_POSTGRES to a database to try these with")
+        lacking("postgresql", "PostgreSQL is not reachable: set D7NB_TEST_POSTGRES to a database to try these with")
     try:
         yield f"{POSTGRES}?options=-csearch_path%3D{schema}"
     finally:

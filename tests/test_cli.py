@@ -177,3 +177,99 @@ class TestCheck:
         assert "... and 10 more" in capsys.readouterr().out
         main([*words, "--all"])
         assert capsys.readouterr().out.count("row ") == 60
+
+
+# The ledger
+
+
+def test_sending_again_from_the_shell_sends_only_what_is_new(
+    table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("D7_API_TOKEN", "sandbox")
+    ledger = ["--ledger", str(tmp_path / "own.sqlite3")]
+    with d7nb.Sandbox() as sandbox:
+        words = ["send", table, *WORDS, "--base-url", sandbox.url, *ledger]
+        assert main([*words, "--confirm", "2"]) == 0
+        assert main(words) == 0  # nothing is to go, so nothing is asked
+        assert "2 already_sent" in capsys.readouterr().out
+        Path(table).write_text(Path(table).read_text() + "+12025550125,Sara\n", encoding="utf-8")
+        assert main(words) == 2
+        assert "say --confirm 1 to send 1 messages" in capsys.readouterr().err
+        assert main([*words, "--confirm", "1"]) == 0
+        assert main([*words, "--resend", "all", "--confirm", "3"]) == 0
+        assert sandbox.messages["recipient"].value_counts().to_dict() == {
+            NUMBERS[0]: 2,
+            NUMBERS[1]: 2,
+            "+12025550125": 2,
+        }
+
+
+def test_a_rehearsal_from_the_shell_leaves_no_trace(table: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):
+        assert main(["send", table, *WORDS, "--sandbox"]) == 0
+        assert "2 accepted" in capsys.readouterr().out
+    assert main(["ledger"]) == 0
+    assert "nothing was sent yet" in capsys.readouterr().out
+
+
+def test_a_canary_from_the_shell(table: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["send", table, *WORDS, "--sandbox", "--canary", "1", "--stop-if", "0"]) == 0
+    assert main(["send", table, *WORDS, "--sandbox", "--canary", "0"]) == 2
+    assert "canary= counts rows from 1" in capsys.readouterr().err
+
+
+def test_the_ledger_is_listed_exported_and_forgotten(
+    table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("D7_API_TOKEN", "sandbox")
+    out = tmp_path / "rows.csv"
+    with d7nb.Sandbox() as sandbox:
+        words = ["send", table, *WORDS, "--base-url", sandbox.url, "--confirm", "2"]
+        assert main([*words, "--campaign", "spring"]) == 0
+        assert main([*words, "--campaign", "for +12025550123"]) == 0
+        capsys.readouterr()
+        assert main(["ledger"]) == 0
+        printed = capsys.readouterr().out
+        assert re.search(
+            r"spring +" + re.escape(sandbox.url) + r" +2 +0 +0 +0 +0 +\d{4}-\d\d-\d\d \d\d:\d\d UTC", printed
+        )
+        assert "for +120••••••23" in printed
+        assert main(["ledger", "export", str(out)]) == 0
+        rows = pd.read_csv(out)
+        assert rows["campaign"].tolist() == ["spring"] * 2 + ["for +12025550123"] * 2
+        assert set(rows["recipient"]) == {"+120••••••23", "+120••••••24"}
+        capsys.readouterr()
+        assert main(["ledger", "forget", "spring", "--before", "2026-01-01"]) == 0
+        assert "forgot 0 rows" in capsys.readouterr().out
+        assert main(["ledger", "forget", "spring", "--before", "2100-01-01", "--destination", "https://other"]) == 0
+        assert "forgot 0 rows" in capsys.readouterr().out
+        assert main(["ledger", "forget", "spring", "--before", "2100-01-01"]) == 0
+        assert "forgot 2 rows of spring; a plan that has them would send them again" in capsys.readouterr().out
+        assert main([*words, "--campaign", "spring"]) == 0
+        assert len(sandbox.messages) == 6
+
+
+def test_what_may_have_gone_out_is_not_forgotten_by_mistake(
+    table: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("D7_API_TOKEN", "sandbox")
+    with d7nb.Sandbox() as sandbox:
+        sandbox.fail_next("drop_after")
+        assert main(["send", table, *WORDS, "--base-url", sandbox.url, "--confirm", "2"]) == 1
+    words = ["ledger", "forget", "default", "--before", "2100-01-01"]
+    assert main(words) == 2
+    assert "2 rows of this campaign are unknown or being sent" in capsys.readouterr().err
+    assert main([*words, "--force"]) == 0
+
+
+def test_a_date_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["ledger", "forget", "spring", "--before", "tomorrow"])
+    assert "'tomorrow' is no date such as 2026-11-30" in capsys.readouterr().err
+
+
+def test_a_ledger_that_can_t_be_used_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "none.sqlite3"
+    path.write_bytes(b"no database" * 100)
+    assert main(["ledger", "--ledger", str(path)]) == 2
+    assert "d7nb: the ledger none.sqlite3 is damaged" in capsys.readouterr().err

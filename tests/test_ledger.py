@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,18 +17,9 @@ import sqlalchemy
 
 from d7nb.envelope import base32
 from d7nb.ledger import LIFETIME, Known, Ledger, LedgerError
-from tests.ledgers import CAMPAIGN, DESTINATION, LATER, NOW, claim, keys, look_up, people, postgres, send
+from tests.ledgers import CAMPAIGN, DESTINATION, LATER, NOW, claim, keys, look_up, people, send
 
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield str(tmp_path / "ledger.sqlite3")
-    else:
-        with postgres() as url:
-            yield url
 
 
 @pytest.fixture
@@ -83,7 +75,7 @@ def test_a_refused_claim_says_why(ledger: Ledger, other: Ledger) -> None:
         assert refused.granted.tolist() == [False, False, False, True]
         assert refused.outcome == ["already_sent", "unknown", "unsent", None]
         assert refused.reason == [
-            "already sent on 2026-11-23 at 09:30 UTC, request request-1",
+            "already sent on 2026-11-23 at 09:30 UTC",
             "may have gone out on 2026-11-23 at 09:30 UTC: told unknown",
             "being sent by another run since 09:30 UTC",
             None,
@@ -349,18 +341,20 @@ def test_a_row_that_was_sent_stays_sent_when_only_its_second_sending_was_in_doub
 def test_looking_up_tells_all_that_was_recorded(ledger: Ledger) -> None:
     send(ledger, [5])
     known = look_up(ledger, [4, 5])
-    assert {field.name: getattr(known, field.name).tolist()[1] for field in fields(Known)} == {
+    columns = [field.name for field in fields(Known) if field.name != "seen"]
+    assert {name: getattr(known, name).tolist()[1] for name in columns} == {
         "outcome": "accepted",
         "code": "",
-        "reason": "already sent on 2026-11-23 at 09:30 UTC, request request-1",
+        "reason": "already sent on 2026-11-23 at 09:30 UTC",
         "request_id": "request-1",
         "created_at": "2026-11-23T09:30:05Z",
         "recorded_at": NOW.replace(tzinfo=None),
         "sending": False,
         "since": None,
         "other_text": False,
+        "request": known.seen,
     }
-    assert [getattr(known, field.name).tolist()[0] for field in fields(Known)] == [*[None] * 6, False, None, False]
+    assert [getattr(known, name).tolist()[0] for name in columns] == [*[None] * 6, False, None, False, 0]
 
 
 @pytest.mark.parametrize("count", [3, 6_000], ids=["few", "many"])
@@ -524,3 +518,18 @@ def test_a_run_may_work_in_a_thread_of_its_own(ledger: Ledger) -> None:
         thread.join()
     assert failures == []
     assert outcomes(look_up(ledger, range(60))) == ["accepted"] * 60
+
+
+def test_several_programs_may_begin_a_ledger_at_once(tmp_path: Path) -> None:
+    """SQLite does not wait by itself when a new file's way of journalling is set."""
+    together = threading.Barrier(4)
+
+    def begin(path: Path) -> str:
+        together.wait()
+        with Ledger(path) as ledger, ledger.run() as run:
+            return run.id
+
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(15):
+            ids = list(pool.map(begin, [tmp_path / f"{number}.sqlite3"] * 4))
+            assert len(set(ids)) == 4

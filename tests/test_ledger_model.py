@@ -137,7 +137,8 @@ class Model(RuleBasedStateMachine):
             for one, outcome, presumed in before.values():
                 one.outcome, one.presumed = outcome, presumed
             return
-        doubtful = [row for row in rows if self.state(row) == "unknown"]
+        taken_back = [row for row in rows if self.state(row) == "unsent" and self.tries[row][-1].run == 0]
+        doubtful = [row for row in rows if self.state(row) == "unknown" or (word == "sent" and row in taken_back)]
         assert count == len(doubtful)
         for row in doubtful:
             accepted = [one for one in self.tries[row] if one.outcome == "accepted"]

@@ -58,15 +58,6 @@ sys.stdin.readline()
 """
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield str(tmp_path / "ledger.sqlite3")
-    else:
-        with postgres() as url:
-            yield url
-
-
 @contextmanager
 def children(script: str, *arguments: tuple[str, ...]) -> Iterator[list[subprocess.Popen[str]]]:
     """Processes that wait for a word before they begin; none outlives the block."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -38,7 +37,8 @@ def started(pace: Pace, clock: Clock, requests: list[tuple[str, int]]) -> list[t
     """When each request got its leave."""
     starts = []
     for originator, recipients in requests:
-        assert pace.wait(originator, recipients, clock)  # type: ignore[arg-type]
+        while seconds := pace.take(originator, recipients):
+            clock.wait(seconds)
         starts.append((clock.now, originator, recipients))
     return starts
 
@@ -104,26 +104,15 @@ def test_a_hold_stops_everybody_and_the_longest_counts(rate: int | None, first: 
     assert [at for at, *_ in starts] == [max(first, second)] * 2
 
 
-def test_stop_ends_the_wait_at_once_and_uses_nothing_up() -> None:
-    clock = Clock(stops_at=0.25)
+def test_a_request_that_may_not_start_yet_uses_nothing_up() -> None:
+    clock = Clock()
     pace = Pace(10, clock)
-    assert pace.wait("a", 10, clock)  # type: ignore[arg-type]
-    assert not pace.wait("a", 10, clock)  # type: ignore[arg-type]
-    assert clock.now == 0.25
-    assert not pace.wait("b", 1, clock)  # type: ignore[arg-type]
-    clock.stops_at, clock.now = float("inf"), 1.03
-    assert pace.wait("a", 10, clock)  # type: ignore[arg-type]
-    assert clock.now == 1.03
-
-
-def test_a_real_stop_ends_a_real_wait() -> None:
-    client, stop = d7nb.Client("x", rate=1), threading.Event()
-    assert client.wait_for_leave("a", 1, stop)
-    client.hold(3600)
-    with ThreadPoolExecutor(1) as pool:
-        leave = pool.submit(client.wait_for_leave, "a", 1, stop)
-        stop.set()
-        assert leave.result(timeout=5) is False
+    assert pace.until("a", 10) == 0
+    assert pace.take("a", 10) == 0
+    for _ in range(3):
+        assert 1 <= pace.until("a", 10) == pace.take("a", 10) <= 1.03
+    clock.now = 1.03
+    assert pace.take("a", 10) == 0
 
 
 def test_threads_that_share_a_client_keep_its_pace() -> None:
@@ -138,8 +127,10 @@ def test_threads_that_share_a_client_keep_its_pace() -> None:
     with serving(arrive) as server, d7nb.Client("x", base_url=server.url, rate=20, workers=1) as client:
 
         def send(originator: str) -> None:
-            assert client.wait_for_leave(originator, 5, threading.Event())
+            while seconds := client.take_leave(originator, 5):
+                time.sleep(seconds)
             client.exchange(orjson.dumps({"originator": originator}))
+            client.end_leave()
 
         begin = time.monotonic()
         with ThreadPoolExecutor(12) as pool:

@@ -640,7 +640,7 @@ def test_a_failure_of_d7nb_itself_leaves_no_row_without_its_outcome(
     assert delivery.done
     assert outcomes(delivery) == ["accepted"] * 2 + ["unknown"] * 2 + ["unsent"] * 2
     assert reasons(delivery)[2] == "d7nb failed while D7's answer was awaited"
-    assert reasons(delivery)[4] == "not tried: the send ended early"
+    assert reasons(delivery)[4] == "not tried: d7nb failed: MemoryError"
 
 
 # The progress bar

@@ -9,6 +9,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from d7nb.cli.composing import add_compose
 from d7nb.cli.exits import DONE, IMPOSSIBLE, INTERRUPTED
 from d7nb.cli.ledgers import add_ledger
 from d7nb.cli.tables import add_check, add_send
@@ -58,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_check(commands)
     add_send(commands)
+    add_compose(commands)
     add_ledger(commands)
 
     sandbox = commands.add_parser("sandbox", help="run the local stand-in for D7 until Ctrl-C")

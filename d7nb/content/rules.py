@@ -48,6 +48,8 @@ class Rule(NamedTuple):
         hint: The way out.
         by: Whose rule it is.
         severity: ``error``, or ``warning`` where the message would probably still go.
+        words: The words that keep it, where it is a choice between words; a form offers them.
+        limit: The length that keeps it, where it is about that; 0 elsewhere.
     """
 
     code: str
@@ -55,6 +57,8 @@ class Rule(NamedTuple):
     hint: str
     by: str = "reason"
     severity: Literal["error", "warning"] = "error"
+    words: tuple[str, ...] = ()
+    limit: int = 0
 
 
 class RowRule(NamedTuple):
@@ -148,7 +152,7 @@ def max_length(limit: int, by: str) -> Rule:
     def fault(value: Any) -> str | None:
         return f"{len(value):,} characters, {by} takes at most {limit:,}" if len(value) > limit else None
 
-    return Rule("too_long", fault, "shorten it", by)
+    return Rule("too_long", fault, "shorten it", by, limit=limit)
 
 
 def one_of(*words: str, by: str, severity: Literal["error", "warning"] = "error") -> Rule:
@@ -158,7 +162,7 @@ def one_of(*words: str, by: str, severity: Literal["error", "warning"] = "error"
     def fault(value: Any) -> str | None:
         return None if value in words else f"it is not one of {listed} ({by})"
 
-    return Rule("unknown_word", fault, f"use {listed}", by, severity)
+    return Rule("unknown_word", fault, f"use {listed}", by, severity, words)
 
 
 def between(low: float, high: float, hint: str) -> Rule:

@@ -17,7 +17,7 @@ MEANING = {
     "rejected": "D7 refused it",
     "unknown": "it may have gone out: don't send it again before you know",
     "unsent": "not tried: send the plan again",
-    "already_sent": "an earlier run sent it",
+    "already_sent": "an earlier run sent it; to send it again on purpose, name another campaign=, or say resend=",
     "invalid": "it breaks a rule: correct the table",
     "held": "a person must decide",
     "skipped": "a filter said no",

@@ -59,6 +59,10 @@ class Preview:
             shown[name] = shown[name].map(revealed).astype("str")
         return shown
 
+    def only(self, place: int) -> Preview:
+        """The preview of one of these messages alone."""
+        return Preview(self._frame.iloc[[place]], [self._bubbles[place]], self._total)
+
     def __repr__(self) -> str:
         lines = [self._title()]
         for row, recipient, why, bubble in self._messages():

@@ -9,9 +9,9 @@ rows), `claims` (a run and its claims), `lookup` (what is known of a plan's rows
 from __future__ import annotations
 
 from d7nb.errors import LedgerError
-from d7nb.ledger.claims import LEEWAY, LIFETIME, Claim, Run
+from d7nb.ledger.claims import LEEWAY, LIFETIME, OTHER_TEXT, Claim, Run
 from d7nb.ledger.lookup import Known
 from d7nb.ledger.store import Ledger, opened
 from d7nb.ledger.tables import SETTLED
 
-__all__ = ["LEEWAY", "LIFETIME", "SETTLED", "Claim", "Known", "Ledger", "LedgerError", "Run", "opened"]
+__all__ = ["LEEWAY", "LIFETIME", "OTHER_TEXT", "SETTLED", "Claim", "Known", "Ledger", "LedgerError", "Run", "opened"]

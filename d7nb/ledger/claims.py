@@ -16,11 +16,11 @@ from d7nb.ledger.database import Database, prepare
 from d7nb.ledger.faults import guarded
 from d7nb.ledger.processes import this_process
 from d7nb.ledger.states import AT_ONCE, Request, held, split_off
-from d7nb.ledger.tables import KEY_SIZE, PRESUMED, RECORDED, requests, rows, runs, to_number
+from d7nb.ledger.tables import KEY_SIZE, PRESUMED, RECORDED, RELEASED, deciding, requests, rows, runs, to_number
 from d7nb.masking import mask_number, mask_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -47,6 +47,16 @@ _OWN = update(requests).where(requests.c.id == bindparam("this"), requests.c.run
 _SAY = _OWN.values({name: bindparam(f"new_{name}") for name in _SAID})
 _RECORD, _CORRECT = _SAY.where(requests.c.outcome.is_(None)), _SAY.where(requests.c.code == PRESUMED)
 _OUTCOME_OF_REFUSED = {"accepted": "already_sent", "unknown": "unknown", None: "unsent"}
+_LATER = select(requests.c.id).where(
+    requests.c.id > bindparam("seen"),
+    requests.c.id < bindparam("own"),
+    requests.c.destination == bindparam("place"),
+    requests.c.campaign == bindparam("name"),
+    requests.c.run != bindparam("run"),
+)
+OTHER_TEXT = (
+    "already got another text in this campaign; resend='changed' sends this one too, and so does another campaign="
+)
 
 
 class Claim:
@@ -54,7 +64,8 @@ class Claim:
 
     Attributes:
         granted: Whether the row is the run's own to send.
-        outcome: Of the others: ``already_sent``, ``unknown``, or ``unsent`` where a run is just sending it.
+        outcome: Of the others: ``already_sent``, ``unknown``, ``unsent`` where a run is just sending it, or ``held``
+            where the person got another text since this run began.
         reason: Of the others: why they were not granted.
         request_id: Of the others: the id of the request that sent them first, where D7 gave one.
         created_at: Of the others: D7's time of it, as given.
@@ -74,6 +85,11 @@ class Claim:
 
     def __repr__(self) -> str:
         return f"Claim({self.granted.sum()} of {len(self.granted)} rows granted, {self.open.sum()} not recorded)"
+
+    def hold(self, row: int) -> None:
+        """Say that a row is not granted, since its person just got another text."""
+        self.granted[row] = False
+        self.outcome[row], self.reason[row] = "held", OTHER_TEXT
 
     def refuse(self, row: int, request: Request, at: datetime) -> None:
         """Say why a row is not granted: a request decides about it."""
@@ -114,13 +130,18 @@ class Run:
     Args:
         database: The ledger's.
         lifetime: How long a request can live.
+        seen: The campaign's last request that was looked at before the run; later ones of other runs may have told the
+            same people something else.
 
     Attributes:
         id: What its claims bear.
     """
 
-    def __init__(self, database: Database, lifetime: timedelta) -> None:
+    def __init__(self, database: Database, lifetime: timedelta, seen: int | None = None) -> None:
         self.id = secrets.token_hex(8)
+        self._seen = seen
+        self._told_elsewhere: dict[bytes, set[bytes]] = {}
+        self._begun: set[int] = set()
         self._database = database
         self._lifetime = lifetime // timedelta(microseconds=1)
         self._connection: Connection | None = None
@@ -157,6 +178,7 @@ class Run:
         *,
         at: datetime,
         again: np.ndarray | None = None,
+        ours: Callable[[bytes], bool] | None = None,
     ) -> Claim:
         """Claim the rows of one request, before it leaves: those granted are no other run's, on no other machine.
 
@@ -167,7 +189,10 @@ class Run:
             people: Each row's recipient, one form for all national variants; only a keyed hash is kept.
             numbers: Each row's number; only a masked form is kept.
             at: Now.
-            again: Which rows may go although they went out, or may have: the user said so.
+            again: For each row, the number of the request that may have sent it and does not stand in its way, since
+                the user said so; 0 where there is none. Another request does.
+            ours: Whether a key is one of the run's own rows. Given, rows are held whose person got another text, under
+                another key, from another run since this one began.
 
         Returns:
             Which rows are granted, and why the others are not.
@@ -188,12 +213,42 @@ class Run:
         with self._database.writing(self._connection) as connection:
             values = (self.id, claim.place, campaign, to_number(at), self._lifetime, "", "")
             claim.request = self._begin(connection, dict(zip(_CLAIMED, values, strict=True))).scalar_one()
-            columns = zip(texts, hashes, masked, strict=True)
-            new = [(claim.place, key, claim.request, None, person, number) for key, person, number in columns]
-            if self._add(connection, new).rowcount < len(texts):
+            if ours is not None:
+                self._hold_told_elsewhere(connection, claim, campaign, hashes, ours)
+            wanted = np.flatnonzero(claim.granted).tolist()
+            new = [(claim.place, texts[row], claim.request, None, hashes[row], masked[row]) for row in wanted]
+            if new and self._add(connection, new).rowcount < len(new):
                 self._claim_held(connection, claim, (hashes, masked), at, again)
+            if not claim.granted.any():
+                connection.execute(delete(requests).where(requests.c.id == claim.request))
+        if ours is not None:
+            self._seen = claim.request - (not claim.granted.any())  # SQLite gives a deleted number again
         claim.open = claim.granted.copy()
+        self._begun.add(claim.request)
         return claim
+
+    def _hold_told_elsewhere(
+        self,
+        connection: Connection,
+        claim: Claim,
+        campaign: str,
+        hashes: Sequence[bytes | None],
+        ours: Callable[[bytes], bool],
+    ) -> None:
+        """Two runs with two texts for the same people: whoever comes second to a person holds the row."""
+        if self._seen is not None:
+            values = {"seen": self._seen, "own": claim.request, "place": claim.place, "name": campaign, "run": self.id}
+            later = connection.execute(_LATER, values).scalars().all()
+            for start in range(0, len(later), AT_ONCE):
+                these = select(rows.c.person, rows.c.key).join(deciding, deciding.c.id == rows.c.request)
+                these = these.where(rows.c.request.in_(later[start : start + AT_ONCE]), rows.c.person.is_not(None))
+                sent = deciding.c.outcome.is_(None) | deciding.c.outcome.not_in(RELEASED)
+                for person, key in connection.execute(these.where(sent)):
+                    if not ours(key):
+                        self._told_elsewhere.setdefault(person, set()).add(key)
+        for row, person in enumerate(hashes if self._told_elsewhere else ()):
+            if person in self._told_elsewhere:
+                claim.hold(row)
 
     def _claim_held(
         self,
@@ -205,13 +260,13 @@ class Run:
     ) -> None:
         """Of the rows that the ledger knows, take over those that are free, or that the user wants to go again."""
         hashes, masked = columns
-        row_of = {key: row for row, key in enumerate(claim.keys)}
+        row_of = {claim.keys[row]: row for row in np.flatnonzero(claim.granted).tolist()}
         moves = []
-        for known in held(connection, claim.place, claim.keys, at):
+        for known in held(connection, claim.place, list(row_of), at):
             if known.request.id == claim.request:
                 continue
             row = row_of[known.key]
-            wanted = again is not None and again[row] and known.request.outcome is not None
+            wanted = again is not None and again[row] == known.request.id and known.request.outcome is not None
             if not known.request.free and not wanted:
                 claim.refuse(row, known.request, at)
                 continue
@@ -228,8 +283,6 @@ class Run:
             )
         if moves:
             connection.execute(_MOVE, moves)
-        if not claim.granted.any():
-            connection.execute(delete(requests).where(requests.c.id == claim.request))
 
     def record(
         self,
@@ -242,6 +295,7 @@ class Run:
         code: str = "",
         reason: str = "",
         rows: np.ndarray | Sequence[int] | None = None,
+        reasons: Sequence[str] | None = None,
         at: datetime,
     ) -> int:
         """Record what became of a claim, on condition that it is still this run's own.
@@ -258,6 +312,7 @@ class Run:
             code: D7's word for what went wrong.
             reason: The sentence for the user; numbers in it are masked.
             rows: Positions in the claim, to record only those; the others stay claimed.
+            reasons: A sentence for each of `rows`, in place of `reason`, where they differ.
             at: Now.
 
         Returns:
@@ -273,18 +328,39 @@ class Run:
             return 0
         said = {
             "outcome": outcome,
-            "request_id": request_id,
-            "created_at": created_at,
+            "request_id": _storable(request_id),
+            "created_at": _storable(created_at),
             "status": status,
-            "code": code,
-            "reason": mask_text(reason),
+            "code": _storable(code),
+            "reason": _storable(mask_text(reason)),
             "recorded_at": to_number(at),
         }
+        still_open, count = claim.open, 0
         with self._database.writing(self._connection) as connection:
-            part = self._record_all if (chosen == claim.open).all() else self._record_some
-            count = part(connection, claim, chosen, said)
-        claim.open = claim.open & ~chosen
+            for part, why in _by_reason(chosen, rows, reasons):
+                own = said if why is None else said | {"reason": _storable(mask_text(why))}
+                record = self._record_all if (part == still_open).all() else self._record_some
+                count += record(connection, claim, part, own)
+                still_open = still_open & ~part
+        claim.open = still_open
         return count
+
+    def release_strays(self, at: datetime) -> int:
+        """Free what was claimed by a commit whose success was never told: nothing of it can have left.
+
+        Args:
+            at: Now, when nothing of the run is on its way any more.
+
+        Returns:
+            How many requests were freed.
+        """
+        own = select(requests.c.id).where(requests.c.run == self.id, requests.c.outcome.is_(None))
+        said = {"outcome": "unsent", "reason": "it was not sent: its claim failed", "recorded_at": to_number(at)}
+        with self._database.writing(self._connection) as connection:
+            strays = set(connection.execute(own).scalars()) - self._begun
+            for stray in strays:
+                connection.execute(update(requests).where(requests.c.id == stray).values(said))
+        return len(strays)
 
     def _record_all(self, connection: Connection, claim: Claim, chosen: np.ndarray, said: dict[str, Any]) -> int:
         new = {f"new_{name}": value for name, value in said.items()} | {"this": claim.request, "own": self.id}
@@ -311,6 +387,23 @@ class Run:
             )
             count += connection.execute(still_ours.values(request=request)).rowcount
         return count
+
+
+def _storable(text: str | None) -> str | None:
+    """A text of D7's as every database takes it: PostgreSQL has no place for a zero byte."""
+    return text and text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def _by_reason(
+    chosen: np.ndarray, positions: np.ndarray | Sequence[int] | None, reasons: Sequence[str] | None
+) -> list[tuple[np.ndarray, str | None]]:
+    """The rows to record, apart by what is said of them."""
+    if not reasons or positions is None:
+        return [(chosen, None)]
+    parts = {why: np.zeros_like(chosen) for why in reasons}
+    for position, why in zip(positions, reasons, strict=True):
+        parts[why][position] = True
+    return [(part, why) for why, part in parts.items()]
 
 
 def _chosen(claim: Claim, positions: np.ndarray | Sequence[int]) -> np.ndarray:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import os
 import secrets
+import sqlite3
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import bindparam, create_engine, event, insert, inspect, select, text, update
 
 from d7nb.errors import LedgerError
-from d7nb.ledger.faults import guarded
+from d7nb.ledger.faults import PRIMARY, guarded
 from d7nb.ledger.places import (
     filesystem_of,
     in_container,
@@ -25,7 +28,6 @@ from d7nb.ledger.places import (
 from d7nb.ledger.tables import SCHEMA, destinations, meta, metadata
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
@@ -36,6 +38,11 @@ if TYPE_CHECKING:
 HASH_SIZE = 16
 """Bytes of the HMAC that are kept: half of SHA-256's, far more than any ledger's people could make collide."""
 _SECRET_SIZE = 32
+_SILENCE = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 60_000}
+"""After about a minute without a sign of life, a server is given up: a send must be able to end."""
+_LONGEST_STATEMENT = 300
+_MOMENT = 0.01
+"""Seconds between two tries of what SQLite does not wait for by itself."""
 _CHECKED = b"d7nb ledger secret"
 _BIRTH = 0x64376E62  # an advisory lock of PostgreSQL: one process at a time makes the tables
 _DESTINATION = select(destinations.c.id).where(destinations.c.origin == bindparam("origin"))
@@ -89,13 +96,13 @@ class Database:
         @event.listens_for(engine, "connect")
         def prepare(connection: Any, _: Any) -> None:
             connection.isolation_level = None  # transactions begin where we say so
-            connection.execute(f"PRAGMA journal_mode = {journal}")
+            _set_journal(connection, journal, patience)
             connection.execute(f"PRAGMA synchronous = {synchronous}")
 
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:
             reading = connection.get_execution_options().get("reading", False)
-            driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+            driver = cast(sqlite3.Connection, connection.connection.driver_connection)
             driver.execute("BEGIN" if reading else "BEGIN IMMEDIATE")
 
         self._reader = engine.execution_options(reading=True)
@@ -104,13 +111,20 @@ class Database:
     def _postgres(self, patience: float) -> Engine:
         try:
             # "format" lets one list of tuples serve both databases.
-            engine = create_engine(self._place.url, hide_parameters=True, paramstyle="format", pool_pre_ping=True)
+            engine = create_engine(
+                self._place.url,
+                hide_parameters=True,
+                paramstyle="format",
+                pool_pre_ping=True,
+                connect_args=_SILENCE | {"connect_timeout": max(math.ceil(patience), 2)},
+            )
         except ImportError:
             raise LedgerError("a ledger in PostgreSQL needs psycopg: pip install 'd7nb[postgres]'") from None
 
         @event.listens_for(engine, "connect")
         def prepare(connection: Any, _: Any) -> None:
             connection.execute(f"SET lock_timeout = {max(int(patience * 1000), 1)}")
+            connection.execute(f"SET statement_timeout = '{_LONGEST_STATEMENT}s'")
             connection.execute(
                 "SELECT set_config('synchronous_commit', 'on', false)"
                 " WHERE current_setting('synchronous_commit') IN ('off', 'local')"
@@ -250,6 +264,20 @@ class Database:
         """The keyed hash of each number's variant family; None stays None."""
         person = self._person
         return [None if family is None else person(family.encode()) for family in families]
+
+
+def _set_journal(connection: sqlite3.Connection, journal: str, patience: float) -> None:
+    """Choose how SQLite journals. Where two programs begin a ledger at once, it refuses the second without waiting."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            connection.execute(f"PRAGMA journal_mode = {journal}")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & PRIMARY != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(_MOMENT)
+        else:
+            return
 
 
 def _hash_under(secret: bytes) -> Callable[[bytes], bytes]:

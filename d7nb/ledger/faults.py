@@ -31,7 +31,7 @@ _SQLITE = {
     sqlite3.SQLITE_NOTADB: _DAMAGED,
 }
 _POSTGRES = {"25006": _UNWRITABLE, "42501": _UNWRITABLE, "53100": _FULL, "55P03": _BUSY}
-_PRIMARY = 0xFF
+PRIMARY = 0xFF
 """The part of SQLite's result codes that says the kind; the rest says more than a person needs."""
 
 
@@ -65,7 +65,7 @@ def _sentence(error: Exception) -> str:
     if isinstance(cause, PermissionError):
         return _UNWRITABLE
     if isinstance(cause, sqlite3.Error):
-        code = getattr(cause, "sqlite_errorcode", 0) & _PRIMARY
+        code = getattr(cause, "sqlite_errorcode", 0) & PRIMARY
         return _SQLITE.get(code, f"can't be used: {_first_line(cause)}")
     if isinstance(cause, OSError):
         return f"can't be used: {cause.strerror or type(cause).__name__}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -45,6 +45,8 @@ class Known:
         sending: Whether a run is just sending the row; its outcome is then unsent.
         since: Since when, ``datetime64`` in UTC.
         other_text: Whether the person already got another row of this campaign, or may have: one not among these.
+        request: The number of the request that decides about the row; 0 where the ledger does not know the row.
+        seen: The number of the campaign's last request that this knows of.
     """
 
     outcome: np.ndarray
@@ -56,6 +58,8 @@ class Known:
     sending: np.ndarray
     since: np.ndarray
     other_text: np.ndarray
+    request: np.ndarray
+    seen: int = 0
 
     @classmethod
     def nothing(cls, count: int) -> Known:
@@ -70,7 +74,8 @@ class Known:
             for name in ("outcome", "code", "reason", "request_id", "created_at")
         }
         columns |= {name: np.full(count, "NaT", dtype="datetime64[us]") for name in ("recorded_at", "since")}
-        return cls(**columns, **{name: np.zeros(count, dtype=bool) for name in ("sending", "other_text")})
+        columns |= {name: np.zeros(count, dtype=bool) for name in ("sending", "other_text")}
+        return cls(**columns, request=np.zeros(count, dtype=np.int64))
 
 
 class _Stored(NamedTuple):
@@ -96,6 +101,7 @@ def look_up(
         found = _requests(connection, ours)
         if not found:
             return known
+        known = replace(known, seen=found[-1].id)
         wanted = [last.c.destination == place, last.c.campaign == campaign]
         if few:
             wanted.append(rows.c.key.in_(key_bytes(keys)) | rows.c.person.in_(database.people(people)))
@@ -159,6 +165,7 @@ def _tell(known: Known, places: np.ndarray, found: Sequence[Request], deciding_o
     used, own = np.unique(deciding_ones, return_inverse=True)
     those = [found[number] for number in used]
     columns: dict[str, tuple[Any, list[Any]]] = {
+        "request": (np.int64, [request.id for request in those]),
         "outcome": (object, [request.outcome or "unsent" for request in those]),
         "code": (object, [request.code for request in those]),
         "reason": (object, [request.told(at) for request in those]),

@@ -42,7 +42,8 @@ def lives(process: Process) -> bool | None:
     """
     if not process.machine or process.machine != _machine():
         return None
-    return _started(process.pid) == process.started
+    started = _started(process.pid)
+    return None if started is None and _is_hidden(process.pid) else started == process.started
 
 
 def _machine() -> str:
@@ -50,6 +51,17 @@ def _machine() -> str:
         return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return ""
+
+
+def _is_hidden(pid: int) -> bool:
+    """Whether a process is there that ``/proc`` does not show us: another user's, on some systems."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return not Path(f"/proc/{pid}").exists()
 
 
 def _started(pid: int) -> str | None:

@@ -42,6 +42,11 @@ class Request(NamedTuple):
         """Whether its rows may be claimed: nothing of it went out."""
         return self.outcome in RELEASED
 
+    @property
+    def taken_back(self) -> bool:
+        """Whether a person said that nothing of it went out."""
+        return self.free and self.code == SETTLED
+
     def going(self, at: datetime) -> bool:
         """Whether a run may just be sending it.
 
@@ -62,9 +67,7 @@ class Request(NamedTuple):
             return self.reason
         if self.outcome == "accepted":
             sent = to_time(self.claimed_at if self.recorded_at is None else self.recorded_at, at)
-            return f"already sent on {sent:%Y-%m-%d at %H:%M %Z}" + f", request {self.request_id}" * bool(
-                self.request_id
-            )
+            return f"already sent on {sent:%Y-%m-%d at %H:%M %Z}"
         tried = to_time(self.claimed_at, at)
         return f"may have gone out on {tried:%Y-%m-%d at %H:%M %Z}" + f": {self.reason}" * bool(self.reason)
 

@@ -73,7 +73,7 @@ class Ledger:
         ...         recorded = run.record(claim, "accepted", request_id="abc", at=now)
         ...         again = run.claim(*row, at=now)
         >>> claim.granted.tolist(), recorded, again.granted.tolist(), again.reason
-        ([True], 1, [False], ['already sent on 2026-11-23 at 09:00 UTC, request abc'])
+        ([True], 1, [False], ['already sent on 2026-11-23 at 09:00 UTC'])
     """
 
     def __init__(self, path_or_url: str | os.PathLike[str] | None = None, *, patience: float = PATIENCE) -> None:
@@ -84,16 +84,17 @@ class Ledger:
         """One sentence on why the ledger may not last where it is; None where nothing speaks against it."""
         return self._database.warning
 
-    def run(self, *, lifetime: timedelta = LIFETIME) -> Run:
+    def run(self, *, lifetime: timedelta = LIFETIME, seen: int | None = None) -> Run:
         """Begin a send; to be used as a context manager.
 
         Args:
             lifetime: How long a request can live: a claim that is older, and was not recorded, is in doubt.
+            seen: What `Known.seen` said of the campaign; texts that other runs sent since then count.
 
         Returns:
             What claims rows and records outcomes.
         """
-        return Run(self._database, lifetime)
+        return Run(self._database, lifetime, seen)
 
     def look_up(
         self, destination: str, campaign: str, keys: np.ndarray, people: Sequence[str | None], *, at: datetime
@@ -120,7 +121,8 @@ class Ledger:
 
         Args:
             destination: Where they went, or did not.
-            keys: Each row's key; those with another outcome are passed over.
+            keys: Each row's key; those with another outcome are passed over, but for those of which a person said
+                that they were not sent: that can be taken back.
             word: ``sent``: they count as sent; ``not_sent``: they are free.
             at: Now.
 
@@ -143,7 +145,11 @@ class Ledger:
             if going:
                 message = f"{going} of the rows are just being sent: settle them when that has ended"
                 raise LedgerError(message)
-            doubtful = [known for known in found if known.request.outcome == "unknown"]
+            doubtful = [
+                known
+                for known in found
+                if known.request.outcome == "unknown" or (outcome == "accepted" and known.request.taken_back)
+            ]
             numbers = {known.request.id for known in doubtful}
             split = {number: split_off(connection, number, said) for number in sorted(numbers)}
             moves = [

@@ -1,0 +1,484 @@
+"""The compose form without a browser: its state, what it shows of it, and what it sends."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import ipywidgets as w
+import numpy as np
+import pandas as pd
+import pytest
+from traitlets import TraitError
+
+import d7nb
+from d7nb import ReplyButtons, Sandbox, Text, col, row_filter
+from d7nb.errors import PlanError
+from d7nb.plugins import content_types
+from d7nb.testing import numbers
+from d7nb.widgets.background import Debounced
+from d7nb.widgets.form import ComposeForm
+from d7nb.widgets.guessing import guess_recipient
+from d7nb.widgets.model import ComposeModel, read_free
+from d7nb.widgets.parts import NOTHING
+from tests.contents import CASES, Case
+
+ORIGINATOR = "+12025550100"
+OWN = "+46701740605"
+
+
+def people(count: int = 6, **columns: Any) -> pd.DataFrame:
+    return pd.DataFrame({"phone": numbers(count), "name": [f"N{row}" for row in range(count)], **columns})
+
+
+@pytest.fixture
+def compose(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ComposeForm]]:
+    """Makes forms that don't pause before they plan, and takes them away after the test."""
+    monkeypatch.setattr("d7nb.widgets.form.PAUSE", 0.005)
+    forms: list[ComposeForm] = []
+
+    def make(frame: pd.DataFrame | None = None, *arguments: Any, **options: Any) -> ComposeForm:
+        forms.append((people() if frame is None else frame).d7.compose(*arguments, **options))
+        return settled(forms[-1])
+
+    yield make
+    for form in forms:
+        form.close()
+    w.Widget.close_all()
+
+
+@pytest.fixture
+def client(sandbox: Sandbox) -> Iterator[d7nb.Client]:
+    with sandbox.client(rate=None, workers=1, batch_size=1) as connected:
+        yield connected
+
+
+def settled(form: ComposeForm) -> ComposeForm:
+    """The form when it shows what it was told."""
+    assert form.wait(60)
+    return form
+
+
+def below(widget: w.Widget) -> Iterator[w.Widget]:
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from below(child)
+
+
+def labelled(form: ComposeForm, label: str) -> Any:
+    """The control with a label, as a person finds it."""
+    (found,) = [each for each in below(form.widget) if getattr(each, "description", None) == label]
+    return found
+
+
+def press(form: ComposeForm, label: str) -> None:
+    button = labelled(form, label)
+    assert not button.disabled
+    button.click()
+
+
+def seen(form: ComposeForm) -> str:
+    """Everything the form says in words."""
+    return "\n".join(each.value for each in below(form.widget) if isinstance(each, w.HTML | w.Label))
+
+
+# Which column
+
+
+@pytest.mark.parametrize(
+    ("columns", "guess"),
+    [
+        ({"id": [1, 2], "mobile": ["+12025550123", "+1 202 555 0124"]}, "mobile"),
+        ({"id": [12025550123, 12025550124], "x": ["a", "b"]}, "id"),
+        ({"order": [1234567, 1234568], "Handy": ["+46701740605", None]}, "Handy"),
+        ({"a": ["+12025550123", "+12025550124"], "phone": ["n/a", ""]}, "a"),
+        ({"phone": [None, None], "name": ["Ali", "Sara"]}, "phone"),
+        ({"name": ["Ali", "Sara"], "note": ["call +12025550123", "-"]}, None),
+        ({0: ["+12025550123"] * 2, "": ["a", "b"]}, 0),
+        ({}, None),
+    ],
+    ids=str,
+)
+def test_the_recipient_column_is_guessed(columns: dict[Any, Any], guess: Any) -> None:
+    assert guess_recipient(pd.DataFrame(columns)) == guess
+
+
+def test_of_two_hundred_columns_the_one_with_numbers_is_found(compose: Callable[..., ComposeForm]) -> None:
+    wide = pd.DataFrame(np.arange(400).reshape(2, 200), columns=[f"c{place}" for place in range(200)])
+    wide.insert(120, "Telefonnummer", numbers(2))
+    form = compose(wide, content=Text("Hi {c7}"), originator=ORIGINATOR)
+    assert form.model.to == "Telefonnummer"
+    assert form.plan.summary["ready"] == 2
+
+
+# The state
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_every_content_survives_the_form_and_the_code_makes_the_same_plan(case: Case) -> None:
+    content = case.build(lambda value: value)
+    model = ComposeModel(people(2), content, originator=ORIGINATOR, campaign="spring")
+    assert model.content().tree() == content.tree()
+    assert run(model) == list(model.plan().requests())
+    assert [message["content"] for message in run(model)[0]["messages"]] == [case.expected]
+
+
+def run(model: ComposeModel, **names: Any) -> list[dict[str, Any]]:
+    """The requests of the plan that the shown code makes."""
+    sent: list[d7nb.Plan] = []
+
+    class Nobody:
+        """Stands for the client: what is sent is only noted."""
+
+    namespace: dict[str, Any] = {"people": model.frame, "client": Nobody(), **names}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(d7nb.Plan, "send", lambda plan, _: sent.append(plan))
+        exec(model.code, namespace)
+    return list(sent[0].requests())
+
+
+def test_the_code_has_columns_filters_and_every_term(compose: Callable[..., ComposeForm]) -> None:
+    @row_filter(register=False)
+    def not_first(rows: pd.DataFrame) -> pd.Series:
+        return (rows["name"] == "N0").map({True: "not today"})
+
+    model = ComposeModel(people(), Text(col("name")), originator=ORIGINATOR, campaign="a 'b'", filters=[not_first])
+    model.key, model.schedule, model.country = "name", "2100-01-01T09:00+04:00", "AE"
+    assert "filters=filters" in model.code
+    assert run(model, filters=[not_first]) == list(model.plan().requests())
+    model.switched_off = ["not_first"]
+    assert "filters" not in model.code
+    assert model.plan().summary["ready"] == 6
+
+
+def test_code_of_a_plugin_s_content_imports_it_from_there() -> None:
+    class Sticker(d7nb.content.Content, message_type="STICKER", root="sticker"):
+        url: str = d7nb.content.leaf("url")
+
+    code = ComposeModel(people(), Sticker("https://example.com/{name}"), originator=ORIGINATOR).code
+    assert f"from {__name__} import Sticker" in code
+    assert "Sticker(url='https://example.com/{name}')" in code
+
+
+def test_code_of_what_is_not_ready_says_what_is_missing() -> None:
+    model = ComposeModel(people(), originator=ORIGINATOR)
+    assert "# not yet: Text: body: a value is required" in model.code
+    compile(model.code, "shown", "exec")
+
+
+def test_each_kind_keeps_what_was_filled_in_for_it() -> None:
+    model = ComposeModel(people(), Text("Hi {name}"), originator=ORIGINATOR)
+    model.kind = "ReplyButtons"
+    assert model.fields == {"body": "Hi {name}"}
+    model.fields = {**model.fields, "buttons": [{"id": "", "title": "Yes"}, {"title": " "}]}
+    assert model.content() == ReplyButtons("Hi {name}", ["Yes"])
+    model.kind = "Text"
+    assert model.fields == {"body": "Hi {name}"}
+    model.kind = "ReplyButtons"
+    assert model.content() == ReplyButtons("Hi {name}", ["Yes"])
+
+
+def test_what_can_t_be_is_refused_in_words() -> None:
+    model = ComposeModel(people())
+    with pytest.raises(TraitError, match=r"kind is one of Text, Reaction, .*, not 'Telegram'"):
+        model.kind = "Telegram"
+    with pytest.raises(TypeError, match="compose\\(\\) knows no 'too'; it takes to, originator"):
+        ComposeModel(people(), too="phone")
+    with pytest.raises(PlanError, match="the form composes one content such as Text"):
+        ComposeModel(people(), "Hi")  # type: ignore[arg-type]
+    with pytest.raises(PlanError, match="choose the recipient column"):
+        ComposeModel(pd.DataFrame({"name": ["Ali"]}), Text("Hi"), originator=ORIGINATOR).plan()
+
+
+@pytest.mark.parametrize(
+    ("text", "shape", "read"),
+    [
+        ("", dict, None),
+        ("{name}\n{balance:,.2f}\n", dict, ["{name}", "{balance:,.2f}"]),
+        ("city: {city}\nstate: Goa", dict, {"city": "{city}", "state": "Goa"}),
+        ('{"city": "{city}"}', dict, {"city": "{city}"}),
+        ('["a", "b"]', list, ["a", "b"]),
+        ("see https://example.com", dict, ["see https://example.com"]),
+        ("12", list, ["12"]),
+    ],
+)
+def test_lists_and_mappings_are_typed_line_by_line_or_as_json(text: str, shape: type, read: Any) -> None:
+    assert read_free(text, shape) == read
+
+
+# The view
+
+
+def test_in_every_kind_s_form_each_control_has_a_label_of_its_own(
+    compose: Callable[..., ComposeForm],
+) -> None:
+    form = compose()
+    for kind in content_types():
+        form.model.kind = kind.__name__
+        described = (each for each in below(form.widget) if hasattr(each, "description"))
+        controls = [each for each in described if not isinstance(each, w.HTML | w.Label)]
+        labels = Counter(each.description for each in controls)
+        assert "" not in labels, kind
+        assert max(labels.values()) == 1, labels.most_common(1)
+        for name, spec in kind.specs().items():
+            assert any(label.startswith(name.replace("_", " ")) for label in labels) or not spec.required
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_content_that_is_given_fills_the_form_and_typing_in_it_changes_the_plan(
+    case: Case, compose: Callable[..., ComposeForm]
+) -> None:
+    content = case.build(lambda value: value)
+    form = compose(content=content, originator=ORIGINATOR)
+    texts = [each for each in below(form._fields.box) if isinstance(each, w.Text | w.Textarea) and each.value]
+    assert texts
+    for each in texts:  # as if it was typed anew
+        before, each.value = each.value, each.value + "x"
+        each.value = before
+    assert form.model.content().tree() == content.tree()
+    assert next(settled(form).plan.requests())["messages"][0]["content"] == case.expected
+
+
+def test_a_column_is_inserted_or_stands_alone_at_a_click(compose: Callable[..., ComposeForm]) -> None:
+    form = compose(people(balance=1.5), originator=ORIGINATOR)
+    body, chooser = labelled(form, "body"), labelled(form, "column for body")
+    body.value = "Hi "
+    chooser.value = ("insert", "name")
+    body.value += ", you owe "
+    chooser.value = ("insert", "balance")
+    assert (body.value, chooser.value) == ("Hi {name}, you owe {balance}", NOTHING)
+    assert form.model.content() == Text("Hi {name}, you owe {balance}")
+    chooser.value = ("bind", "name")
+    assert (body.value, body.disabled) == ("the column name", True)
+    assert form.model.content() == Text(col("name"))
+    chooser.value = ("insert", "name")
+    assert (body.value, body.disabled) == ("{name}", False)
+    chooser.value = ("bind", "name")
+    chooser.value = NOTHING
+    assert (body.value, body.disabled, form.model.fields["body"]) == ("", False, "")
+
+
+def test_columns_that_no_template_can_name_can_still_be_bound(compose: Callable[..., ComposeForm]) -> None:
+    odd = {"with {braces}": "a", "a.b": "b", "": "c", 7: "d", "😀 name": "e", "first name": "f", " ": "g"}
+    form = compose(
+        pd.DataFrame({"phone": numbers(2), **{name: [text] * 2 for name, text in odd.items()}}), originator=ORIGINATOR
+    )
+    options = dict(labelled(form, "column for body").options)
+    inserted = {value[1] for value in options.values() if value[0] == "insert"}
+    assert inserted == {"phone", "😀 name", "first name"}
+    for name, text in odd.items():
+        labelled(form, "column for body").value = ("bind", name)
+        (request,) = settled(form).plan.requests()
+        assert request["messages"][0]["content"]["text"]["body"] == text
+
+
+def test_items_are_added_and_taken_away(compose: Callable[..., ComposeForm]) -> None:
+    form = compose(originator=ORIGINATOR)
+    form.model.kind = "ReplyButtons"
+    labelled(form, "body").value = "Coming?"
+    labelled(form, "buttons 1 title").value = "Yes"
+    press(form, "Add button")
+    press(form, "Add button")
+    assert labelled(form, "Add button").disabled  # D7 takes three
+    labelled(form, "buttons 2 title").value = "No"
+    press(form, "Remove last button")
+    assert form.model.content() == ReplyButtons("Coming?", ["Yes", "No"])
+    assert settled(form).plan.summary["ready"] == 6
+
+
+def test_what_is_set_in_the_model_is_seen_in_the_form(compose: Callable[..., ComposeForm]) -> None:
+    form = compose()
+    form.model.originator, form.model.campaign = ORIGINATOR, "spring"
+    form.model.kind, form.model.fields = (
+        "CtaUrl",
+        {"body": "Look", "display_text": "Here", "url": "https://example.com"},
+    )
+    assert labelled(form, "Originator").value == ORIGINATOR
+    assert labelled(form, "Campaign").value == "spring"
+    assert labelled(form, "Kind of message").value == "CtaUrl"
+    assert labelled(form, "display text").value == "Here"
+    assert settled(form).plan.summary["ready"] == 6
+
+
+def test_numbers_problems_and_what_is_missing_are_said_as_they_arise(compose: Callable[..., ComposeForm]) -> None:
+    frame = people().assign(name=["Ali", None, "Sara", "Omar", "Lena", "Yusuf"])
+    frame.loc[3, "phone"] = "call me"
+    form = compose(frame)
+    assert "not a plan yet: Text: body: a value is required" in seen(form)
+    labelled(form, "body").value = "Hi {name}"
+    assert "no originator was given" in seen(settled(form))
+    labelled(form, "Originator").value = ORIGINATOR
+    words = seen(settled(form))
+    assert "the cell is empty, but the text needs {name}" in words
+    assert "broken" in words
+    assert labelled(form, "Send 4 messages").disabled
+    form.model.fields = {"body": "Hi {nmae}"}
+    assert "there is no column &#39;nmae&#39;; did you mean &#39;name&#39;?" in seen(settled(form))
+    assert labelled(form, "Send 0 messages").disabled
+
+
+def test_the_preview_turns_over_the_strangest_messages(compose: Callable[..., ComposeForm]) -> None:
+    form = compose(
+        people(name=["Ali", "Žofie with the long name", "عمر", "😀", "1.0", "Jo"]),
+        content=Text("Hi {name}"),
+        originator=ORIGINATOR,
+    )
+    pages = []
+    for _ in range(6):
+        pages.append(form._preview.value)
+        press(form, "Next message")
+        settled(form)
+    assert len(set(pages)) == 6
+    assert "Žofie" in pages[0]
+    assert form._preview.value == pages[0]
+    press(form, "Previous message")
+    assert settled(form)._preview.value == pages[5]
+
+
+def test_a_callback_s_error_is_seen_in_the_form(compose: Callable[..., ComposeForm]) -> None:
+    form = compose()
+    labelled(form, "Kind of message").options = [("Telegram", "Telegram")]
+    labelled(form, "Kind of message").value = "Telegram"
+    assert "Not done: TraitError: kind is one of" in seen(form)
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_a_table_of_one_row_or_none_has_a_form(compose: Callable[..., ComposeForm], rows: int) -> None:
+    form = compose(people(6).head(rows), content=Text("Hi {name}"), to="phone", originator=ORIGINATOR)
+    assert f"Send {rows} message" in " ".join(str(getattr(each, "description", "")) for each in below(form.widget))
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "{{7*7}}",
+    "x" * 4000,
+    "\u202egnirts",
+    "\x00",
+    "a\u200bb",
+]
+
+
+def test_hostile_cells_and_column_names_are_shown_inert(compose: Callable[..., ComposeForm]) -> None:
+    frame = pd.DataFrame({"phone": numbers(7), "<b>name</b>": HOSTILE})
+    form = compose(frame, content=Text(col("<b>name</b>")), originator=ORIGINATOR, campaign="<script>")
+    for _ in range(7):
+        words = seen(settled(form))
+        assert "<script>" not in words
+        assert "<img" not in words
+        press(form, "Next message")
+
+
+# Sending
+
+
+def test_the_count_is_typed_and_what_was_shown_is_sent(
+    compose: Callable[..., ComposeForm], client: d7nb.Client, sandbox: Sandbox
+) -> None:
+    form = compose(None, client, Text("Hi {name}"), originator=ORIGINATOR, campaign="spring")
+    shown = list(form.plan.requests())
+    typed, button = labelled(form, "Rows to go"), labelled(form, "Send 6 messages")
+    for wrong in ("", "5", "six", "66"):
+        typed.value = wrong
+        assert button.disabled
+    typed.value = "6"
+    press(form, "Send 6 messages")
+    assert form.delivery is not None
+    assert form.delivery.wait().summary["accepted"] == 6
+    assert sandbox.messages["content"].tolist() == [
+        message["content"] for body in shown for message in body["messages"]
+    ]
+    until(lambda: "6 accepted" in seen(form) and labelled(form, "Send 0 messages").disabled)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for what a thread of the form is about to show."""
+    pause = threading.Event()
+    for _ in range(600):
+        try:
+            if condition():
+                return
+        except ValueError:  # the label is not there yet
+            pass
+        pause.wait(0.05)
+    raise AssertionError("it was not shown within half a minute")
+
+
+def test_stop_leaves_the_rest_and_sending_again_goes_on(
+    compose: Callable[..., ComposeForm], client: d7nb.Client, sandbox: Sandbox
+) -> None:
+    sandbox.fail_next("delay", times=6, seconds=0.2)
+    form = compose(None, client, Text("Hi {name}"), originator=ORIGINATOR)
+    labelled(form, "Rows to go").value = "6"
+    press(form, "Send 6 messages")
+    until(lambda: len(sandbox.messages) >= 2)
+    press(form, "Stop")
+    assert form.delivery is not None
+    first = form.delivery.wait().summary
+    assert first["accepted"] == len(sandbox.messages) < 6
+    left = 6 - first["accepted"]
+    label = f"Send {left} message{'' if left == 1 else 's'}"
+    until(lambda: labelled(form, label) is not None)
+    assert form.send(confirm=left).summary == {**dict.fromkeys(first, 0), "accepted": left, "already_sent": 6 - left}
+    assert set(Counter(sandbox.messages["recipient"]).values()) == {1}
+
+
+def test_a_test_goes_to_one_s_own_phone(
+    compose: Callable[..., ComposeForm], client: d7nb.Client, sandbox: Sandbox
+) -> None:
+    form = compose(None, client, Text("Hi {name}"), originator=ORIGINATOR)
+    labelled(form, "Send a test to").value = OWN
+    press(form, "Send test")
+    until(lambda: "the test: 3 accepted" in seen(form))
+    assert set(sandbox.messages["recipient"]) == {OWN}
+    labelled(form, "Send a test to").value = "my phone"
+    until(lambda: not labelled(form, "Send test").disabled)
+    press(form, "Send test")
+    until(lambda: "the test was not sent: no test message can go" in seen(form))
+    assert len(sandbox.messages) == 3
+
+
+def test_without_a_token_the_form_plans_and_says_at_the_button_what_is_missing(
+    compose: Callable[..., ComposeForm], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("d7nb.tokens._from_keyring", lambda: None)
+    form = compose(None, None, Text("Hi {name}"), originator=ORIGINATOR)
+    assert form.plan.summary["ready"] == 6
+    labelled(form, "Rows to go").value = "6"
+    press(form, "Send 6 messages")
+    assert "Not sent: no API token: give Client(token=...), set D7_API_TOKEN" in seen(form)
+    assert form.delivery is None
+
+
+def test_the_form_says_nothing_private(compose: Callable[..., ComposeForm], client: d7nb.Client) -> None:
+    form = compose(None, client, Text("Hi {name}, is {phone} yours?"), originator=ORIGINATOR, campaign=f"for {OWN}")
+    form.send(confirm=6)
+    settled(form)
+    for number in [*numbers(6), OWN]:
+        assert number[1:] not in seen(form) + repr(form)
+
+
+# Not blocking
+
+
+def test_work_in_the_background_is_done_once_for_many_calls_and_again_for_a_late_one() -> None:
+    done: list[int] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work() -> None:
+        done.append(1)
+        begun.set()
+        assert go_on.wait(30)
+
+    background = Debounced(work, 0.02)
+    assert background.wait(0)
+    for _ in range(50):
+        background.poke()
+    assert begun.wait(30)
+    assert not background.wait(0)
+    background.poke()  # while it is being done
+    go_on.set()
+    assert background.wait(30)
+    assert done == [1, 1]
