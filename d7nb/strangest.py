@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ _FLOAT_LIKE = re.compile(r"(?<![\d.])\d+\.0(?![\d.])")
 _UNSEEN = re.compile("[\xad\u200b\u202a-\u202e\u2060-\u2069\ufeff]")
 _PATTERNS = {"right to left": _RIGHT_TO_LEFT, "emoji": _EMOJI, "a number that looks like 1.0": _FLOAT_LIKE}
 _RARER = {"characters that nobody sees": _UNSEEN}
+_ALL_PATTERNS = tuple((_PATTERNS | _RARER).items())
 
 
 def strangest(
@@ -43,38 +45,61 @@ def strangest(
     if len(rows) == 1:
         return {int(rows[0]): ["the only one"]}
     picked: dict[int, list[str]] = {}
-    for reason, row in _found(contents, rows):
+    found = _Found(contents, rows)
+    for reason, row in found.reasons():
         if row in picked or len(picked) < n:
             picked.setdefault(row, []).append(reason)
-    for reason, row in (*_firsts_of(groups, rows), *(("one of the first", row) for row in rows[:n].tolist())):
+    others = [*islice(found.different(), n), *rows[:n].tolist()]
+    for reason, row in (*_firsts_of(groups, rows), *(("one of the first", row) for row in others)):
         if len(picked) >= n:
             break
         picked.setdefault(row, [reason])
     return picked
 
 
-def _found(contents: Callable[[np.ndarray], list[str]], rows: np.ndarray) -> Iterator[tuple[str, int]]:
-    longest, shortest = (-1, -1), (1 << 60, -1)
-    firsts: dict[str, int] = {}
-    counts: dict[int, list[int]] = {}
-    for start in range(0, len(rows), SLICE):
-        part = rows[start : start + SLICE]
-        for row, text in zip(part.tolist(), contents(part), strict=True):
-            size = len(text)
-            longest = max(longest, (size, row), key=lambda pair: pair[0])
-            shortest = min(shortest, (size, row), key=lambda pair: pair[0])
-            counts.setdefault(hash(text), [0, row])[0] += 1
-            for reason, pattern in (*_PATTERNS.items(), *_RARER.items()):
-                if reason not in firsts and pattern.search(text):
-                    firsts[reason] = row
-    if longest[0] > shortest[0]:
-        yield "longest", longest[1]
-        yield "shortest", shortest[1]
-    yield from ((reason, firsts[reason]) for reason in _PATTERNS if reason in firsts)
-    most, row = max(counts.values(), key=lambda pair: pair[0])
-    if most > 1:
-        yield f"the same for {'all ' if most == len(rows) else ''}{most:,} rows", row
-    yield from ((reason, firsts[reason]) for reason in _RARER if reason in firsts)
+class _Found:
+    """What one look at every message found.
+
+    Args:
+        contents: From positions to the JSON of each row's content.
+        rows: Positions of the rows that would go.
+    """
+
+    def __init__(self, contents: Callable[[np.ndarray], list[str]], rows: np.ndarray) -> None:
+        self._total = len(rows)
+        self._longest, self._shortest = (-1, -1), (1 << 60, -1)
+        self._firsts: dict[str, int] = {}
+        self._counts: dict[int, list[int]] = {}  # by what is said: how many rows, and the first of them
+        for start in range(0, len(rows), SLICE):
+            part = rows[start : start + SLICE]
+            for row, text in zip(part.tolist(), contents(part), strict=True):
+                self._look_at(row, text)
+
+    def _look_at(self, row: int, text: str) -> None:
+        size = len(text)
+        if size > self._longest[0]:
+            self._longest = size, row
+        if size < self._shortest[0]:
+            self._shortest = size, row
+        self._counts.setdefault(hash(text), [0, row])[0] += 1
+        for reason, pattern in _ALL_PATTERNS:
+            if reason not in self._firsts and pattern.search(text):
+                self._firsts[reason] = row
+
+    def reasons(self) -> Iterator[tuple[str, int]]:
+        """Why a row is strange, and which, the strangest first."""
+        if self._longest[0] > self._shortest[0]:
+            yield "longest", self._longest[1]
+            yield "shortest", self._shortest[1]
+        yield from ((reason, self._firsts[reason]) for reason in _PATTERNS if reason in self._firsts)
+        most, row = max(self._counts.values(), key=lambda pair: pair[0])
+        if most > 1:
+            yield f"the same for {'all ' if most == self._total else ''}{most:,} rows", row
+        yield from ((reason, self._firsts[reason]) for reason in _RARER if reason in self._firsts)
+
+    def different(self) -> Iterator[int]:
+        """Rows of which no two say the same."""
+        return (row for _, row in self._counts.values())
 
 
 def _firsts_of(groups: np.ndarray | None, rows: np.ndarray) -> Iterator[tuple[str, int]]:

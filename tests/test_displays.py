@@ -231,6 +231,7 @@ def test_a_running_delivery_says_so(sandbox: d7nb.Sandbox) -> None:
         running, html = repr(delivery), delivery._repr_html_()
         delivery.wait()
     assert "still being sent" in running
+    assert "1 unsent: its turn has not come yet" in running or "1 unknown: on its way" in running
     assert "delivery.wait() or delivery.stop()" in running
     assert [code.text for code in read(html).all("code")] == ["delivery.wait()", "delivery.stop()"]
     assert "still being sent" not in repr(delivery)

@@ -394,6 +394,9 @@ def test_two_decimals_are_a_place_not_a_number() -> None:
 # Which rows, and why
 
 
+FIRST = "one of the first"
+
+
 def whys(preview: Any) -> dict[int, str]:
     return dict(zip(preview.frame["row"], preview.frame["why"], strict=True))
 
@@ -412,6 +415,10 @@ def test_each_picked_row_says_why_in_the_display_too() -> None:
     [
         (["alone"], {0: "the only one"}),
         (["same", "same"], {0: "the same for all 2 rows", 1: "one of the first"}),
+        (
+            ["bb", "bb", "bb", "cc", "dd", "ee", "a", "fff"],
+            {7: "longest", 6: "shortest", 0: "the same for 3 rows", 3: FIRST, 4: FIRST, 5: FIRST},
+        ),
         (["aa", "bb"], {0: "one of the first", 1: "one of the first"}),
         (["a", "bb", "bb"], {1: "longest, the same for 2 rows", 0: "shortest", 2: "one of the first"}),
         (["a\ufeffb", "plain text"], {1: "longest", 0: "shortest, characters that nobody sees"}),

@@ -22,6 +22,8 @@ MEANING = {
     "held": "a person must decide",
     "skipped": "a filter said no",
 }
+RUNNING = {"unsent": "its turn has not come yet", "unknown": "on its way, or nobody knows yet"}
+"""What two of them mean while the send goes on."""
 SHOWN_REASONS = 8
 SHOWN_WARNINGS = 5
 _COLOURS = {
@@ -137,7 +139,7 @@ def delivery_html(delivery: ShownDelivery) -> str:
         title=_title(delivery),
         requests=_requests(delivery),
         counts=_counts(delivery),
-        meaning=MEANING,
+        meaning=_meaning(delivery),
         colours=_COLOURS,
         reasons=grouped(delivery.reasons)[:SHOWN_REASONS],
         heading=_heading(delivery),
@@ -149,7 +151,7 @@ def delivery_html(delivery: ShownDelivery) -> str:
 def delivery_text(delivery: ShownDelivery) -> str:
     """A delivery as text, for a terminal."""
     lines = [_title(delivery), f"  {_requests(delivery)}"]
-    lines += [f"  {count:>9,} {outcome}: {MEANING[outcome]}" for outcome, count in _counts(delivery)]
+    lines += [f"  {count:>9,} {outcome}: {_meaning(delivery)[outcome]}" for outcome, count in _counts(delivery)]
     if delivery.reasons:
         lines.append(f"  {_heading(delivery)}:")
     for reason in grouped(delivery.reasons)[:SHOWN_REASONS]:
@@ -197,7 +199,7 @@ _STEPS = {
     ),
     "unsent": lambda rows: Step(f"{rows} not tried: run it again, and only what is left goes.", ("plan.send(client)",)),
     "rejected": lambda rows: Step(
-        f"{rows} refused: the reasons say why. Correct the table, plan it again and send; who got it gets it once.",
+        f"{rows} refused: the reasons say why. Correct the table, plan again and send: who already got it is left out.",
         ("delivery.frame",),
     ),
     "changed": lambda rows: Step(
@@ -227,6 +229,10 @@ def _requests(delivery: ShownDelivery) -> str:
     told += [f"{tried_again:,} tried again"] * bool(tried_again)
     told += [f"{taken_apart:,} taken apart"] * bool(taken_apart)
     return ", ".join(told)
+
+
+def _meaning(delivery: ShownDelivery) -> dict[str, str]:
+    return MEANING if delivery.done else MEANING | RUNNING
 
 
 def _counts(delivery: ShownDelivery) -> list[tuple[str, int]]:

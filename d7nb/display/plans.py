@@ -106,8 +106,8 @@ _TEMPLATE = """
 <th scope="col" class="d7nb-n">more like it</th></tr></thead>
 <tbody>
 {% for problem in problems %}
-<tr><td class="d7nb-n">{{ problem.where }}</td><td dir="auto">{{ problem.column|masked(60) }}</td>
-<td dir="auto">{{ problem.value|masked }}</td>
+<tr><td class="d7nb-n">{{ problem.where }}</td><td class="d7nb-own" dir="auto">{{ problem.column|masked(60) }}</td>
+<td class="d7nb-own d7nb-value" dir="auto">{{ problem.value|masked }}</td>
 <td class="d7nb-cell"><strong>{{ problem.severity }}:</strong> {{ problem.message|masked }}</td>
 <td class="d7nb-cell">{{ problem.hint|masked }}</td><td class="d7nb-n">{{ problem.like_it }}</td></tr>
 {% endfor %}

@@ -37,6 +37,8 @@ background:none;line-height:inherit}
 .d7nb table.d7nb-table tbody th{font-weight:600;white-space:nowrap}
 .d7nb table.d7nb-table tr>.d7nb-n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .d7nb table.d7nb-table tr>.d7nb-cell{min-width:8em}
+.d7nb table.d7nb-table tr>.d7nb-own{overflow-wrap:anywhere;min-width:5.4em}
+.d7nb table.d7nb-table tr>.d7nb-value{min-width:9em}
 
 .d7nb .d7nb-bar{display:flex;gap:2px;height:.5em;max-width:32em;margin:.5em 0 0;border-radius:.25em;overflow:hidden}
 .d7nb .d7nb-bar i{display:block;flex:1 1 0;min-width:4px}
@@ -53,7 +55,7 @@ background:none;line-height:inherit}
 .d7nb .d7nb-why{display:block;font-weight:600}
 .d7nb .d7nb-bubble{border:1px solid var(--d7nb-line);border-radius:.2em .9em .9em .9em;background:var(--d7nb-tint);
 max-height:36em;overflow:auto;overflow-wrap:anywhere;width:fit-content;min-width:9em;max-width:100%}
-.d7nb .d7nb-bubble>*{padding:.15em .85em;margin:0}
+.d7nb .d7nb-bubble>*{padding:.15em 13px;margin:0}
 .d7nb .d7nb-bubble>*:first-child{padding-top:.55em}.d7nb .d7nb-bubble>*:last-child{padding-bottom:.55em}
 .d7nb .d7nb-text{white-space:pre-wrap}
 .d7nb .d7nb-header{font-weight:700}
@@ -62,10 +64,12 @@ max-height:36em;overflow:auto;overflow-wrap:anywhere;width:fit-content;min-width
 .d7nb .d7nb-note{font-style:italic}
 .d7nb .d7nb-empty{font-style:italic;opacity:.82}
 
-.d7nb .d7nb-bubble>.d7nb-media:first-child{padding:.35em .35em .15em}
-.d7nb .d7nb-tile{display:flex;align-items:center;justify-content:center;width:19em;max-width:100%;height:7.2em;
+.d7nb .d7nb-bubble>.d7nb-media{padding:6px 6px .15em}
+.d7nb .d7nb-bubble>.d7nb-media:last-child,.d7nb .d7nb-bubble>.d7nb-cards:last-child{padding-bottom:6px}
+.d7nb .d7nb-tile{display:flex;align-items:center;justify-content:center;width:100%;min-width:15em;height:7.2em;
 border-radius:.55em;background:var(--d7nb-faint);border:1px solid var(--d7nb-line);font-weight:600;position:relative}
-.d7nb .d7nb-sticker .d7nb-tile{width:8em;height:8em;border-style:dashed;border-radius:1.2em}
+.d7nb .d7nb-card .d7nb-tile,.d7nb .d7nb-contact .d7nb-tile{min-width:0}
+.d7nb .d7nb-sticker .d7nb-tile{width:8em;min-width:0;height:8em;border-style:dashed;border-radius:1.2em}
 .d7nb .d7nb-tile-video::before{content:"";border:.5em solid transparent;border-left:.85em solid currentColor;
 border-right:0;margin-right:.6em}
 .d7nb .d7nb-tile-audio,.d7nb .d7nb-tile-document{height:3.1em;justify-content:flex-start;padding:0 .8em;gap:.7em}
@@ -79,21 +83,22 @@ background-size:2.4em 2.4em,2.4em 2.4em,100% 100%}
 .d7nb .d7nb-pin{display:block;width:1.6em;height:1.6em;border-radius:50% 50% 50% 0;background:#d93b3b;
 transform:rotate(-45deg) translate(.3em,-.3em);position:relative}
 .d7nb .d7nb-pin::after{content:"";position:absolute;inset:.48em;border-radius:50%;background:#fff}
-.d7nb .d7nb-where{font-size:.88em;margin-top:.25em;padding:0 .3em}
+.d7nb .d7nb-where{font-size:.88em;margin-top:.25em;padding:0 7px}
 .d7nb .d7nb-name{font-weight:600}
 
 .d7nb .d7nb-bubble dl{display:grid;grid-template-columns:fit-content(42%) minmax(0,1fr);gap:.2em .8em;margin:0}
 .d7nb .d7nb-bubble dl dt,.d7nb .d7nb-bubble dl dd{margin:0;padding:0;float:none;width:auto;color:inherit}
 .d7nb .d7nb-bubble dl dt{opacity:.82;font-weight:400;font-size:.93em}
-.d7nb .d7nb-bubble .d7nb-cards{display:flex;flex-direction:column;gap:.45em;padding:.45em}
+.d7nb .d7nb-bubble .d7nb-cards{display:flex;flex-direction:column;gap:6px;padding:6px}
 .d7nb .d7nb-bubble .d7nb-cards>.d7nb-bubble{background:var(--d7nb-faint);border-radius:.6em;max-height:none;width:100%}
 .d7nb .d7nb-bubble .d7nb-carousel{flex-direction:row;overflow-x:auto}
 .d7nb .d7nb-bubble .d7nb-carousel>.d7nb-bubble{width:13em;flex:none}
-.d7nb .d7nb-bubble ul{list-style:none;margin:.35em 0 0;padding:0}
-.d7nb .d7nb-bubble ul li{margin:0;padding:.4em .85em;border-top:1px solid var(--d7nb-line)}
+.d7nb .d7nb-bubble>ul,.d7nb .d7nb-bubble>ul:last-child{list-style:none;margin:.35em 0 0;padding:0}
+.d7nb .d7nb-bubble ul li{margin:0;padding:.4em 13px;border-top:1px solid var(--d7nb-line)}
 .d7nb .d7nb-bubble ul.d7nb-buttons li{text-align:center;font-weight:600}
 .d7nb .d7nb-does{display:block;font-weight:400;font-size:.86em;opacity:.82}
-.d7nb .d7nb-section{font-weight:600;font-size:.88em;opacity:.82;padding-top:.5em}
+.d7nb .d7nb-bubble>.d7nb-section{font-weight:600;font-size:.88em;padding-top:.6em;border-top:1px solid var(--d7nb-line)}
+.d7nb .d7nb-bubble>.d7nb-section+ul{margin-top:0}.d7nb .d7nb-section+ul>li:first-child{border-top:none;padding-top:.1em}
 .d7nb .d7nb-bubble.d7nb-reaction{border-radius:1.4em;width:fit-content}
 .d7nb .d7nb-reaction>.d7nb-body{font-size:1.9em;line-height:1.2;text-align:center}
 .d7nb .d7nb-bubble.d7nb-sticker{border-style:none;background:none}

@@ -5,31 +5,22 @@ Pictures of each go to the folder ``screenshots``, light and dark, wide and narr
 
 from __future__ import annotations
 
-import shutil
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import d7nb
+from tests.browser import processes
+from tests.browser.watching import Watch
 from tests.plans import LINK
 from tests.shown import HOSTILE, by_case, delivered, harmful, saying, troubled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-if find_spec("playwright") is None:
-    pytest.skip("Playwright is not installed: pip install playwright", allow_module_level=True)
-if CHROMIUM is None:
-    pytest.skip("there is no Chromium on this machine: apt-get install chromium", allow_module_level=True)
+    from playwright.sync_api import Browser, Page
 
-SCREENSHOTS = Path(__file__).parents[2] / "screenshots"
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"),
-    "--host-resolver-rules=MAP * ~NOTFOUND",
-]
+SCREENSHOTS = processes.ROOT / "screenshots"
 WIDTHS = (1280, 700)
 LEAST_CONTRAST = 4.5
 
@@ -82,16 +73,6 @@ CONTRASTS = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
 def deliveries() -> dict[str, str]:
     with d7nb.Sandbox() as sandbox:
         done = delivered(sandbox)._repr_html_()
@@ -132,52 +113,41 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("place", PLACES)
-def test_a_display_is_legible_whole_and_inert(chromium: Any, shown: dict[str, str], name: str, place: str) -> None:
+def test_a_display_is_legible_whole_and_inert(browser: Browser, shown: dict[str, str], name: str, place: str) -> None:
     style, scheme = PLACES[place]
     SCREENSHOTS.mkdir(exist_ok=True)
-    context = chromium.new_context(color_scheme=scheme, viewport={"width": WIDTHS[0], "height": 900})
-    page = context.new_page()
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
-    page.set_content(
-        f'<!doctype html><title>as it was</title><style>{style}</style><body><div class="jp-RenderedHTMLCommon">'
-        f"{shown[name]}</div></body>"
-    )
-    for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": 900})
-        page.screenshot(path=SCREENSHOTS / f"{name}-{place}-{width}.png", full_page=True)
-        across = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
-        assert across[0] <= across[1], "the page has to be scrolled sideways"
-    found = page.evaluate(CONTRASTS)
-    assert [each for each in found if each["contrast"] < LEAST_CONTRAST] == []
-    assert found
-    assert page.title() == "as it was"
-    assert asked == []
-    assert page.evaluate("document.querySelectorAll('.d7nb h1, .d7nb img, .d7nb a, .d7nb script').length") == 0
-    context.close()
+    with browser.new_context(color_scheme=scheme) as context:
+        watch, page = Watch(context), context.new_page()
+        page.set_content(
+            f'<!doctype html><title>as it was</title><style>{style}</style><body><div class="jp-RenderedHTMLCommon">'
+            f"{shown[name]}</div></body>"
+        )
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            page.screenshot(path=SCREENSHOTS / f"{name}-{place}-{width}.png", full_page=True)
+            across, room = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+            assert across <= room, "the page has to be scrolled sideways"
+        found = page.evaluate(CONTRASTS)
+        assert found
+        assert [each for each in found if each["contrast"] < LEAST_CONTRAST] == []
+        assert page.title() == "as it was"
+        assert page.evaluate("document.querySelectorAll('.d7nb h1, .d7nb img, .d7nb a, .d7nb script').length") == 0
+        assert (watch.asked, watch.dialogs, watch.console) == ([], [], [])
 
 
 @pytest.mark.parametrize("cell", HOSTILE)
-def test_a_cell_moves_nothing_outside_of_its_bubble(chromium: Any, cell: str) -> None:
+def test_a_cell_moves_nothing_outside_of_its_bubble(page: Page, cell: str) -> None:
     """What stands around a hostile cell stands where it stands around a plain one."""
-    page = chromium.new_page(viewport={"width": 1280, "height": 900})
-    boxes = []
+    around = []
     for text in ("plain", HOSTILE[cell]):
         page.set_content(saying(text, "after").preview()._repr_html_())
         captions = page.locator("figcaption").all_text_contents()
-        bubbles = page.locator(".d7nb-messages > figure > .d7nb-bubble").all()
-        assert [caption.count("row ") for caption in captions] == [1, 1]
-        boxes.append((len(bubbles), [bubble.bounding_box()["width"] <= 360 for bubble in bubbles]))
-    page.close()
-    assert boxes[0] == boxes[1]
+        widths = [bubble.bounding_box()["width"] <= 360 for bubble in page.locator("figure > .d7nb-bubble").all()]  # type: ignore[index]
+        around.append((len(captions), all("row " in caption for caption in captions), widths))
+    assert around[0] == around[1]
 
 
-def test_a_picture_is_never_fetched(chromium: Any) -> None:
-    page = chromium.new_page()
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+def test_a_picture_is_never_fetched(page: Page, watch: Watch) -> None:
     page.set_content(by_case().preview(60)._repr_html_(), wait_until="networkidle")
     assert page.get_by_text(LINK).count() > 5
-    assert asked == []
-    page.close()
+    assert watch.asked == []
