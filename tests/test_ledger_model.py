@@ -16,6 +16,7 @@ from tests.ledgers import CAMPAIGN, DESTINATION, NOW, claim, keys, look_up
 
 ROWS = range(5)
 LIFETIME = timedelta(seconds=60)
+A_PERSON = -1
 MEMORY = Path("/dev/shm")
 SOME = st.lists(st.sampled_from(ROWS), min_size=1, unique=True)
 
@@ -137,12 +138,12 @@ class Model(RuleBasedStateMachine):
             for one, outcome, presumed in before.values():
                 one.outcome, one.presumed = outcome, presumed
             return
-        taken_back = [row for row in rows if self.state(row) == "unsent" and self.tries[row][-1].run == 0]
+        taken_back = [row for row in rows if self.state(row) == "unsent" and self.tries[row][-1].run == A_PERSON]
         doubtful = [row for row in rows if self.state(row) == "unknown" or (word == "sent" and row in taken_back)]
         assert count == len(doubtful)
         for row in doubtful:
             accepted = [one for one in self.tries[row] if one.outcome == "accepted"]
-            self.tries[row] = [*accepted, Try(0, self.clock, "accepted" if word == "sent" else "unsent")]
+            self.tries[row] = [*accepted, Try(A_PERSON, self.clock, "accepted" if word == "sent" else "unsent")]
 
     @rule()
     def looks_up(self) -> None:

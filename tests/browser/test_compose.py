@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 
+from tests.browser.conftest import ICONS
 from tests.browser.pages import Lab, VoilaPage, expect
-from tests.browser.processes import until
+from tests.browser.processes import ROOT, until
+from tests.local_servers import free_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -214,3 +222,31 @@ def test_pictures_of_the_form(
     output = lab.output(0)
     assert output.evaluate("box => box.scrollWidth <= box.clientWidth + 1")
     shoot(output, f"form-{theme.lower()}-{width}")
+
+
+def test_the_shell_serves_the_form_as_a_page(page: Page, watch: Watch, tmp_path: Path) -> None:
+    watch.tolerated = (ICONS,)
+    table = tmp_path / "customers.csv"
+    table.write_text("phone;name\n" + "".join(f"{number};Ali\n" for number in NUMBERS), encoding="utf-8")
+    port = free_port()
+    words = ["compose", str(table), "--originator", "+12025550100", "--sandbox", "--no-browser", "--port", str(port)]
+    command = [sys.executable, "-m", "d7nb", *words]
+    environment = {**os.environ, "D7NB_LEDGER": str(tmp_path / "ledger.sqlite3"), "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        try:
+            until(lambda: answers(port), "the page is served")
+            page.goto(f"http://127.0.0.1:{port}/")
+            field(page, "body").fill("Hi {name}")
+            field(page, "Rows to go").fill("6")
+            button(page, "Send 6 messages").click()
+            expect(page.get_by_text("Delivery of 6 rows: 6 accepted")).to_be_visible()
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 130
+
+
+def answers(port: int) -> bool:
+    try:
+        return requests.get(f"http://127.0.0.1:{port}/voila/static/voila.js", timeout=5).status_code < 500
+    except requests.ConnectionError:
+        return False
