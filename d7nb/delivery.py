@@ -21,9 +21,10 @@ from d7nb.errors import ConfirmError, Interrupted, LedgerWarning, PlanError, clo
 from d7nb.ledger import LEEWAY, SETTLED, Ledger, opened
 from d7nb.outcomes import COLUMNS, Outcomes
 from d7nb.plugins import current
+from d7nb.queueing import Canary
 from d7nb.resending import recall, stand, told_of
 from d7nb.rows import positions
-from d7nb.sending import Canary, Sending
+from d7nb.sending import Sending
 
 if TYPE_CHECKING:
     import os

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import threading
-from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, InvalidStateError, ThreadPoolExecutor, wait
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -19,11 +18,12 @@ import numpy as np
 from d7nb.errors import D7Error, LedgerError
 from d7nb.outcomes import TAKEN_APART
 from d7nb.packing import Batch
+from d7nb.queueing import Queue
 from d7nb.refusals import BRAKE, Brake, rule
 from d7nb.resending import told_at_claim
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from d7nb.answers import Answer
     from d7nb.claiming import Claims, Taken
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from d7nb.filtering import Recheck
     from d7nb.outcomes import Outcomes
     from d7nb.packing import Packer
+    from d7nb.queueing import Canary, Work
 
 TRIES = 5
 """How often a request is tried in all, where D7 asks to wait or can't be reached."""
@@ -42,32 +43,6 @@ LONGEST_WAIT = 120.0
 SILENCES = 10
 """So many requests in a row without a readable answer: the send stops, before more people are left in doubt."""
 _YEAR = 365 * 86_400.0  # a header may hold any number, a calendar does not
-
-
-class Canary(NamedTuple):
-    """A few rows that go first, and tell whether the rest should.
-
-    Attributes:
-        rows: How many.
-        stop_if: The share of them that may come to nothing; if it is more, the rest stays.
-    """
-
-    rows: int
-    stop_if: float
-
-
-class Work(NamedTuple):
-    """A request to be made.
-
-    Attributes:
-        batch: Its rows.
-        body: Its JSON.
-        tries: How often it was tried already.
-    """
-
-    batch: Batch
-    body: bytes
-    tries: int = 0
 
 
 class Flight(NamedTuple):
@@ -120,11 +95,7 @@ class Sending:
         self._client = client
         self._outcomes = outcomes
         self._split = split
-        self._canary = canary
-        first = min(canary.rows, len(rows)) if canary else len(rows)
-        self._first, self._rest = rows[:first], rows[first:]
-        self._fresh = self._packed(self._first)
-        self._again: deque[Work] = deque()
+        self._queue = Queue(packer, rows, client.batch_size, canary)
         self._flying: dict[Future[Answer], Flight] = {}
         self._brake = Brake()
         self._blocked: dict[str, dict[int, tuple[str, str]]] = {}
@@ -189,9 +160,6 @@ class Sending:
                 "run decided about them: see plan.delivery() for its word"
             )
 
-    def _packed(self, rows: np.ndarray) -> Iterator[tuple[Batch, bytes]]:
-        return self._packer.bodies(self._packer.batches(rows, self._client.batch_size))
-
     def _start_some(self, pool: ThreadPoolExecutor) -> float | None:
         """Keep every worker busy; the seconds until the next request may start, None where none waits for that."""
         while len(self._flying) < self._client.workers and not self._stopping.is_set():
@@ -201,7 +169,7 @@ class Sending:
             originator = work.batch.originator
             seconds = self._client.seconds_until_leave(originator, len(work.batch.rows))
             if seconds > 0:
-                self._again.appendleft(work)
+                self._queue.put_back(work)
                 return seconds
             # Claimed at the last moment: whatever is claimed when this process dies is in doubt.
             flight = self._claimed(work)
@@ -210,7 +178,7 @@ class Sending:
             seconds = self._client.take_leave(originator, len(flight.work.batch.rows))
             if seconds > 0:  # another send of this client was faster: never wait with a claim in hand
                 self._release(flight, "its turn had not come")
-                self._again.appendleft(flight.work)
+                self._queue.put_back(flight.work)
                 return seconds
             self._launch(pool, flight)
         return None
@@ -236,38 +204,20 @@ class Sending:
     def _next(self) -> Work | None:
         """The next request of which something is left; None where there is none now."""
         while not self._stopping.is_set():
-            if self._again:
-                work = self._again.popleft()
-            elif fresh := next(self._fresh, None):
-                work = Work(*fresh)
-            elif self._flying or not self._goes_on():
+            work = self._queue.take()
+            if work is None and (self._flying or not self._goes_on()):
                 return None
-            else:
-                continue
-            left = self._without_blocked(work)
+            left = work and self._without_blocked(work)
             if left is not None:
                 return left
         return None
 
     def _goes_on(self) -> bool:
-        """After the canary, whose requests are all answered: whether there is a rest, and it may go."""
-        if self._canary is None or not len(self._rest):
-            return False
-        good, *bads = (
-            np.isin(self._outcomes.rows_with(word), self._first).sum() for word in ("accepted", "rejected", "unknown")
-        )
-        bad = sum(bads)
-        tried = good + bad
-        if (short := self._canary.rows - tried) > 0 and len(self._rest):  # some were skipped, or are another run's
-            self._first = np.concatenate([self._first, more := self._rest[:short]])
-            self._fresh, self._rest = self._packed(more), self._rest[short:]
-            return True
-        if bad > self._canary.stop_if * tried:
-            most = f"stop_if={self._canary.stop_if:g}"
-            self.stop(f"of the first {tried:,} rows, {bad:,} were not accepted, and {most} allows no more")
-            return False
-        self._fresh, self._rest = self._packed(self._rest), self._rest[:0]
-        return True
+        """When every request is answered: whether more rows were waiting for that, and may go."""
+        why = self._queue.open_rest(self._outcomes)
+        if why:
+            self.stop(why)
+        return why == ""
 
     def _without_blocked(self, work: Work) -> Work | None:
         """Leave out the rows whose content and originator were given up; None where nothing is left."""
@@ -325,11 +275,7 @@ class Sending:
         self.finished += gone
         if not gone:
             return work
-        return self._smaller(work, rows)._replace(tries=work.tries) if len(rows) else None
-
-    def _smaller(self, work: Work, rows: np.ndarray) -> Work:
-        batch = Batch(rows, work.batch.originator)
-        return Work(batch, self._packer.body(batch))
+        return self._queue.part(work, rows)._replace(tries=work.tries) if len(rows) else None
 
     def _settle(self, flight: Flight, answer: Answer) -> None:
         """Record what an answer means for its rows, and what follows from it."""
@@ -408,7 +354,7 @@ class Sending:
         self.word = f"waiting {seconds:.0f} s: {error.message}"
         self._client.hold(seconds)
         self._release(flight, error.message, answer)
-        self._again.appendleft(work._replace(tries=work.tries + 1))
+        self._queue.put_back(work._replace(tries=work.tries + 1))
 
     def _take_apart(self, flight: Flight, answer: Answer, error: ApiError) -> None:
         work, batch, rows = flight.work, flight.work.batch, flight.work.batch.rows
@@ -429,12 +375,12 @@ class Sending:
             if len(named) < len(rows):
                 others = np.delete(rows, named)
                 self._release(flight, error.message, answer, others)
-                self._again.appendleft(self._smaller(work, others))
+                self._queue.put_back(self._queue.part(work, others))
         else:
             self._outcomes.note(batch, TAKEN_APART, answer, work.tries + 1)
             self._release(flight, error.message, answer)
             middle = len(rows) // 2
-            self._again.extendleft([self._smaller(work, rows[middle:]), self._smaller(work, rows[:middle])])
+            self._queue.put_back(self._queue.part(work, rows[:middle]), self._queue.part(work, rows[middle:]))
 
     def _brake_if_needed(self, batch: Batch, error: ApiError) -> None:
         content = int(self._packer.content_of(batch.rows)[0])
