@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from d7nb.errors import LedgerError
-from d7nb.ledger.claims import key_bytes
+from d7nb.ledger.keys import key_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,9 +14,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from d7nb.errors import LedgerError, closed_book
 from d7nb.ledger.database import Database, prepare
 from d7nb.ledger.faults import guarded
+from d7nb.ledger.keys import key_bytes
 from d7nb.ledger.processes import this_process
 from d7nb.ledger.states import AT_ONCE, Request, held, split_off
-from d7nb.ledger.tables import KEY_SIZE, PRESUMED, RECORDED, RELEASED, deciding, requests, rows, runs, to_number
+from d7nb.ledger.tables import PRESUMED, RECORDED, RELEASED, deciding, requests, rows, runs, to_number
 from d7nb.masking import mask_number, mask_text
 
 if TYPE_CHECKING:
@@ -97,31 +98,6 @@ class Claim:
         self.outcome[row] = _OUTCOME_OF_REFUSED[request.outcome]
         self.reason[row] = request.told(at)
         self.request_id[row], self.created_at[row] = request.request_id, request.created_at
-
-
-def check_keys(keys: np.ndarray) -> None:
-    """Make sure that keys are what the ledger takes for keys.
-
-    Raises:
-        ValueError: They are not.
-    """
-    if keys.dtype != np.uint8 or keys.ndim != 2 or keys.shape[1] != KEY_SIZE:
-        raise ValueError(f"keys are uint8 of shape (rows, {KEY_SIZE})")
-
-
-def key_bytes(keys: np.ndarray) -> list[bytes]:
-    """Keys as the database wants them.
-
-    Args:
-        keys: ``uint8`` of shape (rows, 16).
-
-    Example:
-        >>> key_bytes(np.zeros((1, 16), dtype=np.uint8)) == [bytes(16)]
-        True
-    """
-    check_keys(keys)
-    joined = keys.tobytes()
-    return [joined[start : start + KEY_SIZE] for start in range(0, len(joined), KEY_SIZE)]
 
 
 class Run:

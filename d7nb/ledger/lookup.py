@@ -9,8 +9,8 @@ import numpy as np
 from sqlalchemy import func, select
 
 from d7nb.identity import codes_of
-from d7nb.ledger.claims import check_keys, key_bytes
 from d7nb.ledger.database import HASH_SIZE
+from d7nb.ledger.keys import check_keys, key_bytes
 from d7nb.ledger.states import AT_ONCE, Request, columns_of, presume, request_of
 from d7nb.ledger.tables import KEY_SIZE, RELEASED, last, requests, rows, runs
 

@@ -12,8 +12,9 @@ from sqlalchemy import bindparam, delete, func, select, tuple_, update
 
 from d7nb.envelope import base32
 from d7nb.errors import LedgerError, closed_book
-from d7nb.ledger.claims import LIFETIME, Run, key_bytes
+from d7nb.ledger.claims import LIFETIME, Run
 from d7nb.ledger.database import Database
+from d7nb.ledger.keys import key_bytes
 from d7nb.ledger.lookup import Known, look_up
 from d7nb.ledger.places import find_place
 from d7nb.ledger.states import held, split_off
