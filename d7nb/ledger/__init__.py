@@ -1,9 +1,10 @@
 """The durable record of intents and outcomes that keeps the first promise: nobody gets it twice.
 
 Rows are claimed in one transaction before their request leaves, and what came of it is recorded in one after. From the
-bottom up: `faults` (what can go wrong, in words), `places` (where the ledger lives), `tables` (what it keeps), `keys` (rows' keys),
-`database` (transactions, schema, secret), `processes` (who else lives), `states` (what a stored request says about its
-rows), `claims` (a run and its claims), `lookup` (what is known of a plan's rows), `store` (the ledger itself).
+bottom up: `faults` (what can go wrong, in words), `places` (where the ledger lives), `tables` (what it keeps), `keys`
+(rows' keys), `database` (transactions, schema, secret), `processes` (who else lives), `states` (what a stored request
+says about its rows), `claims` (a run and its claims), `lookup` (what is known of a plan's rows), `store` (the ledger
+itself).
 """
 
 from __future__ import annotations
