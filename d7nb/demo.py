@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 
@@ -37,8 +39,8 @@ def show_demo() -> None:
     plan = people.d7.plan(d7nb.Text(TEMPLATE), to="phone", originator=ORIGINATOR, campaign="demo")
     print(plan, "\n")
     print(plan.preview(3), "\n")
-    with d7nb.Sandbox() as sandbox, sandbox.client() as client:
-        delivery = plan.send(client, progress=False)
+    with TemporaryDirectory() as folder, d7nb.Sandbox() as sandbox, sandbox.client() as client:
+        delivery = plan.send(client, ledger=Path(folder) / "demo.sqlite3", progress=False)  # it leaves no trace
     print(delivery, "\n")
     print(_as_table(delivery.frame))
 
