@@ -295,6 +295,8 @@ def deliver(
             canary=None if canary is None else Canary(canary, stop_if),
         )
         delivery = Delivery(mailing, outcomes, ledger, destination, sending=sending, closing=stack.pop_all())
+        if not client.is_local and books.warning:
+            delivery.warnings.append(books.warning)
     if wait:
         return delivery.wait(progress=progress)
     with delivery._interruptible(sending):

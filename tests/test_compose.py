@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as w
@@ -14,7 +17,7 @@ import pytest
 from traitlets import TraitError
 
 import d7nb
-from d7nb import ReplyButtons, Sandbox, Text, col, row_filter
+from d7nb import Ledger, ReplyButtons, Sandbox, Text, col, row_filter
 from d7nb.errors import PlanError
 from d7nb.plugins import content_types
 from d7nb.testing import numbers
@@ -134,7 +137,7 @@ def run(model: ComposeModel, **names: Any) -> list[dict[str, Any]]:
 
     namespace: dict[str, Any] = {"people": model.frame, "client": Nobody(), **names}
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(d7nb.Plan, "send", lambda plan, _: sent.append(plan))
+        patched.setattr(d7nb.Plan, "send", lambda plan, _, **__: sent.append(plan))
         exec(model.code, namespace)
     return list(sent[0].requests())
 
@@ -385,8 +388,9 @@ def test_the_count_is_typed_and_what_was_shown_is_sent(
         assert button.disabled
     typed.value = "6"
     press(form, "Send 6 messages")
+    form._send.wait()
     assert form.delivery is not None
-    assert form.delivery.wait().summary["accepted"] == 6
+    assert form.delivery.summary["accepted"] == 6
     assert sandbox.messages["content"].tolist() == [
         message["content"] for body in shown for message in body["messages"]
     ]
@@ -415,8 +419,9 @@ def test_stop_leaves_the_rest_and_sending_again_goes_on(
     press(form, "Send 6 messages")
     until(lambda: len(sandbox.messages) >= 2)
     press(form, "Stop")
+    form._send.wait()
     assert form.delivery is not None
-    first = form.delivery.wait().summary
+    first = form.delivery.summary
     assert first["accepted"] == len(sandbox.messages) < 6
     left = 6 - first["accepted"]
     label = f"Send {left} message{'' if left == 1 else 's'}"
@@ -448,6 +453,7 @@ def test_without_a_token_the_form_plans_and_says_at_the_button_what_is_missing(
     assert form.plan.summary["ready"] == 6
     labelled(form, "Rows to go").value = "6"
     press(form, "Send 6 messages")
+    form._send.wait()
     assert "Not sent: no API token: give Client(token=...), set D7_API_TOKEN" in seen(form)
     assert form.delivery is None
 
@@ -482,3 +488,174 @@ def test_work_in_the_background_is_done_once_for_many_calls_and_again_for_a_late
     go_on.set()
     assert background.wait(30)
     assert done == [1, 1]
+
+
+# What is shown is what is sent
+
+
+def edited(form: ComposeForm, text: str) -> None:
+    labelled(form, "body").value = text
+
+
+def test_an_edit_takes_the_offer_back_at_once(
+    compose: Callable[..., ComposeForm], client: d7nb.Client, sandbox: Sandbox
+) -> None:
+    form = compose(None, client, Text("Hi {name}"), originator=ORIGINATOR)
+    labelled(form, "Rows to go").value = "6"
+    button = labelled(form, "Send 6 messages")
+    edited(form, "never shown")
+    assert button.disabled
+    assert labelled(form, "Rows to go").value == ""
+    labelled(form, "Rows to go").value = "6"
+    button.click()  # on its way before the button could be seen to be off
+    form._send.wait()
+    assert "Not sent: the number typed is not that of the rows about to go" in seen(form)
+    assert sandbox.messages.empty
+
+
+def test_what_is_sent_is_the_plan_that_was_shown_even_if_the_form_is_changed_meanwhile(
+    compose: Callable[..., ComposeForm], client: d7nb.Client, sandbox: Sandbox
+) -> None:
+    form = compose(None, client, Text("Hi {name}"), originator=ORIGINATOR)
+    labelled(form, "Rows to go").value = "6"
+    press(form, "Send 6 messages")
+    edited(form, "another text")
+    form._send.wait()
+    assert [content["text"]["body"] for content in sandbox.messages["content"]] == [f"Hi N{row}" for row in range(6)]
+
+
+def test_a_locked_ledger_keeps_nobody_waiting_but_the_send(
+    compose: Callable[..., ComposeForm], client: d7nb.Client, tmp_path: Path
+) -> None:
+    path = tmp_path / "locked.sqlite3"
+    with Ledger(path, patience=1) as ledger:
+        form = compose(None, client, Text("Hi {name}"), originator=ORIGINATOR, ledger=ledger)
+        locker = sqlite3.connect(path, isolation_level=None)
+        locker.execute("BEGIN IMMEDIATE")
+        labelled(form, "Rows to go").value = "6"
+        began = time.monotonic()
+        press(form, "Send 6 messages")
+        assert time.monotonic() - began < 0.5
+        form._send.wait()
+        assert "Not sent: the ledger locked.sqlite3 is locked by another program" in seen(form)
+        locker.execute("ROLLBACK")
+        locker.close()
+        assert form.send(confirm=6).summary["accepted"] == 6
+        assert "Not sent" not in seen(form)
+
+
+def test_two_sends_one_after_the_other_each_have_their_stop_and_their_word(
+    compose: Callable[..., ComposeForm], client: d7nb.Client, sandbox: Sandbox
+) -> None:
+    form = compose(None, client, Text("Hi {name}"), originator=ORIGINATOR)
+    form.send(confirm=6)
+    form.model.campaign = "another"
+    sandbox.fail_next("delay", times=6, seconds=0.2)
+    delivery = form.send(confirm=6, wait=False)
+    until(lambda: delivery.progress.finished > 0)
+    assert not labelled(form, "Stop").disabled
+    assert "Delivery of" not in form._send._told.value
+    press(form, "Stop")
+    assert "stopping: what is on its way is finished first" in seen(form)
+    form._send.wait()
+    assert form._send._told.value == delivery._repr_html_()
+
+
+def test_a_broken_ledger_takes_the_offer_back(compose: Callable[..., ComposeForm], tmp_path: Path) -> None:
+    path = tmp_path / "broken.sqlite3"
+    form = compose(content=Text("Hi {name}"), originator=ORIGINATOR, ledger=path)
+    assert labelled(form, "Send 6 messages")
+    path.write_bytes(b"no ledger any more" * 100)
+    edited(form, "Hello {name}")
+    assert "not a plan yet: the ledger broken.sqlite3 is damaged" in seen(settled(form))
+    assert labelled(form, "Send 0 messages").disabled
+
+
+def test_what_stays_behind_is_said_beside_the_button(compose: Callable[..., ComposeForm], client: d7nb.Client) -> None:
+    form = compose(None, client, Text("Hi {name}"), originator=ORIGINATOR)
+    form.send(confirm=6)
+    settled(form)
+    assert "0 of 6 ready would go, 6 rows stay: they got it earlier, or the ledger holds them" in seen(form)
+
+
+def test_the_time_is_that_of_the_client_s_rate(compose: Callable[..., ComposeForm], sandbox: Sandbox) -> None:
+    with sandbox.client(rate=1) as slow:
+        form = compose(people(60), slow, Text("Hi {name}"), originator=ORIGINATOR)
+        assert "about 60 s at 1 a second" in seen(form)
+
+
+def test_the_code_names_ledger_and_filters_as_they_are(compose: Callable[..., ComposeForm], tmp_path: Path) -> None:
+    @row_filter(register=False)
+    def nobody(rows: pd.DataFrame) -> pd.Series:
+        return rows["name"].map(lambda _: "no")
+
+    @row_filter(register=False)
+    def first(rows: pd.DataFrame) -> pd.Series:
+        return (rows["name"] == "N0").map({True: "not today"})
+
+    filters = [nobody, first]
+    form = compose(content=Text("Hi"), originator=ORIGINATOR, filters=filters, ledger=tmp_path / "own.sqlite3")
+    form.model.switched_off = ["nobody"]
+    assert labelled(form, "Ask the filter nobody").value is False
+    assert run(form.model, filters=filters) == list(form.plan.requests())
+    assert f"delivery = plan.send(client, ledger='{tmp_path / 'own.sqlite3'}')" in form.code
+    other = ComposeModel(people(), Text("Hi"), ledger="postgresql://ann:secret@db.example/mailings")
+    assert "secret" not in other.code
+    assert "plan.send(client, ledger=ledger)" in other.code
+
+
+def test_a_closed_form_s_model_still_tells_one_state_from_another(compose: Callable[..., ComposeForm]) -> None:
+    form = compose(content=Text("old"), originator=ORIGINATOR)
+    form.close()
+    form.model.fields = {"body": "new"}
+    assert next(form.plan.requests())["messages"][0]["content"]["text"]["body"] == "new"
+
+
+def test_fields_that_are_changed_in_place_and_tables_that_are_changed_later(
+    compose: Callable[..., ComposeForm],
+) -> None:
+    frame = people()
+    form = compose(frame, content=Text("old"), originator=ORIGINATOR)
+    form.model.fields["body"] = "new {name}"
+    frame["name"] = "changed"
+    texts = [message["content"]["text"]["body"] for body in form.plan.requests() for message in body["messages"]]
+    assert texts == [f"new N{row}" for row in range(6)]
+
+
+def test_short_forms_bound_options_and_odd_choices_are_seen(compose: Callable[..., ComposeForm]) -> None:
+    form = compose(
+        people(o=ORIGINATOR), originator=col("o"), key=["phone", "name"], content=Text("x", preview_url="{o}")
+    )
+    assert labelled(form, "preview url").value == "{o}"
+    assert (labelled(form, "Originator").value, labelled(form, "Originator").disabled) == ("the column o", True)
+    assert labelled(form, "Row key").value == ("phone", "name")
+    form.model.kind, form.model.fields = "ReplyButtons", {"body": "?", "buttons": ["Yes", "No"], "header": "Hello"}
+    assert labelled(form, "buttons 2 title").value == "No"
+    assert labelled(form, "header text").value == "Hello"
+    labelled(form, "buttons 1 id").value = "y"
+    assert form.model.content() == ReplyButtons("?", [{"id": "y", "title": "Yes"}, "No"], header="Hello")
+    form.model.to = "nope"
+    assert labelled(form, "Recipient column").value == "nope"
+    assert "there is no column &#39;nope&#39;" in seen(settled(form))
+
+
+def test_columns_of_several_levels_have_a_form_and_code(compose: Callable[..., ComposeForm]) -> None:
+    frame = people(3)
+    frame.columns = pd.MultiIndex.from_tuples([("who", "phone"), ("who", "name")])
+    form = compose(frame, content=Text(col(("who", "name"))), originator=ORIGINATOR, key=("who", "name"))
+    assert form.model.to == ("who", "phone")
+    assert form.plan.summary["ready"] == 3
+    assert run(form.model) == list(form.plan.requests())
+
+
+def test_an_empty_campaign_is_refused_here_too(compose: Callable[..., ComposeForm]) -> None:
+    form = compose(content=Text("Hi"), originator=ORIGINATOR)
+    labelled(form, "Campaign").value = ""
+    assert "campaign is the name of the mailing" in seen(settled(form))
+
+
+def test_names_of_columns_are_masked_and_inert_wherever_they_are_offered(compose: Callable[..., ComposeForm]) -> None:
+    names = ["+12025550123", "a\u202eb", "x" * 1_000]
+    form = compose(people(2).assign(**dict.fromkeys(names, "v")), content=Text("Hi"), originator=ORIGINATOR)
+    offered = [label for label, _ in labelled(form, "Row key").options]
+    assert not any("2025550123" in label or "\u202e" in label or len(label) > 200 for label in offered)

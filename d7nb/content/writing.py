@@ -121,6 +121,8 @@ def python(value: Any) -> str:
         return f"col({value.name!r})"
     if isinstance(value, Mapping):
         return _bracketed("{", [f"{key!r}: {python(item)}" for key, item in value.items()], "}")
+    if isinstance(value, tuple) and not hasattr(value, "specs"):
+        return _bracketed("(", [*map(python, value), *([""] if len(value) == 1 else [])], ")")
     if isinstance(value, Sequence) and not isinstance(value, str):
         return _bracketed("[", [python(item) for item in value], "]")
     return repr(value)

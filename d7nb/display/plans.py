@@ -38,7 +38,7 @@ class ShownPlan(NamedTuple):
         content: What the messages say, unfilled.
         to: The column with the numbers.
         originators: How many rows would go from each number.
-        rate: Recipients a second for one originator.
+        rate: Recipients a second for one originator; None for no limit.
         summary: Counts by verdict.
         problems: The frame of all problems.
         filters: Name, how many rows it saw, how many it skipped.
@@ -48,7 +48,7 @@ class ShownPlan(NamedTuple):
     content: str
     to: Hashable
     originators: Mapping[str, int]
-    rate: int
+    rate: int | None
     summary: Mapping[str, int]
     problems: pd.DataFrame
     filters: list[tuple[str, int, int]]
@@ -68,6 +68,8 @@ class ShownPlan(NamedTuple):
         """How long the send would take; each originator has the rate for itself."""
         most = max(self.originators.values(), default=0)
         each = "" if len(self.originators) == 1 else f" for each of {len(self.originators)} originators"
+        if self.rate is None:
+            return ""
         return f"{about(most / self.rate)} at {self.rate} a second{each}" if most else ""
 
     @property

@@ -48,8 +48,9 @@ class Debounced:
                 self._work()
             finally:
                 with self._lock:
-                    if not self._asked.is_set():
+                    ended = not self._asked.is_set()
+                    if ended:
                         self._running = False
                         self._idle.set()
-            if not self._running:
+            if ended:
                 return

@@ -43,6 +43,10 @@ class Fields:
         self._build()
         model.observe(self._follow, ["kind", "fields"])
 
+    def forget(self) -> None:
+        """Follow the model no more."""
+        self._model.unobserve(self._follow, ["kind", "fields"])
+
     def _follow(self, _: Mapping[str, Any]) -> None:
         if not self._typing:
             self._build()
@@ -168,7 +172,9 @@ def _binds(option: tuple[str, Any]) -> bool:
 
 def _input(spec: Leaf, label: str, value: str) -> w.Widget:
     if spec.kind is FLAG:
-        return parts.choice(label, _FLAGS, {"True": "true", "False": "false"}.get(value, value))
+        shown = {"True": "true", "False": "false"}.get(value, value)
+        known = shown in [word for _, word in _FLAGS]
+        return parts.choice(label, _FLAGS if known else (*_FLAGS, (shown, shown)), shown)
     hint = f"{spec.kind.name}, {'required' if spec.required else 'optional'}"
     choices = next((rule.words for rule in spec.rules if rule.words), ())
     if choices:

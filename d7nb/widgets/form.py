@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
+import threading
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
 from d7nb.client import Client
+from d7nb.content.leaves import Column
+from d7nb.display.plans import plan_html
 from d7nb.display.words import plural
-from d7nb.errors import D7Error, PlanError, closed_book
+from d7nb.errors import D7Error, closed_book
 from d7nb.masking import mask_text
 from d7nb.recipients import check_numbers
 from d7nb.widgets import parts
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
     from d7nb.content.declare import Content
     from d7nb.delivery import Delivery
+    from d7nb.display.previews import Preview
     from d7nb.planning import Plan
     from d7nb.plugins.row_filters import RowFilter
 
@@ -34,11 +38,11 @@ PAGES = 12
 SHOWN_PROBLEMS = 8
 
 _REPORT = """
-<div class="d7nb-scroll"><table class="d7nb-table"><caption>Phone numbers in {{ column }}</caption>
+<div class="d7nb-scroll"><table class="d7nb-table"><caption>Phone numbers in {{ column|masked }}</caption>
 <thead><tr><th scope="col">verdict</th><th scope="col" class="d7nb-n">rows</th><th scope="col">why</th></tr></thead>
 <tbody>
 {% for verdict, rows, message in counts %}
-<tr><th scope="row">{{ verdict }}</th><td class="d7nb-n">{{ rows | count }}</td><td>{{ message }}</td></tr>
+<tr><th scope="row">{{ verdict }}</th><td class="d7nb-n">{{ rows | count }}</td><td>{{ message|masked }}</td></tr>
 {% endfor %}
 </tbody></table></div>
 """
@@ -81,17 +85,29 @@ class ComposeForm:
         filters: Sequence[RowFilter] = (),
         **terms: Any,
     ) -> None:
-        self.model = ComposeModel(frame, content, filters=filters, **terms)
+        self.model = ComposeModel(frame, content, filters=filters, ledger=ledger, **terms)
+        self._observed: list[tuple[Callable[..., None], str]] = []
         self._given_client = client
         self._own_client: Client | None = None
-        self._made: tuple[int, Plan] | None = None
+        self._made: tuple[Any, Plan] | None = None
+        self._making = threading.RLock()
         self._ledger = ledger
         self._page = 0
+        self._pages: Preview | None = None
         self._background = Debounced(self._refresh, PAUSE)
         self._send = SendBox(lambda: self.plan, self._client, ledger, self._guarded, self._background.poke)
         self._view()
-        self.model.observe(lambda _: self._background.poke(), "version")
+        self._follow(self._changed, "version")
+        self._send.withdraw(self.model.version)
         self._background.poke()
+
+    def _changed(self, change: Mapping[str, Any]) -> None:
+        self._send.withdraw(change["new"])
+        self._background.poke()
+
+    def _follow(self, handler: Callable[..., None], name: str) -> None:
+        self._observed.append((handler, name))
+        self.model.observe(handler, name)
 
     # What is at hand in the next cell
 
@@ -103,10 +119,11 @@ class ComposeForm:
         Raises:
             PlanError: Something is missing, or can't be used at all.
         """
-        version = self.model.version
-        if self._made is None or self._made[0] != version:
-            self._made = version, self.model.plan()
-        return self._made[1]
+        state = self.model.state()
+        with self._making:  # two threads may ask
+            if self._made is None or self._made[0] != state:
+                self._made = state, self.model.plan()
+            return self._made[1]
 
     @property
     def delivery(self) -> Delivery | None:
@@ -126,8 +143,11 @@ class ComposeForm:
             confirm: How many rows you expect to go; if it is another number, nothing goes.
             wait: Whether to come back only when all is done.
         """
-        delivery = self._send.start(confirm)
-        return delivery.wait() if wait else delivery
+        delivery = self._send.start(self.plan, confirm)
+        if wait:
+            delivery.wait()
+            self._send.wait()
+        return delivery
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until the form shows what it was last told; whether it does."""
@@ -136,7 +156,11 @@ class ComposeForm:
     def close(self) -> None:
         """Take the form away. What is being sent goes on."""
         self._background.wait(10)
-        self.model.unobserve_all()
+        if not self._observed:
+            return  # closed already
+        while self._observed:
+            self.model.unobserve(*self._observed.pop())
+        self._fields.forget()
         if self._own_client is not None and not self._send.running:
             self._own_client.close()
         close(self.widget)
@@ -150,9 +174,10 @@ class ComposeForm:
     def _client(self) -> Client:
         if self._given_client is not None:
             return self._given_client
-        if self._own_client is None:
-            self._own_client = Client(ask=False)
-        return self._own_client
+        with self._making:
+            if self._own_client is None:
+                self._own_client = Client(ask=False)
+            return self._own_client
 
     # The view
 
@@ -196,23 +221,28 @@ class ComposeForm:
         """A widget for a trait of the model, each of which follows the other."""
         value = getattr(self.model, name)
         if make is parts.choice:
-            widget = make(label, about, value if value in [option for _, option in about] else parts.NOTHING)
+            widget = make(label, about)
+            _choose(widget, value)
         else:
             widget = make(label, _text(value), about)
+            widget.disabled = isinstance(value, Column)
 
         def typed(change: Mapping[str, Any]) -> None:
+            if isinstance(getattr(self.model, name), Column):
+                return  # it was set from code, and can be changed from there
             new = None if change["new"] == parts.NOTHING else change["new"]
             if isinstance(widget, w.Dropdown) or new != _text(getattr(self.model, name)):
                 setattr(self.model, name, new)
 
         def told(change: Mapping[str, Any]) -> None:
-            chosen = parts.NOTHING if change["new"] is None else change["new"]
-            shown = chosen if isinstance(widget, w.Dropdown) else _text(change["new"])
-            if widget.value != shown:
-                widget.value = shown
+            if isinstance(widget, w.Dropdown):
+                _choose(widget, change["new"])
+            elif widget.value != _text(change["new"]):
+                widget.value = _text(change["new"])
+            widget.disabled = isinstance(change["new"], Column)
 
         widget.observe(self._guarded(typed), "value")
-        self.model.observe(told, name)
+        self._follow(told, name)
         return widget
 
     def _switch(self, name: str) -> w.Widget:
@@ -223,12 +253,22 @@ class ComposeForm:
             others = [each for each in self.model.switched_off if each != name]
             self.model.switched_off = others if change["new"] else [*others, name]
 
+        def told(change: Mapping[str, Any]) -> None:
+            box.value = name not in change["new"]
+
         box.observe(self._guarded(ticked), "value")
+        self._follow(told, "switched_off")
         return box
 
     def _turn(self, step: int) -> None:
         self._page += step
-        self._background.poke()
+        self._show_page()
+
+    def _show_page(self) -> None:
+        count = len(self._pages.frame) if self._pages is not None else 0
+        self._page = self._page % count if count else 0
+        self._pager.value = f"{self._page + 1} of the {count} strangest" if count else "nothing is ready"
+        self._preview.value = self._pages.only(self._page)._repr_html_() if self._pages is not None and count else ""
 
     def _show_code(self) -> None:
         hidden = self._code.layout.display == "none"
@@ -251,21 +291,20 @@ class ComposeForm:
 
     def _show_error(self, error: Exception) -> None:
         kind = "" if isinstance(error, D7Error) else f"{type(error).__name__}: "
-        self._error.value = parts.shown('<p role="alert">{{ words }}</p>', words=mask_text(f"Not done: {kind}{error}"))
+        self._error.value = parts.shown('<p role="alert">{{ words|masked }}</p>', words=f"Not done: {kind}{error}")
 
     # What follows from the state: made in the background
 
     def _refresh(self) -> None:
+        version = self.model.version
         try:
+            self._show_plan(version, self.plan)
             self._show_numbers()
-            self._show_plan(self.plan)
-        except PlanError as error:
-            self._made = None
-            self._send.offer(0)
-            self._preview.value = self._pager.value = ""
-            self._summary.value = parts.shown("<p>not a plan yet: {{ words }}</p>", words=mask_text(str(error)))
         except Exception as error:  # noqa: BLE001  (a thread's error would be seen by nobody)
-            self._show_error(error)
+            self._send.offer_nothing()
+            self._preview.value = self._pager.value = ""
+            what = "not a plan yet" if isinstance(error, D7Error) else f"d7nb failed: {type(error).__name__}"
+            self._summary.value = parts.shown("<p>{{ what }}: {{ words|masked }}</p>", what=what, words=str(error))
         if self._code.layout.display != "none":
             self._code.value = self.code
 
@@ -274,7 +313,7 @@ class ComposeForm:
         if model.to is None or model.to not in set(model.frame.columns):
             self._report.value = ""
             return
-        found = check_numbers(model.frame[model.to], country=_text(model.country).strip() or None)
+        found = check_numbers(model.frame[model.to], country=model.region())
         counts = found[["verdict", "message"]].astype("object").value_counts(dropna=False).reset_index()
         rows = [
             (str(verdict), int(count), "" if message != message else mask_text(str(message)))  # noqa: PLR0124  (nan)
@@ -284,17 +323,25 @@ class ComposeForm:
             _REPORT, column=mask_text(parts.label_of(model.to)), counts=rows[:SHOWN_PROBLEMS]
         )
 
-    def _show_plan(self, plan: Plan) -> None:
-        pages = plan.preview(PAGES)
-        count = len(pages.frame)
-        self._page = self._page % count if count else 0
-        self._pager.value = f"{self._page + 1} of the {count} strangest" if count else "nothing would go"
-        self._preview.value = pages.only(self._page)._repr_html_() if count else ""
-        self._summary.value = plan._repr_html_()
-        going = int(plan.going(self._given_client or self._own_client, ledger=self._ledger).sum())
-        if not self._send.running:
-            self._send.offer(going)
+    def _show_plan(self, version: int, plan: Plan) -> None:
+        client = self._given_client or self._own_client
+        self._pages = plan.preview(PAGES)
+        self._show_page()
+        shown = plan._shown()
+        self._summary.value = plan_html(shown if client is None else shown._replace(rate=client.rate))
+        self._send.offer(version, plan, int(plan.going(client, ledger=self._ledger).sum()))
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, Column):
+        return f"the column {parts.label_of(value.name)}"
     return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+def _choose(widget: w.Dropdown, value: Any) -> None:
+    """Show what was chosen, and offer it, if it is not among the choices yet."""
+    value = parts.NOTHING if value is None else tuple(value) if isinstance(value, list) else value
+    if value not in [option for _, option in widget.options]:
+        widget.options = (*widget.options, (parts.label_of(value), value))
+    if widget.value != value:
+        widget.value = value

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Mapping
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from traitlets import Any as AnyTrait, Dict, HasTraits, Int, List, TraitError, Unicode, observe, validate
 
+from d7nb.columns import frozen
 from d7nb.content import Content
 from d7nb.content.fields import Free, Items, Nested
-from d7nb.content.writing import Python, call, content_of, fields_of, source_of
+from d7nb.content.leaves import Column
+from d7nb.content.writing import Python, call, content_of, fields_of, python, source_of
 from d7nb.errors import PlanError, closed_book
+from d7nb.filtering import chosen
 from d7nb.masking import mask_text
 from d7nb.planning import Plan, plan
 from d7nb.plugins import content_types
 from d7nb.widgets.guessing import guess_recipient
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import pandas as pd
 
@@ -32,6 +38,7 @@ class ComposeModel(HasTraits):
         frame: The table. It is not changed.
         content: What to begin with.
         filters: Pre-send filters of the user's own, each of which can be switched off.
+        ledger: As `Plan.send` takes it; only the Python that is shown needs it here.
         **terms: What else to begin with: ``to``, ``originator``, ``campaign``, ``country``, ``key``, ``schedule``.
 
     Attributes:
@@ -72,10 +79,12 @@ class ComposeModel(HasTraits):
         content: Content | None = None,
         *,
         filters: Sequence[RowFilter] = (),
+        ledger: Any = None,
         **terms: Any,
     ) -> None:
-        self.frame = frame
-        self.filters = tuple(filters)
+        self.frame = frozen(frame)
+        self.filters = tuple(each.row_filter for each in chosen((), filters))
+        self.ledger = ledger
         self.kinds: dict[str, type[Content]] = {kind.__name__: kind for kind in content_types()}
         self._fields_of: dict[str, dict[str, Any]] = {}
         unknown = [name for name in terms if name not in _TERMS]
@@ -102,6 +111,11 @@ class ComposeModel(HasTraits):
             message = f"kind is one of {', '.join(self.kinds)}, not {proposal['value']!r}"
             raise TraitError(message)
         return str(proposal["value"])
+
+    @validate("fields")
+    def _without_short_forms(self, proposal: Mapping[str, Any]) -> dict[str, Any]:
+        """A bare text in the place of a part is written out, so that each of its fields can be seen and changed."""
+        return _written_out(self.kinds[self.kind], proposal["value"])
 
     @observe("kind")
     def _keep_fields(self, change: Mapping[str, Any]) -> None:
@@ -133,7 +147,20 @@ class ComposeModel(HasTraits):
         """The plan's options as they are filled in."""
         rest = {name: getattr(self, name) for name in _TERMS if name != "to"}
         stripped = {name: value.strip() if isinstance(value, str) else value for name, value in rest.items()}
-        return {"to": self.to} | {name: value for name, value in stripped.items() if value is not None and value != ""}
+        given = {name: value for name, value in stripped.items() if value not in (None, "") or name == "campaign"}
+        if isinstance(given.get("key"), tuple) and given["key"] in list(self.frame.columns):
+            given["key"] = [given["key"]]  # a label of several levels is one column
+        return {"to": self.to} | given
+
+    def region(self) -> Any:
+        """The region of numbers without a country code, or the column that says it; None where there is none."""
+        if isinstance(self.country, Column):
+            return self.frame[self.country.name]
+        return self.country.strip() or None if isinstance(self.country, str) else self.country
+
+    def state(self) -> tuple[Any, ...]:
+        """What tells one state from another, a dict that was changed in place among them."""
+        return self.version, self.kind, python(self.fields)
 
     def asked(self) -> list[RowFilter]:
         """The user's filters that are not switched off."""
@@ -158,16 +185,54 @@ class ComposeModel(HasTraits):
             made = source_of(self.content())
         except PlanError as error:
             made, fault = "None", f"# not yet: {mask_text(str(error))}\n"
-        terms = self.terms() | ({"filters": Python("filters")} if self.asked() else {})
+        terms = {name: _as_written(value) for name, value in self.terms().items()}
+        if self.asked():
+            left = "" if not self.switched_off else f" if each.name not in {sorted(self.switched_off)!r}"
+            terms["filters"] = Python(f"[each for each in filters{left}]" if left else "filters")
         written = call("d7nb.plan", terms, "people", made)
         names = [kind.__name__] * kind.__module__.startswith("d7nb.") + ["col"] * ("col(" in written)
         imports = ["import d7nb", *([f"from d7nb import {', '.join(names)}"] if names else [])]
         if not kind.__module__.startswith("d7nb."):
             imports.append(f"from {kind.__module__} import {kind.__name__}")
-        return "\n".join([*imports, "", f"{fault}plan = {written}", "delivery = plan.send(client)", ""])
+        where = {} if self.ledger is None else {"ledger": _place(self.ledger)}
+        known = ["# people: the table; client: where to send"]
+        known += ["# filters: the list that compose() was given"] if "filters" in terms else []
+        known += ["# ledger: the one that compose() was given"] if where.get("ledger") == "ledger" else []
+        sent = call("plan.send", where, "client")
+        return "\n".join([*imports, *known, "", f"{fault}plan = {written}", f"delivery = {sent}", ""])
 
 
 _TERMS = ("to", "originator", "campaign", "country", "key", "schedule")
+
+
+def _as_written(value: Any) -> Any:
+    """A time as the text that stands for it: the code that is shown imports nothing for it."""
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _place(ledger: Any) -> Any:
+    """A path as it was given; a name for what is no path, and for an address, which may hold a password."""
+    path = isinstance(ledger, str | os.PathLike) and "://" not in str(ledger)
+    return str(ledger) if path else Python("ledger")
+
+
+def _written_out(part: type[Part], fields: Mapping[str, Any]) -> dict[str, Any]:
+    specs, written = part.specs(), dict(fields)
+    for name, value in fields.items():
+        spec = specs.get(name)
+        if isinstance(spec, Nested) and value is not None and value != "":
+            written[name] = _one_written_out(spec.part, value)
+        elif isinstance(spec, Items) and isinstance(value, list | tuple):
+            written[name] = [_one_written_out(spec.part, item) for item in value]
+    return written
+
+
+def _one_written_out(part: type[Part], value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return _written_out(part, value)
+    if isinstance(value, part):
+        return fields_of(value)
+    return dict.fromkeys(part.short, value) if part.short else value
 
 
 def _with_free_read(part: type[Part], fields: Mapping[str, Any]) -> dict[str, Any]:

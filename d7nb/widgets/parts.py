@@ -8,6 +8,7 @@ import ipywidgets as w
 
 from d7nb.display.page import html
 from d7nb.display.style import STYLE
+from d7nb.display.words import in_terminal, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -43,9 +44,10 @@ NOTHING = ("",)
 def choice(label: str, options: Sequence[tuple[str, Any]], value: Any = NOTHING, *, narrow: bool = False) -> w.Dropdown:
     """One of several."""
     style = {"style": {"description_width": "initial"}} if narrow else _LABELLED
-    return w.Dropdown(
-        options=options, value=value, description=label, layout=dict(_NARROW if narrow else _WIDE), **style
-    )
+    values = [option for _, option in options]
+    index = values.index(value) if value in values else None
+    layout = dict(_NARROW if narrow else _WIDE)
+    return w.Dropdown(options=options, index=index, description=label, layout=layout, **style)
 
 
 def tick(label: str, value: bool) -> w.Checkbox:
@@ -98,9 +100,9 @@ def stylesheet() -> w.HTML:
 
 def heading(words: str) -> w.HTML:
     """What the part below is about."""
-    return w.HTML(shown('<div class="d7nb-title" role="heading" aria-level="3">{{ words }}</div>', words=words))
+    return w.HTML(shown('<div class="d7nb-title" role="heading" aria-level="3">{{ words|masked }}</div>', words=words))
 
 
 def label_of(name: Hashable) -> str:
-    """A column's name as a list of choices shows it."""
-    return name if isinstance(name, str) and name.strip() else repr(name)
+    """A column's name as a list of choices shows it: masked, cut short, and with nothing in it that nobody sees."""
+    return in_terminal(name_of(name), 80)
