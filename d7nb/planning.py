@@ -337,7 +337,9 @@ class Plan:
             ...     sandbox.messages["content"][0]["text"]["body"], int(plan.going(client).sum())
             ('Hi Ali', 1)
         """
-        rehearsal = Plan(rehearsed(self._decision, self.preview(n).frame["row"].to_numpy(), to))
+        rows = self.preview(n).frame["row"].to_numpy()
+        first = np.unique(np.array(self._decision.packer.contents(rows), dtype=object), return_index=True)[1]
+        rehearsal = Plan(rehearsed(self._decision, rows[np.sort(first)], to))
         ready = rehearsal.summary["ready"]
         return rehearsal.send(client, ledger=ledger, resend=True, confirm=ready, progress=False, wait=wait)
 

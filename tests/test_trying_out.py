@@ -67,7 +67,7 @@ def test_a_corrected_text_can_be_tested_at_once(sandbox: Sandbox, client: d7nb.C
 
 def test_rows_that_say_the_same_make_one_message(sandbox: Sandbox, client: d7nb.Client) -> None:
     delivery = planned(Text("Hello, all")).test(client, to=OWN, n=5)
-    assert delivery.summary["accepted"] == len(sandbox.messages) == 1
+    assert delivery.summary["accepted"] == len(delivery) == len(sandbox.messages) == 1
 
 
 def test_the_text_still_names_the_row_s_own_number(sandbox: Sandbox, client: d7nb.Client) -> None:
