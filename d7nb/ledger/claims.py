@@ -121,8 +121,8 @@ class Run:
         self._database = database
         self._lifetime = lifetime // timedelta(microseconds=1)
         self._connection: Connection | None = None
-        self._begin, self._add, self._record = (
-            prepare(database.engine, statement) for statement in (_BEGIN, _ADD[database.dialect], _RECORD)
+        self._begin, self._add, self._record, self._later = (
+            prepare(database.engine, statement) for statement in (_BEGIN, _ADD[database.dialect], _RECORD, _LATER)
         )
 
     def __enter__(self) -> Self:
@@ -215,7 +215,7 @@ class Run:
         """Two runs with two texts for the same people: whoever comes second to a person holds the row."""
         if self._seen is not None:
             values = {"seen": self._seen, "own": claim.request, "place": claim.place, "name": campaign, "run": self.id}
-            later = connection.execute(_LATER, values).scalars().all()
+            later = self._later(connection, values).scalars().all()
             for start in range(0, len(later), AT_ONCE):
                 these = select(rows.c.person, rows.c.key).join(deciding, deciding.c.id == rows.c.request)
                 these = these.where(rows.c.request.in_(later[start : start + AT_ONCE]), rows.c.person.is_not(None))

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from sqlalchemy import Connection, CursorResult, Engine, UpdateBase
+    from sqlalchemy import ClauseElement, Connection, CursorResult, Engine
+    from sqlalchemy.sql.compiler import SQLCompiler
 
     from d7nb.ledger.places import Place
 
@@ -294,7 +295,7 @@ def _hash_under(secret: bytes) -> Callable[[bytes], bytes]:
     return hashed
 
 
-def prepare(engine: Engine, statement: UpdateBase) -> Callable[..., CursorResult[Any]]:
+def prepare(engine: Engine, statement: ClauseElement) -> Callable[..., CursorResult[Any]]:
     """Compile a statement that runs with every request: SQLAlchemy's own cache costs as much as SQLite's work.
 
     Args:
@@ -304,7 +305,7 @@ def prepare(engine: Engine, statement: UpdateBase) -> Callable[..., CursorResult
     Returns:
         A function of a connection and the parameters by name, or a list of tuples of them, in the statement's order.
     """
-    compiled = statement.compile(dialect=engine.dialect)
+    compiled = cast("SQLCompiler", statement.compile(dialect=engine.dialect))
     text, names = str(compiled), compiled.positiontup or ()
 
     def run(connection: Connection, values: Mapping[str, Any] | list[tuple[Any, ...]]) -> CursorResult[Any]:
