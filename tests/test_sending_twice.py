@@ -525,7 +525,8 @@ def test_before_the_first_real_send_a_ledger_that_may_not_last_is_named(
     assert outcomes(send(planned(1), client, ledger=path)) == ["accepted"]  # a rehearsal loses nothing
     with d7nb.Client("not-a-real-token", base_url="https://d7.invalid") as real:
         with pytest.warns(LedgerWarning, match=r"the ledger is on a network file system \(nfs4\)") as caught:
-            planned(0).send(real, progress=False, ledger=path)
+            delivery = planned(0).send(real, progress=False, ledger=path)
+        assert delivery.warnings == [str(caught[0].message)]
         assert [warning.filename for warning in caught] == [__file__]
 
 
