@@ -97,8 +97,7 @@ class Outcomes:
 
     def recall(self, rows: np.ndarray, told: Told) -> None:
         """Write down what the ledger tells of rows: what earlier runs, other runs or a person made of them."""
-        ids, first = np.unique(told.request_id.astype("str"), return_index=True)
-        own = np.searchsorted(ids, told.request_id.astype("str"))
+        _, first, own = np.unique(told.request_id.astype("str"), return_index=True, return_inverse=True)
         with self._lock:
             start = len(self._ids)
             self._ids += zip(told.request_id[first].tolist(), told.created_at[first].tolist(), strict=True)

@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from d7nb.masking import mask_text
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -41,8 +39,3 @@ class Options:
 
 
 options = Options()
-
-
-def as_shown(text: str) -> str:
-    """A text as a preview shows it: masked, until the user asked to see numbers."""
-    return text if options.reveal else mask_text(text)

@@ -310,6 +310,7 @@ def test_numbers_problems_and_what_is_missing_are_said_as_they_arise(compose: Ca
     frame.loc[3, "phone"] = "call me"
     form = compose(frame)
     assert "not a plan yet: Text: body: a value is required" in seen(form)
+    assert "Phone numbers in phone" in seen(form)  # before there is a plan
     labelled(form, "body").value = "Hi {name}"
     assert "no originator was given" in seen(settled(form))
     labelled(form, "Originator").value = ORIGINATOR

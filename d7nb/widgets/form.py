@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
@@ -13,7 +14,6 @@ from d7nb.content.leaves import Column
 from d7nb.display.plans import plan_html
 from d7nb.display.words import plural
 from d7nb.errors import D7Error, closed_book
-from d7nb.masking import mask_text
 from d7nb.recipients import check_numbers
 from d7nb.widgets import parts
 from d7nb.widgets.background import Debounced
@@ -92,6 +92,7 @@ class ComposeForm:
         self._made: tuple[Any, Plan] | None = None
         self._making = threading.RLock()
         self._ledger = ledger
+        self._numbered: tuple[Any, str] | None = None
         self._page = 0
         self._pages: Preview | None = None
         self._background = Debounced(self._refresh, PAUSE)
@@ -297,9 +298,10 @@ class ComposeForm:
 
     def _refresh(self) -> None:
         version = self.model.version
+        with suppress(D7Error):  # the plan will say it
+            self._show_numbers()
         try:
             self._show_plan(version, self.plan)
-            self._show_numbers()
         except Exception as error:  # noqa: BLE001  (a thread's error would be seen by nobody)
             self._send.offer_nothing()
             self._preview.value = self._pager.value = ""
@@ -309,19 +311,23 @@ class ComposeForm:
             self._code.value = self.code
 
     def _show_numbers(self) -> None:
-        model = self.model
-        if model.to is None or model.to not in set(model.frame.columns):
-            self._report.value = ""
+        """The number report; it depends on two things alone, and so is made once for them."""
+        model, names = self.model, list(self.model.frame.columns)
+        asked_for = (model.to, repr(model.country))
+        if asked_for == self._numbered:
+            return
+        self._numbered, self._report.value = asked_for, ""
+        read = [model.to, *([model.country.name] if isinstance(model.country, Column) else [])]
+        if any(names.count(name) != 1 for name in read):
             return
         found = check_numbers(model.frame[model.to], country=model.region())
         counts = found[["verdict", "message"]].astype("object").value_counts(dropna=False).reset_index()
         rows = [
-            (str(verdict), int(count), "" if message != message else mask_text(str(message)))  # noqa: PLR0124  (nan)
+            (verdict, int(count), "" if message != message else message)  # noqa: PLR0124  (nan)
             for verdict, message, count in zip(counts["verdict"], counts["message"], counts["count"], strict=True)
         ]
-        self._report.value = parts.shown(
-            _REPORT, column=mask_text(parts.label_of(model.to)), counts=rows[:SHOWN_PROBLEMS]
-        )
+        column = parts.label_of(model.to)
+        self._report.value = parts.shown(_REPORT, column=column, counts=rows[:SHOWN_PROBLEMS])
 
     def _show_plan(self, version: int, plan: Plan) -> None:
         client = self._given_client or self._own_client

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ipywidgets as w
 
-from d7nb.display.words import plural
+from d7nb.display.words import about, plural
 from d7nb.errors import D7Error
-from d7nb.masking import mask_text
 from d7nb.widgets import parts
 
 if TYPE_CHECKING:
@@ -227,7 +226,7 @@ class SendBox:
         progress = delivery.progress
         self._bar.max, self._bar.value = max(progress.total, 1), progress.finished
         pace = progress.finished / seconds if seconds else 0.0
-        left = f", about {_time((progress.total - progress.finished) / pace)} left" if pace else ""
+        left = f", {about((progress.total - progress.finished) / pace)} left" if pace else ""
         words = [f"{progress.finished:,} of {plural(progress.total, 'row')}, {pace:,.0f} a second{left}", progress.word]
         if self._stopping:
             words = ["stopping: what is on its way is finished first"]
@@ -245,16 +244,8 @@ class SendBox:
             delivery = self._plan().test(self._client(), to=self._test_to.value.strip(), ledger=self._ledger)
             counts = ", ".join(f"{count:,} {outcome}" for outcome, count in delivery.summary.items() if count)
             reasons = list(delivery.frame["d7_reason"].dropna().unique()[:3])
-            words = f"the test: {counts}" + (f" ({mask_text('; '.join(reasons))})" if reasons else "")
+            words = f"the test: {counts}" + (f" ({'; '.join(reasons)})" if reasons else "")
         except Exception as error:  # noqa: BLE001  (a thread's error would be seen by nobody)
-            words = f"the test was not sent: {mask_text(str(error))}"
+            words = f"the test was not sent: {error}"
         self._told_test.value = parts.shown("{{ words|masked }}", words=words)
         self._test.disabled = False
-
-
-def _time(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
