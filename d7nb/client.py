@@ -12,6 +12,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from d7nb.answers import Answer, ambiguous, read_error, read_send_answer
+from d7nb.destinations import BASE_URL
 from d7nb.errors import ApiError, NotConnected, TokenError, closed_book
 from d7nb.pacing import RATE, Pace
 from d7nb.tokens import find_token
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from types import TracebackType
     from urllib.parse import SplitResult
 
-BASE_URL = "https://api.d7networks.com"
 SEND_PATH = "/whatsapp/v2/send"
 REPORT_PATH = "/whatsapp/v2/report/"
 

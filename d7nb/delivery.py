@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from d7nb.claiming import Claims
-from d7nb.client import BASE_URL, Client
+from d7nb.client import Client
 from d7nb.columns import with_columns
 from d7nb.display.deliveries import Reason, Requests, ShownDelivery, delivery_html, delivery_text
 from d7nb.display.progress import Progress
@@ -307,11 +307,6 @@ def deliver(
 def _not_confirmed(confirm: int, going: int, kept: int) -> str:
     why = f" ({plural(kept, 'row')} stay, as the ledger says; see plan.delivery)" if kept else ""
     return f"confirm={confirm!r}, but {plural(going, 'row')} would go{why}; nothing was sent. Look at the plan again"
-
-
-def destination_of(client: Client | None) -> str:
-    """Where a client's messages go; without one, the real API."""
-    return BASE_URL if client is None else client.destination
 
 
 def remembered(mailing: Mailing, ledger: Place, destination: str) -> Delivery:

@@ -14,6 +14,7 @@ import pandas as pd
 from d7nb.columns import frozen
 from d7nb.content.drawing import bubble_of
 from d7nb.deciding import Decision, Terms, decide
+from d7nb.destinations import destination_of
 from d7nb.display.plans import ShownPlan, plan_html, plan_text
 from d7nb.display.previews import Preview, preview_of
 from d7nb.envelope import KEY_TAG
@@ -366,7 +367,7 @@ class Plan:
             >>> plan.delivery().frame["d7_outcome"].tolist()
             ['unsent']
         """
-        from d7nb.delivery import destination_of, remembered  # noqa: PLC0415
+        from d7nb.delivery import remembered  # noqa: PLC0415
 
         return remembered(self._mailing, ledger, destination_of(client))
 
@@ -399,7 +400,7 @@ class Plan:
             >>> plan.going().tolist()
             [True, False]
         """
-        from d7nb.delivery import destination_of, going  # noqa: PLC0415
+        from d7nb.delivery import going  # noqa: PLC0415
 
         return going(self._mailing, ledger, destination_of(client), resend)
 
