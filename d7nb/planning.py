@@ -287,11 +287,13 @@ class Plan:
             >>> first.summary["accepted"], second.summary["accepted"], second.summary["already_sent"]
             (1, 0, 1)
         """
-        from d7nb.delivery import deliver  # noqa: PLC0415  (a plan that is never sent needs no HTTP)
+        from d7nb.delivering import deliver  # noqa: PLC0415  (a plan that is never sent needs no HTTP)
 
         return deliver(
             self._mailing,
             client,
+            packer=self._decision.packer,
+            recheck=self._decision.recheck,
             ledger=ledger,
             resend=resend,
             confirm=confirm,
@@ -367,9 +369,9 @@ class Plan:
             >>> plan.delivery().frame["d7_outcome"].tolist()
             ['unsent']
         """
-        from d7nb.delivery import remembered  # noqa: PLC0415
+        from d7nb.delivering import remembered  # noqa: PLC0415
 
-        return remembered(self._mailing, ledger, destination_of(client))
+        return remembered(self._mailing, ledger, destination_of(client), client)
 
     @closed_book
     def going(
@@ -400,7 +402,7 @@ class Plan:
             >>> plan.going().tolist()
             [True, False]
         """
-        from d7nb.delivery import going  # noqa: PLC0415
+        from d7nb.delivering import going  # noqa: PLC0415
 
         return going(self._mailing, ledger, destination_of(client), resend)
 
@@ -414,8 +416,6 @@ class Plan:
             keys=decision.keys,
             keyed=decision.keyed,
             by_content=decision.terms.key is None,
-            packer=decision.packer,
-            recheck=decision.recheck,
             clock=decision.terms.clock,
         )
 
