@@ -96,7 +96,7 @@ _HOMES = {
     "d7nb.sandbox": "Sandbox",
     "d7nb.settings": "options",
 }
-_ROOMS = {"errors", "filters", "plugins", "testing"}
+_ROOMS = {"errors", "events", "filters", "plugins", "testing"}
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 

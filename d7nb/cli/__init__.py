@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from d7nb.cli.composing import add_compose
 from d7nb.cli.exits import DONE, IMPOSSIBLE, INTERRUPTED
 from d7nb.cli.ledgers import add_ledger
+from d7nb.cli.receiving import add_receive
 from d7nb.cli.tables import add_check, add_send
 from d7nb.demo import show_demo
 from d7nb.errors import D7Error, Interrupted
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     add_send(commands)
     add_compose(commands)
     add_ledger(commands)
+    add_receive(commands)
 
     sandbox = commands.add_parser("sandbox", help="run the local stand-in for D7 until Ctrl-C")
     sandbox.add_argument("--port", type=int, default=0, metavar="N", help="port to listen on; a free one if not given")

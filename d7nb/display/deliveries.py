@@ -129,8 +129,8 @@ _TEMPLATE = """
 <thead><tr><th scope="col">status</th><th scope="col" class="d7nb-n">rows</th><th scope="col">meaning</th></tr></thead>
 <tbody>
 {% for status, count in statuses %}
-<tr><th scope="row">
-<span class="d7nb-dot d7nb-{{ status_colours.get(status, "wait") }}" aria-hidden="true"></span>{{ status|masked(60) }}</th>
+<tr><th scope="row"><span class="d7nb-dot d7nb-{{ status_colours.get(status, "wait") }}" aria-hidden="true"></span>
+{{- status|masked(60) }}</th>
 <td class="d7nb-n">{{ count|count }}</td><td>{{ status_meaning.get(status, foreign) }}</td></tr>
 {% endfor %}
 </tbody></table></div>
