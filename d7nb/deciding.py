@@ -5,15 +5,13 @@ Everything here is pure: no network, no disk, and no clock but the one handed in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
-import pandas as pd
 
-from d7nb.columns import columns_in, require, with_columns
+from d7nb.columns import columns_in, listed, require, with_columns
 from d7nb.content.declare import Content
 from d7nb.content.leaves import Column
 from d7nb.envelope import from_columns, past_schedules, read_reference, read_routing, recipient_objects
@@ -24,13 +22,16 @@ from d7nb.mixing import ByColumn, assign
 from d7nb.packing import Packer
 from d7nb.plugins import content_types, current
 from d7nb.problems import Problem
-from d7nb.recipients import check_numbers, family
+from d7nb.recipients import check_numbers, family, number_problems
 from d7nb.releasing import RELEASED, with_released
 from d7nb.rendering import DIGEST_SIZE, Renderer
 from d7nb.verdicts import Verdicts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping, Sequence
     from datetime import datetime
+
+    import pandas as pd
 
     from d7nb.plugins.row_filters import RowFilter
 
@@ -111,14 +112,14 @@ def decide(
     check_campaign(terms.campaign)
     marks = read_reference(reference, terms.key_in)
     routing, schedule_problems = read_routing(originator, report_url, schedule, now)
-    key_columns = _listed(terms.key)
+    key_columns = listed(terms.key)
     require(kept, [to, *key_columns, *_columns_read(country, content), *columns_in(routing, marks)])
 
     rows = np.arange(len(kept))
     verdicts = Verdicts(len(kept))
     found_numbers = check_numbers(kept[to], country=kept[country.name] if isinstance(country, Column) else country)
     numbers = with_released(found_numbers, released)
-    verdicts.judge("numbers", _number_problems(numbers, to))
+    verdicts.judge("numbers", number_problems(numbers, to))
     routings = Renderer(routing, kept)
     routing_digests, found = routings.check(rows)
     verdicts.judge("envelope", [*found, *Renderer(marks, kept).check(rows).problems])
@@ -188,23 +189,6 @@ def _columns_read(country: Any, content: Content | ByColumn | None) -> list[Hash
     return [*named, *columns_in(content)] if isinstance(content, Content) else named
 
 
-def _number_problems(numbers: pd.DataFrame, to: Hashable) -> Iterator[Problem]:
-    assumed = numbers.loc[(numbers["code"] == "plus_assumed").to_numpy(), "country"].astype("str").value_counts()
-    if len(assumed):
-        listed = ", ".join(f"{region} {count:,}" for region, count in assumed.items())
-        message = f"bare digits were read as if '+' stood before them, which gives these countries: {listed}"
-        hint = "if that is not so, write '+' and the country code, or say country="
-        yield Problem("plus_assumed", message, hint, "warning", "recipient", to)
-    for verdict, severity in (("broken", "error"), ("ambiguous", "held")):
-        rows = np.flatnonzero(numbers["verdict"] == verdict)
-        found = numbers.iloc[rows]
-        for code in found["code"].unique():
-            places = np.flatnonzero(found["code"] == code)
-            messages = found["message"].iloc[places].tolist()
-            hint = "correct the number" if severity == "error" else "choose one with plan.release()"
-            yield Problem(str(code), messages, hint, severity, "recipient", to, rows[places])  # type: ignore[arg-type]
-
-
 class _Shown:
     """What filters are shown of some rows: the user's columns, and what the plan knows of each."""
 
@@ -232,12 +216,3 @@ class _Shown:
             "d7_same_as": self._same_as[rows],
         }
         return with_columns(self._frame.take(rows), known)
-
-
-def _listed(key: Hashable | Sequence[Hashable] | None) -> list[Hashable]:
-    """The key's columns."""
-    if key is None:
-        return []
-    if isinstance(key, Sequence | pd.Index | np.ndarray) and not isinstance(key, str):
-        return list(key)
-    return [key]

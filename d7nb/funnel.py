@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from d7nb.columns import require
+from d7nb.columns import listed, require
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -42,7 +42,7 @@ def segmented(frame: pd.DataFrame, by: Hashable | Sequence[Hashable] | None) -> 
     """
     if by is None:
         return pd.DataFrame(index=pd.RangeIndex(1)), np.zeros(len(frame), dtype=np.int64)
-    names = list(by) if isinstance(by, list | tuple) else [by]
+    names = listed(by)
     require(frame, names)
     segments = frame[names].reset_index(drop=True)
     segments.columns = pd.RangeIndex(len(names))  # the user's columns may be called anything

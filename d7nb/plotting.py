@@ -70,7 +70,7 @@ def _bars(axes: Any, counts: pd.DataFrame, names: Sequence[str]) -> None:
     axes.invert_yaxis()
     axes.set_xlim(0, 1.15)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
-    axes.set_xlabel("share of accepted messages")
+    axes.set_xlabel("share of accepted messages", fontsize=9)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=len(COLOURS), frameon=False, fontsize=8)
     _bare(axes)
 
@@ -88,15 +88,15 @@ def _curves(axes: Any, waits: Sequence[tuple[str, np.ndarray]]) -> None:
     longest = max(seconds[-1] for _, seconds in known)
     _, unit, word = next(each for each in _UNITS if longest >= each[0])
     for number, (name, seconds) in enumerate(known):
-        share = np.arange(1, len(seconds) + 1) / len(seconds)
+        share = np.arange(len(seconds) + 1) / len(seconds)
         style = ("-", "--", ":")[number // len(_LINES) % 3]
-        axes.step(seconds / unit, share, where="post", color=_LINES[number % len(_LINES)], linestyle=style, label=name)
-        axes.plot(seconds[:1] / unit, share[:1], "o", color=_LINES[number % len(_LINES)], markersize=3)
+        times = np.append(seconds[:1], seconds) / unit
+        axes.step(times, share, where="post", color=_LINES[number % len(_LINES)], linestyle=style, label=name)
     axes.set_ylim(0, 1.02)
     axes.set_yticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
-    axes.set_xlim(left=0)
-    axes.set_xlabel(f"{word} after D7 accepted it")
-    axes.set_ylabel("share of delivered messages")
+    axes.set_xlim(0, longest / unit * 1.05 or 1)
+    axes.set_xlabel(f"{word} after D7 accepted it", fontsize=9)
+    axes.set_ylabel("share of delivered messages", fontsize=9)
     if len(known) > 1:
         axes.legend(frameon=False, fontsize=8)
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from d7nb.display.page import html
 from d7nb.display.style import STYLE
 from d7nb.display.words import in_terminal, plural
-from d7nb.statuses import FINAL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,6 +35,7 @@ STATUS_MEANING = {
     "failed": "it did not arrive; the reasons say why",
 }
 FOREIGN = "D7's own word; d7nb does not know it, and asks on"
+_ARRIVED = frozenset({"delivered", "read", "failed"})
 _STATUS_COLOURS = {"sent": "wait", "delivered": "good", "read": "good", "failed": "bad"}
 SHOWN_REASONS = 8
 SHOWN_WARNINGS = 5
@@ -225,7 +225,8 @@ def next_steps(delivery: ShownDelivery) -> list[Step]:
     by_ledger = sum(each.rows for each in delivery.reasons if (each.outcome, each.decided_by) == ("held", "ledger"))
     counts = {**delivery.summary, "changed": by_ledger, "held": delivery.summary["held"] - by_ledger}
     statuses = delivery.statuses
-    counts["open"] = delivery.summary["accepted"] if statuses is None else _unfinished(statuses)
+    on_the_way = sum(count for status, count in (statuses or {}).items() if status not in _ARRIVED)
+    counts["open"] = delivery.summary["accepted"] if statuses is None else on_the_way
     counts["failed"] = (statuses or {}).get("failed", 0)
     return [_STEPS[word](plural(counts[word], "row")) for word in _STEPS if counts[word]]
 
@@ -266,10 +267,6 @@ def _statuses(delivery: ShownDelivery) -> list[tuple[str, int]]:
     if not delivery.statuses or set(delivery.statuses) == {""}:
         return []
     return [(status or UNHEARD, count) for status, count in delivery.statuses.items()]
-
-
-def _unfinished(statuses: Mapping[str, int]) -> int:
-    return sum(count for status, count in statuses.items() if status not in FINAL)
 
 
 def _title(delivery: ShownDelivery) -> str:
