@@ -143,9 +143,15 @@ def decide(
         if key_columns
         else keys_by_content(terms.campaign, family(numbers["recipient"].take(ready)), digests[ready])
     )
+    routing_of = np.full(len(kept), -1, dtype=np.int64)
+    routing_of[keyed] = codes_of(routing_digests[keyed])
+    leaders = keyed[np.unique(routing_of[keyed], return_index=True)[1]]
+    ways = [orjson.loads(text) for text in routings.fragments(leaders)]
+    originators = np.array([*(way["originator"] for way in ways), ""], dtype=object)[routing_of]
+
     sourced = chosen(current().filters(), terms.filters)
     message_types = np.array([*(each.message_type for each, _ in assigned), ""])[renderer_of]  # -1: the last, none
-    rows_of = _Shown(kept, numbers, message_types, keys[ready], ready)
+    rows_of = _Shown(kept, numbers, message_types, originators, keys[ready], ready)
     asked = ask_all(sourced, rows_of(ready))
     for each in asked:
         name = each.row_filter.name
@@ -154,14 +160,13 @@ def decide(
 
     verdicts.remark(RELEASED, np.fromiter(released, dtype=np.int64), "a person chose this number")
     ready = verdicts.ready
-    contents, routing_of = (np.full(len(kept), -1, dtype=np.int64) for _ in range(2))
-    contents[ready], routing_of[ready] = codes_of(digests[ready]), codes_of(routing_digests[ready])
-    leaders = ready[np.unique(routing_of[ready], return_index=True)[1]]
+    contents = np.full(len(kept), -1, dtype=np.int64)
+    contents[ready] = codes_of(digests[ready])
     packer = Packer(
         renderers=renderers,
         renderer_of=renderer_of,
         contents=contents,
-        routings=[orjson.loads(text) for text in routings.fragments(leaders)],
+        routings=ways,
         routing_of=routing_of,
         recipients=Renderer(recipient_objects(numbers["recipient"], marks, terms.key_in, keys), kept),
     )
@@ -197,10 +202,12 @@ class _Shown:
         frame: pd.DataFrame,
         numbers: pd.DataFrame,
         message_types: np.ndarray,
+        originators: np.ndarray,
         keys: np.ndarray,
         ready: np.ndarray,
     ) -> None:
-        self._frame, self._numbers, self._message_types = frame, numbers, message_types
+        self._frame, self._numbers = frame, numbers
+        self._message_types, self._originators = message_types, originators
         self._same_as = np.arange(len(frame))
         again, first = repeated(keys)
         self._same_as[ready[again]] = ready[first]
@@ -213,6 +220,7 @@ class _Shown:
             "d7_recipient": numbers["recipient"].array,
             "d7_country": numbers["country"].array,
             "d7_message_type": self._message_types[rows],
+            "d7_originator": self._originators[rows],
             "d7_same_as": self._same_as[rows],
         }
         return with_columns(self._frame.take(rows), known)

@@ -258,8 +258,9 @@ class Plan:
                 what ``D7NB_LEDGER`` says, or a file in your data folder.
             confirm: How many rows you expect to go; if it is another number, nothing goes.
             progress: Whether to show a progress bar.
-            resend: What goes although the ledger speaks against it: ``"failed"``, what D7 refused or was never tried
-                (it goes anyway); ``"changed"``, to people who got another text in this campaign; a boolean for each
+            resend: What goes although the ledger speaks against it: ``"failed"``, what failed after D7 accepted it, as
+                reports and events told, unless the reason says that it never will arrive (what D7 refused at once goes
+                anyway); ``"changed"``, to people who got another text in this campaign; a boolean for each
                 row (or positions), those rows, whatever became of them; True, all rows, which demands ``confirm=``.
                 What another run is just sending never goes. After an interrupt, the same word begins again with all of
                 them: what can be gone on with is another campaign.

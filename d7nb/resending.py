@@ -12,7 +12,7 @@ from d7nb.outcomes import Told
 from d7nb.rows import positions
 
 if TYPE_CHECKING:
-    from d7nb.ledger import Claim, Known, Ledger
+    from d7nb.ledger import Claim, Heard, Known, Ledger
     from d7nb.mailing import Mailing
 
 LEDGER = "ledger"
@@ -62,6 +62,10 @@ def stand(mailing: Mailing, ledger: Ledger, destination: str, resend: Any) -> St
     places, known = look_up(mailing, ledger, destination)
     ready = mailing.ready
     chosen = _chosen(resend, mailing)[ready]
+    if isinstance(resend, str) and resend == "failed":
+        numbers = known.request[places]
+        heard = ledger.heard(destination, mailing.campaign, mailing.keys[ready], numbers)
+        chosen |= _may_arrive(heard)
     outcome, sending = known.outcome[places], known.sending[places]
     sent, doubtful = outcome == "accepted", outcome == "unknown"
     changed = _other_text(mailing, known, places) & ~sent & ~doubtful & ~sending
@@ -83,6 +87,13 @@ def recall(mailing: Mailing, ledger: Ledger, destination: str) -> tuple[np.ndarr
     _hold(told, other & ~went)
     has_word = np.flatnonzero(told.outcome.astype(bool))
     return mailing.ready[has_word], told.take(has_word)
+
+
+def _may_arrive(heard: Heard) -> np.ndarray:
+    """Which messages failed after D7 accepted them, for a reason that is not for ever."""
+    failed = heard.status == "failed"
+    never = {reason for reason in set(heard.reason[failed]) if reason is not None and verb_for(reason) == NEVER}
+    return failed & np.array([reason not in never for reason in heard.reason.tolist()], dtype=bool)
 
 
 def told_of(known: Known, *, already: bool = False) -> Told:
