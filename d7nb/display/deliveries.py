@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from d7nb.display.page import html
 from d7nb.display.style import STYLE
 from d7nb.display.words import in_terminal, plural
+from d7nb.verbs import verb_for, without_verb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +25,8 @@ MEANING = {
 }
 RUNNING = {"unsent": "its turn has not come yet", "unknown": "on its way, or nobody knows yet"}
 """What two of them mean while the send goes on."""
+_OF_D7 = frozenset({"rejected", "unknown", "unsent"})
+"""Outcomes whose reasons are, or hold, an answer of D7."""
 SHOWN_REASONS = 8
 SHOWN_WARNINGS = 5
 _COLOURS = {
@@ -40,12 +43,21 @@ _PARTICULARS = re.compile(r"'[^']*'|\"[^\"]*\"|\d[\d.,]*")
 
 
 class Reason(NamedTuple):
-    """Why rows came to an outcome."""
+    """Why rows came to an outcome.
+
+    Attributes:
+        outcome: The outcome.
+        decided_by: Who decided.
+        reason: Why.
+        rows: How many rows it is.
+        verb: What to do, where we know it; `grouped` finds it out.
+    """
 
     outcome: str
     decided_by: str
     reason: str
     rows: int
+    verb: str = ""
 
 
 class Requests(NamedTuple):
@@ -111,11 +123,12 @@ _TEMPLATE = """
 {% if reasons %}
 <div class="d7nb-scroll"><table class="d7nb-table"><caption>{{ heading }}</caption>
 <thead><tr><th scope="col">outcome</th><th scope="col" class="d7nb-n">rows</th><th scope="col">reason</th>
-<th scope="col">decided by</th></tr></thead>
+<th scope="col">decided by</th>{% if verbs %}<th scope="col">what to do</th>{% endif %}</tr></thead>
 <tbody>
 {% for reason in reasons %}
 <tr><th scope="row">{{ reason.outcome }}</th><td class="d7nb-n">{{ reason.rows|count }}</td>
-<td class="d7nb-cell" dir="auto">{{ reason.reason|masked }}</td><td>{{ reason.decided_by|masked(60) }}</td></tr>
+<td class="d7nb-cell" dir="auto">{{ reason.reason|masked }}</td><td>{{ reason.decided_by|masked(60) }}</td>
+{%- if verbs %}<td>{{ reason.verb }}</td>{% endif %}</tr>
 {% endfor %}
 </tbody></table></div>
 {% endif %}
@@ -134,6 +147,7 @@ _TEMPLATE = """
 
 def delivery_html(delivery: ShownDelivery) -> str:
     """A delivery as HTML."""
+    reasons = grouped(delivery.reasons)[:SHOWN_REASONS]
     return STYLE + html(
         _TEMPLATE,
         title=_title(delivery),
@@ -141,7 +155,8 @@ def delivery_html(delivery: ShownDelivery) -> str:
         counts=_counts(delivery),
         meaning=_meaning(delivery),
         colours=_COLOURS,
-        reasons=grouped(delivery.reasons)[:SHOWN_REASONS],
+        reasons=reasons,
+        verbs=any(reason.verb for reason in reasons),
         heading=_heading(delivery),
         steps=next_steps(delivery),
         warnings=_warnings(delivery),
@@ -156,7 +171,8 @@ def delivery_text(delivery: ShownDelivery) -> str:
         lines.append(f"  {_heading(delivery)}:")
     for reason in grouped(delivery.reasons)[:SHOWN_REASONS]:
         decider = f" [{in_terminal(reason.decided_by, 60)}]" * bool(reason.decided_by)
-        lines.append(f"    {reason.rows:,} {reason.outcome}: {in_terminal(reason.reason)}{decider}")
+        verb = f" ({reason.verb})" * bool(reason.verb)
+        lines.append(f"    {reason.rows:,} {reason.outcome}: {in_terminal(reason.reason)}{verb}{decider}")
     steps = next_steps(delivery)
     lines += ["  what to do next:"] * bool(steps)
     lines += [f"    {' '.join((step.words, ' or '.join(step.code))).strip()}" for step in steps]
@@ -169,17 +185,24 @@ def grouped(reasons: Sequence[Reason]) -> list[Reason]:
 
     Example:
         >>> grouped([Reason("skipped", "x", "the same as row 3", 1), Reason("skipped", "x", "the same as row 7", 1)])
-        [Reason(outcome='skipped', decided_by='x', reason='the same as row 3 (and 1 reason like it)', rows=2)]
+        [Reason(outcome='skipped', decided_by='x', reason='the same as row 3 (and 1 reason like it)', rows=2, verb='')]
     """
-    alike: dict[tuple[str, str, str], list[Reason]] = {}
-    for each in reasons:
-        alike.setdefault((each.outcome, each.decided_by, _PARTICULARS.sub("…", each.reason)), []).append(each)
+    alike: dict[tuple[str, str, str, str], list[Reason]] = {}
+    for each in map(_advised, reasons):
+        key = (each.outcome, each.decided_by, each.verb, _PARTICULARS.sub("…", each.reason))
+        alike.setdefault(key, []).append(each)
     joined = []
     for first, *others in alike.values():
         like_it = f" (and {plural(len(others), 'reason')} like it)" if others else ""
         rows = first.rows + sum(other.rows for other in others)
         joined.append(first._replace(reason=first.reason + like_it, rows=rows))
     return sorted(joined, key=lambda each: -each.rows)
+
+
+def _advised(reason: Reason) -> Reason:
+    """A reason with the verb of what D7 said in it; what a filter or a rule says is no code, whatever it looks like."""
+    verb = verb_for(reason.reason) if reason.outcome in _OF_D7 else None
+    return reason._replace(reason=without_verb(reason.reason), verb=verb) if verb else reason
 
 
 def next_steps(delivery: ShownDelivery) -> list[Step]:
