@@ -143,15 +143,12 @@ def decide(
         if key_columns
         else keys_by_content(terms.campaign, family(numbers["recipient"].take(ready)), digests[ready])
     )
-    routing_of = np.full(len(kept), -1, dtype=np.int64)
-    routing_of[keyed] = codes_of(routing_digests[keyed])
-    leaders = keyed[np.unique(routing_of[keyed], return_index=True)[1]]
-    ways = [orjson.loads(text) for text in routings.fragments(leaders)]
-    originators = np.array([*(way["originator"] for way in ways), ""], dtype=object)[routing_of]
-
+    routing_of, ways = _ways(routings, routing_digests, keyed)
     sourced = chosen(current().filters(), terms.filters)
     message_types = np.array([*(each.message_type for each, _ in assigned), ""])[renderer_of]  # -1: the last, none
-    rows_of = _Shown(kept, numbers, message_types, originators, keys[ready], ready)
+    originators = np.array([*(way["originator"] for way in ways), ""], dtype=object)[routing_of]
+    same_as = _same_as(keys, ready)
+    rows_of = _Shown(kept, numbers, message_types=message_types, originators=originators, same_as=same_as)
     asked = ask_all(sourced, rows_of(ready))
     for each in asked:
         name = each.row_filter.name
@@ -194,6 +191,22 @@ def _columns_read(country: Any, content: Content | ByColumn | None) -> list[Hash
     return [*named, *columns_in(content)] if isinstance(content, Content) else named
 
 
+def _ways(routings: Renderer, digests: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, list[dict[str, str]]]:
+    """For each row which way its message goes, -1 where it has none, and each distinct way as D7's JSON."""
+    routing_of = np.full(len(digests), -1, dtype=np.int64)
+    routing_of[rows] = codes_of(digests[rows])
+    leaders = rows[np.unique(routing_of[rows], return_index=True)[1]]
+    return routing_of, [orjson.loads(text) for text in routings.fragments(leaders)]
+
+
+def _same_as(keys: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """For each row, the position of the first row with the same key."""
+    same_as = np.arange(len(keys))
+    again, first = repeated(keys[rows])
+    same_as[rows[again]] = rows[first]
+    return same_as
+
+
 class _Shown:
     """What filters are shown of some rows: the user's columns, and what the plan knows of each."""
 
@@ -201,16 +214,13 @@ class _Shown:
         self,
         frame: pd.DataFrame,
         numbers: pd.DataFrame,
+        *,
         message_types: np.ndarray,
         originators: np.ndarray,
-        keys: np.ndarray,
-        ready: np.ndarray,
+        same_as: np.ndarray,
     ) -> None:
         self._frame, self._numbers = frame, numbers
-        self._message_types, self._originators = message_types, originators
-        self._same_as = np.arange(len(frame))
-        again, first = repeated(keys)
-        self._same_as[ready[again]] = ready[first]
+        self._message_types, self._originators, self._same_as = message_types, originators, same_as
 
     def __call__(self, rows: np.ndarray) -> pd.DataFrame:
         """The frame of these rows, at the positions given."""

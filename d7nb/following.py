@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from d7nb.asking import ask
 from d7nb.errors import Forbidden, Unauthorized
 from d7nb.ledger import HEARD, Heard
+from d7nb.polling import ask
 from d7nb.resending import look_up, told_of
 from d7nb.statuses import FINAL
+from d7nb.verbs import with_verb
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,4 +156,5 @@ def tell_failures(columns: dict[str, Any], went: np.ndarray) -> None:
 
 
 def _failure(reason: Any) -> str:
-    return f"failed after D7 accepted it: {reason}" if isinstance(reason, str) else "failed after D7 accepted it"
+    told = "failed after D7 accepted it"
+    return with_verb(f"{told}: {reason}") if isinstance(reason, str) else told

@@ -10,6 +10,7 @@ from d7nb.errors import PlanError
 from d7nb.ledger import OTHER_TEXT, SETTLED
 from d7nb.outcomes import Told
 from d7nb.rows import positions
+from d7nb.verbs import NEVER, verb_for
 
 if TYPE_CHECKING:
     from d7nb.ledger import Claim, Heard, Known, Ledger
@@ -91,9 +92,11 @@ def recall(mailing: Mailing, ledger: Ledger, destination: str) -> tuple[np.ndarr
 
 def _may_arrive(heard: Heard) -> np.ndarray:
     """Which messages failed after D7 accepted them, for a reason that is not for ever."""
-    failed = heard.status == "failed"
+    failed = (heard.status == "failed").astype(bool)
     never = {reason for reason in set(heard.reason[failed]) if reason is not None and verb_for(reason) == NEVER}
-    return failed & np.array([reason not in never for reason in heard.reason.tolist()], dtype=bool)
+    hopeful = np.array([reason not in never for reason in heard.reason.tolist()], dtype=bool)
+    going: np.ndarray = failed & hopeful
+    return going
 
 
 def told_of(known: Known, *, already: bool = False) -> Told:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from d7nb.display.page import html
 from d7nb.display.style import STYLE
 from d7nb.display.words import in_terminal, plural
+from d7nb.verbs import verb_for, without_verb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,6 +38,8 @@ STATUS_MEANING = {
 FOREIGN = "D7's own word; d7nb does not know it, and asks on"
 _ARRIVED = frozenset({"delivered", "read", "failed"})
 _STATUS_COLOURS = {"sent": "wait", "delivered": "good", "read": "good", "failed": "bad"}
+_OF_D7 = frozenset({"rejected", "unknown", "unsent"})
+"""Outcomes whose reasons are, or hold, an answer of D7."""
 SHOWN_REASONS = 8
 SHOWN_WARNINGS = 5
 _COLOURS = {
@@ -53,12 +56,21 @@ _PARTICULARS = re.compile(r"'[^']*'|\"[^\"]*\"|\d[\d.,]*")
 
 
 class Reason(NamedTuple):
-    """Why rows came to an outcome."""
+    """Why rows came to an outcome.
+
+    Attributes:
+        outcome: The outcome.
+        decided_by: Who decided.
+        reason: Why.
+        rows: How many rows it is.
+        verb: What to do, where we know it; `grouped` finds it out.
+    """
 
     outcome: str
     decided_by: str
     reason: str
     rows: int
+    verb: str = ""
 
 
 class Requests(NamedTuple):
@@ -138,11 +150,12 @@ _TEMPLATE = """
 {% if reasons %}
 <div class="d7nb-scroll"><table class="d7nb-table"><caption>{{ heading }}</caption>
 <thead><tr><th scope="col">outcome</th><th scope="col" class="d7nb-n">rows</th><th scope="col">reason</th>
-<th scope="col">decided by</th></tr></thead>
+<th scope="col">decided by</th>{% if verbs %}<th scope="col">what to do</th>{% endif %}</tr></thead>
 <tbody>
 {% for reason in reasons %}
 <tr><th scope="row">{{ reason.outcome }}</th><td class="d7nb-n">{{ reason.rows|count }}</td>
-<td class="d7nb-cell" dir="auto">{{ reason.reason|masked }}</td><td>{{ reason.decided_by|masked(60) }}</td></tr>
+<td class="d7nb-cell" dir="auto">{{ reason.reason|masked }}</td><td>{{ reason.decided_by|masked(60) }}</td>
+{%- if verbs %}<td>{{ reason.verb }}</td>{% endif %}</tr>
 {% endfor %}
 </tbody></table></div>
 {% endif %}
@@ -161,6 +174,7 @@ _TEMPLATE = """
 
 def delivery_html(delivery: ShownDelivery) -> str:
     """A delivery as HTML."""
+    reasons = grouped(delivery.reasons)[:SHOWN_REASONS]
     return STYLE + html(
         _TEMPLATE,
         title=_title(delivery),
@@ -172,7 +186,8 @@ def delivery_html(delivery: ShownDelivery) -> str:
         status_meaning=STATUS_MEANING,
         status_colours=_STATUS_COLOURS,
         foreign=FOREIGN,
-        reasons=grouped(delivery.reasons)[:SHOWN_REASONS],
+        reasons=reasons,
+        verbs=any(reason.verb for reason in reasons),
         heading=_heading(delivery),
         steps=next_steps(delivery),
         warnings=_warnings(delivery),
@@ -191,7 +206,8 @@ def delivery_text(delivery: ShownDelivery) -> str:
         lines.append(f"  {_heading(delivery)}:")
     for reason in grouped(delivery.reasons)[:SHOWN_REASONS]:
         decider = f" [{in_terminal(reason.decided_by, 60)}]" * bool(reason.decided_by)
-        lines.append(f"    {reason.rows:,} {reason.outcome}: {in_terminal(reason.reason)}{decider}")
+        verb = f" ({reason.verb})" * bool(reason.verb)
+        lines.append(f"    {reason.rows:,} {reason.outcome}: {in_terminal(reason.reason)}{verb}{decider}")
     steps = next_steps(delivery)
     lines += ["  what to do next:"] * bool(steps)
     lines += [f"    {' '.join((step.words, ' or '.join(step.code))).strip()}" for step in steps]
@@ -204,17 +220,24 @@ def grouped(reasons: Sequence[Reason]) -> list[Reason]:
 
     Example:
         >>> grouped([Reason("skipped", "x", "the same as row 3", 1), Reason("skipped", "x", "the same as row 7", 1)])
-        [Reason(outcome='skipped', decided_by='x', reason='the same as row 3 (and 1 reason like it)', rows=2)]
+        [Reason(outcome='skipped', decided_by='x', reason='the same as row 3 (and 1 reason like it)', rows=2, verb='')]
     """
-    alike: dict[tuple[str, str, str], list[Reason]] = {}
-    for each in reasons:
-        alike.setdefault((each.outcome, each.decided_by, _PARTICULARS.sub("…", each.reason)), []).append(each)
+    alike: dict[tuple[str, str, str, str], list[Reason]] = {}
+    for each in map(_advised, reasons):
+        key = (each.outcome, each.decided_by, each.verb, _PARTICULARS.sub("…", each.reason))
+        alike.setdefault(key, []).append(each)
     joined = []
     for first, *others in alike.values():
         like_it = f" (and {plural(len(others), 'reason')} like it)" if others else ""
         rows = first.rows + sum(other.rows for other in others)
         joined.append(first._replace(reason=first.reason + like_it, rows=rows))
     return sorted(joined, key=lambda each: -each.rows)
+
+
+def _advised(reason: Reason) -> Reason:
+    """A reason with the verb of what D7 said in it; what a filter or a rule says is no code, whatever it looks like."""
+    verb = verb_for(reason.reason) if reason.outcome in _OF_D7 else None
+    return reason._replace(reason=without_verb(reason.reason), verb=verb) if verb else reason
 
 
 def next_steps(delivery: ShownDelivery) -> list[Step]:
