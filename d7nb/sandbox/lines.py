@@ -14,6 +14,8 @@ from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from urllib3.util.wait import wait_for_read
+
 ELSEWHERE = "not posted: only this machine"
 
 _MOST_OF_AN_ANSWER = 65536  # bytes that are read so that the connection can be used again
@@ -82,17 +84,18 @@ class Line:
         if target is None:
             return Answer(taken=False, words=ELSEWHERE)
         place, path = target
-        kept = place in self._kept
         try:
             return self._exchange(place, path, body, content_type)
         except (OSError, HTTPException) as error:
             self._drop(place)
-            if kept and isinstance(error, ConnectionError):
-                return self.post(url, body, content_type)  # its other end had closed it: once more, on a new one
             return Answer(taken=False, words=f"no answer: {type(error).__name__}")
 
     def _exchange(self, place: Place, path: str, body: bytes, content_type: str) -> Answer:
-        connection = self._kept.get(place) or self._connect(place)
+        connection = self._kept.get(place)
+        if connection is not None and wait_for_read(connection.sock, timeout=0):
+            self._drop(place)  # its other end closed it meanwhile, for nothing was asked
+            connection = None
+        connection = connection or self._connect(place)
         connection.request("POST", path, body, {"Content-Type": content_type, "User-Agent": "d7nb-sandbox"})
         answer = connection.getresponse()
         answer.read(_MOST_OF_AN_ANSWER)
