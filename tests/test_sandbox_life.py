@@ -240,7 +240,7 @@ def test_windows_are_not_tracked_by_default(sandbox: Sandbox) -> None:
 
 
 def test_an_event_has_the_documented_form(receiver: LocalServer, sandbox: Sandbox) -> None:
-    url = f"{receiver.url}/d7?key=1"
+    url = f"{receiver.url}/d7/é?key=1"
     recipient = {"recipient": PERSON[1:], "reference": {"cust_ref": "c", "messageTag5": "5"}}
     message = {"originator": SENDER[1:], "content": TEXT, "recipients": [recipient], "report_url": url}
     reply = call(sandbox, "POST", "/whatsapp/v2/send", json={"messages": [message]}).json()
@@ -269,7 +269,7 @@ def test_an_event_has_the_documented_form(receiver: LocalServer, sandbox: Sandbo
         "message_tag5": "5",
     }
     assert events == [told] * 4
-    assert {request.path for request in receiver.requests} == {"/d7?key=1"}
+    assert {request.path for request in receiver.requests} == {"/d7/%C3%A9?key=1"}
     assert {request.headers["Content-Type"] for request in receiver.requests} == {"application/json"}
 
 
@@ -421,6 +421,26 @@ def test_a_report_url_elsewhere_gets_nothing(url: str, receiver: LocalServer, sa
     assert set(elsewhere.tries) == {0}
     assert set(elsewhere.url) == {url}
     assert Counter(event["recipient"] for event in received(receiver)) == {OTHER: 4}
+
+
+def test_one_request_may_have_addresses_here_elsewhere_and_none(receiver: LocalServer, sandbox: Sandbox) -> None:
+    urls = {PERSON: receiver.url, OTHER: "https://example.com/dlr", "+12025550124": None}
+    messages = [
+        {"originator": SENDER, "content": TEXT, "recipients": [{"recipient": person}], "report_url": url}
+        for person, url in urls.items()
+    ]
+    call(sandbox, "POST", "/whatsapp/v2/send", json={"messages": messages})
+    send(sandbox, OTHER, report_url="https://example.com/dlr")
+    sandbox.advance(seconds=4)
+    sandbox.flush()
+    frame = sandbox.events
+    assert frame["at"].is_monotonic_increasing
+    told = frame.groupby(["request_id", "recipient"], sort=False)[["status", "answer"]].agg(list)
+    assert told.status.tolist() == [LIFE] * 3
+    assert sorted(told.answer) == [["200"] * 4, [ELSEWHERE] * 4, [ELSEWHERE] * 4]
+    assert len(receiver.requests) == 4
+    sandbox.reset()
+    assert sandbox.events.empty
 
 
 def test_an_event_does_not_follow_a_redirect(receiver: LocalServer) -> None:

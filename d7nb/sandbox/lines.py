@@ -12,12 +12,13 @@ from functools import lru_cache
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from ipaddress import ip_address
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from urllib3.util.wait import wait_for_read
 
 ELSEWHERE = "not posted: only this machine"
 
+_AS_THEY_ARE = "!#$%&'()*+,/:;=?@[]~"  # beside letters and digits, the characters of a path that is escaped already
 _MOST_OF_AN_ANSWER = 65536  # bytes that are read so that the connection can be used again
 
 
@@ -56,9 +57,7 @@ def local_target(url: str) -> tuple[Place, str] | None:
         return None
     https = parts.scheme == "https"
     query = f"?{parts.query}" if parts.query else ""
-    path = f"{parts.path or '/'}{query}"
-    if not path.isascii() or not path.isprintable():
-        return None
+    path = quote(f"{parts.path or '/'}{query}", safe=_AS_THEY_ARE)
     return Place(https, host, port or (443 if https else 80)), path
 
 
