@@ -78,6 +78,8 @@ def check_links(
         timeout = client.timeout if client else TIMEOUT
     elif not isinstance(timeout, tuple):
         timeout = (timeout, timeout)
+    if any(limit is not None and limit <= 0 for limit in timeout):
+        raise PlanError("timeout= counts seconds, more than none (None: no limit)")
     uses = list(_uses(packer, ready))
     urls = dict.fromkeys(file[0] for use in uses for file in use.files if file)
     probes = {url: Probe("no_address") for url in urls if URL.fault(url)}

@@ -774,7 +774,9 @@ def test_the_bar_says_how_many_were_asked_and_nothing_else_is_said(capsys: pytes
     assert "link" in err
 
 
-@pytest.mark.parametrize("options", [{"client": "token"}, {"client": d7nb.Client}, {"workers": 0}])
+@pytest.mark.parametrize(
+    "options", [{"client": "token"}, {"client": d7nb.Client}, {"workers": 0}, {"timeout": 0}, {"timeout": (5, -1)}]
+)
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(PlanError):
         checked("https://files.example/a.png", **options)
