@@ -103,7 +103,7 @@ class Database:
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:
             reading = connection.get_execution_options().get("reading", False)
-            driver = cast(sqlite3.Connection, connection.connection.driver_connection)
+            driver = cast("sqlite3.Connection", connection.connection.driver_connection)
             driver.execute("BEGIN" if reading else "BEGIN IMMEDIATE")
 
         self._reader = engine.execution_options(reading=True)

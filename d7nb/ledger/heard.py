@@ -56,6 +56,20 @@ class Heard:
         since = {word: times[places] for word, times in self.since.items()}
         return Heard(self.status[places], self.reason[places], self.msg_id[places], self.reached[places], since)
 
+    def spread(self, rows: np.ndarray, count: int) -> Heard:
+        """The same for a longer table, in which these rows stand at some positions, and of the others nothing is known.
+
+        Args:
+            rows: The positions.
+            count: How many rows that table has.
+        """
+        spread = Heard.nothing(count)
+        for name in ("status", "reason", "msg_id", "reached"):
+            getattr(spread, name)[rows] = getattr(self, name)
+        for word, times in self.since.items():
+            spread.since[word][rows] = times
+        return spread
+
 
 def look_up_heard(database: Database, destination: str, campaign: str, keys: np.ndarray, numbers: np.ndarray) -> Heard:
     """Say what was heard of some rows; see `Ledger.heard`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from d7nb.ledger.claims import LIFETIME, Run
 from d7nb.ledger.database import Database
 from d7nb.ledger.heard import Heard, look_up_heard
 from d7nb.ledger.keys import key_bytes
-from d7nb.ledger.lookup import Known, look_up
+from d7nb.ledger.lookup import Known, last_keys, look_up
 from d7nb.ledger.news import Aside, families, put_aside, stray, write_inbound, write_opt_outs, write_updates
 from d7nb.ledger.people import last_inbound, opted_out
 from d7nb.ledger.places import find_place
@@ -40,9 +40,11 @@ from d7nb.ledger.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
     from datetime import timedelta
 
+    from d7nb.client import Client
+    from d7nb.delivery import Delivery
     from d7nb.statuses import Inbound, Update
 
 PATIENCE = 30.0
@@ -229,6 +231,68 @@ class Ledger:
             LedgerError: The ledger can't be used.
         """
         return look_up_heard(self._database, destination, campaign, keys, numbers)
+
+    @closed_book
+    def last_keys(self, destination: str, campaign: str, people: Sequence[str | None]) -> np.ndarray:
+        """Say which row of a campaign each person got last, or is to get.
+
+        Args:
+            destination: Where it went.
+            campaign: The name of the mailing.
+            people: One form for all variants of a number; None for nobody.
+
+        Returns:
+            Its key, ``uint8`` of shape (people, 16); zeros where there is none.
+
+        Raises:
+            LedgerError: The ledger can't be used.
+        """
+        return last_keys(self._database, destination, campaign, people)
+
+    @closed_book
+    def delivery(
+        self,
+        frame: pd.DataFrame,
+        *,
+        campaign: str,
+        to: Hashable = "recipient",
+        key: Hashable | Sequence[Hashable] | None = None,
+        country: Any = None,
+        client: Client | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> Delivery:
+        """What became of a mailing, joined onto a table: for a day when the plan is not at hand.
+
+        Args:
+            frame: The table; another than the one that was sent will do.
+            campaign: The name of the mailing.
+            to: The column with the phone numbers: each row is what its person got last in this campaign.
+            key: The column or columns that were the plan's ``key=``, if it had one: then these find the row.
+            country: As for `d7nb.plan`.
+            client: Says where the messages went, the real API unless given; it asks when the delivery is refreshed.
+            clock: Tells the time.
+
+        Returns:
+            A delivery with ``frame``, ``refresh``, ``funnel`` and all the rest.
+
+        Raises:
+            ColumnError: A column is not there.
+            LedgerError: The ledger can't be used.
+
+        Example:
+            >>> import d7nb
+            >>> from tempfile import TemporaryDirectory
+            >>> people = pd.DataFrame({"phone": ["+12025550123", "+12025550124"]})
+            >>> plan = d7nb.plan(people[:1], d7nb.Text("Hi"), to="phone", originator="+12025550100", campaign="hi")
+            >>> with TemporaryDirectory() as folder, d7nb.Ledger(f"{folder}/ledger.sqlite3") as ledger:
+            ...     with d7nb.Sandbox() as sandbox, sandbox.client() as client:
+            ...         _ = plan.send(client, ledger=ledger, progress=False)
+            ...         ledger.delivery(people, campaign="hi", to="phone", client=client).frame["d7_outcome"].tolist()
+            ['accepted', 'unsent']
+        """
+        from d7nb.history import history  # noqa: PLC0415  (a delivery stands above the ledger)
+
+        return history(self, frame, campaign, to=to, key=key, country=country, client=client, clock=clock)
 
     @closed_book
     def last_inbound(
