@@ -1,4 +1,4 @@
-"""A receiver of events in a process of its own, which can be killed, and a sender that repeats what was not answered."""
+"""A receiver of events in a process of its own, which can be killed, and a sender that repeats what got no answer."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Receiver:
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         mine = os.sched_getaffinity(0)
         os.sched_setaffinity(0, self._cores or mine)  # a child begins where its parent is
-        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, **pipes)
+        self.process = subprocess.Popen([*command, *self._words], cwd=ROOT, env=environment, **pipes)
         os.sched_setaffinity(0, mine)
         assert self.process.stdout is not None
         self.said = ""
