@@ -99,7 +99,7 @@ _HOMES = {
     "d7nb.settings": "options",
     "d7nb.verbs": "reasons",
 }
-_ROOMS = {"errors", "filters", "plugins", "testing"}
+_ROOMS = {"errors", "events", "filters", "plugins", "testing"}
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 

@@ -10,6 +10,7 @@ import orjson
 
 from d7nb.answers import Answer, ambiguous, read_send_answer
 from d7nb.asking import FAILURES, Asking, never_connected, what_happened
+from d7nb.destinations import BASE_URL, origin_of
 from d7nb.errors import NotConnected, TokenError, closed_book
 from d7nb.pacing import RATE, Pace
 from d7nb.tokens import find_token
@@ -19,9 +20,7 @@ from d7nb.version import version
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
-    from urllib.parse import SplitResult
 
-BASE_URL = "https://api.d7networks.com"
 SEND_PATH = "/whatsapp/v2/send"
 
 
@@ -72,10 +71,7 @@ class Client(Asking):
             auth = find_token(token, ask=ask)
         finally:
             del token  # a traceback that shows local variables must not show it
-        parts = urlsplit(base_url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or set(base_url) & set("@?#"):
-            message = f"base_url must be an http(s) address such as {BASE_URL}, without a user, a query or a fragment"
-            raise ValueError(message)
+        origin, parts = origin_of(base_url), urlsplit(base_url)
         self.is_local = parts.hostname in {"127.0.0.1", "localhost", "::1"}
         if parts.scheme == "http" and not self.is_local:
             message = "base_url is not https, so the token would travel unencrypted; only a sandbox on this machine may"
@@ -83,11 +79,11 @@ class Client(Asking):
         if workers < 1 or batch_size < 1 or (rate is not None and rate < 1):
             message = "workers, batch_size and rate count from 1 (rate=None: no limit)"
             raise ValueError(message)
-        self.base_url = _origin(parts) + parts.path.rstrip("/")
+        self.base_url = origin + parts.path.rstrip("/")
         self.timeout = timeout if isinstance(timeout, tuple) else (timeout, timeout)
         if rate is not None:
             self.batch_size = min(batch_size, rate)
-        self.destination = destination or _origin(parts)
+        self.destination = destination or origin
         self._clock = clock
         self._pace = Pace(rate, most=workers)
         self._session = open_session(self.base_url, auth, workers, f"d7nb/{version()}")
@@ -158,10 +154,3 @@ class Client(Asking):
 
     def __repr__(self) -> str:
         return f"Client({self.base_url!r}, rate={self.rate}, workers={self.workers}, batch_size={self.batch_size})"
-
-
-def _origin(parts: SplitResult) -> str:
-    """One spelling for one place: a ledger must not take ``HTTPS://Host:443`` for another destination."""
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    port = "" if parts.port in {None, {"http": 80, "https": 443}[parts.scheme]} else f":{parts.port}"
-    return f"{parts.scheme}://{host}{port}"

@@ -19,7 +19,8 @@ from vcr.errors import CannotOverwriteExistingCassetteException  # type: ignore[
 import d7nb
 from d7nb import errors
 from d7nb.asking import BALANCE_PATH, REPORT_PATH
-from d7nb.client import BASE_URL, SEND_PATH
+from d7nb.client import SEND_PATH
+from d7nb.destinations import BASE_URL
 from d7nb.testing import d7nb_cassette  # noqa: F401  (a fixture, used by name)
 from tests import record_cassettes
 from tests.local_servers import serving

@@ -14,6 +14,7 @@ from d7nb.cli.doctor import add_doctor
 from d7nb.cli.exits import DONE, IMPOSSIBLE, INTERRUPTED
 from d7nb.cli.ledgers import add_ledger
 from d7nb.cli.plugins import add_plugins
+from d7nb.cli.receiving import add_receive
 from d7nb.cli.tables import add_check, add_send
 from d7nb.demo import show_demo
 from d7nb.errors import D7Error, Interrupted
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     add_send(commands)
     add_compose(commands)
     add_ledger(commands)
+    add_receive(commands)
     add_plugins(commands)
     add_doctor(commands)
 

@@ -24,7 +24,7 @@ def add_doctor(commands: Any) -> None:
 
 def _examine(options: argparse.Namespace) -> int:
     from d7nb.cli.findings import Patient, examine  # noqa: PLC0415  (a command loads what it needs)
-    from d7nb.client import BASE_URL  # noqa: PLC0415
+    from d7nb.destinations import BASE_URL  # noqa: PLC0415
 
     marks = []
     for finding in examine(Patient(options.base_url or BASE_URL, options.ledger, offline=options.offline)):
