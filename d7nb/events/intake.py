@@ -26,6 +26,8 @@ logger = logging.getLogger("d7nb.events")
 
 MOST_WAITING = 16 * 1024 * 1024
 """Bytes of bodies that may wait to be written; whoever comes later is sent away to come again."""
+_QUIET, _LONGEST_QUIET = 0.001, 0.01
+"""Seconds without a newcomer after which a batch is written, and seconds after which it is written anyway."""
 _OVERHEAD = 1024  # what a waiting request costs beside its body
 
 
@@ -86,6 +88,7 @@ class Intake:
     async def _write_all(self) -> None:
         """Write until nobody waits. While one batch is being written, the next one gathers."""
         while self._waiting:
+            await self._gather()
             batch, self._waiting = self._waiting, []
             answers = [Answer.NOT_NOW] * len(batch)
             try:
@@ -96,6 +99,14 @@ class Intake:
                 for waiting, answer in zip(batch, answers, strict=True):
                     if not waiting.answer.done():  # a server that ends in a hurry cancels its requests
                         waiting.answer.set_result(answer)
+
+    async def _gather(self) -> None:
+        """Let those come who were answered together a moment ago: a commit costs the same for one and for all."""
+        loop, count = asyncio.get_running_loop(), 0
+        end = loop.time() + _LONGEST_QUIET
+        while len(self._waiting) > count and loop.time() < end:
+            count = len(self._waiting)
+            await asyncio.sleep(_QUIET)
 
     def _write(self, batch: Sequence[Read]) -> list[Answer]:
         """Write a batch in one transaction. One that the ledger chokes on must not keep back the others."""

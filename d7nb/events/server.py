@@ -51,7 +51,7 @@ def serve(ledger: Ledger, secret: str, *, host: str = "127.0.0.1", port: int = 0
     )
 
     def end(*_: object) -> None:
-        """Uvicorn listens by itself while it runs; this is for a signal before, and for the one that it raises after."""
+        """For a signal before uvicorn listens to them itself, and for the one that it raises again at its end."""
         server.should_exit = True
 
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
