@@ -99,7 +99,7 @@ def test_a_package_that_is_missing_fails_and_an_extra_does_not(doctor: Doctor, m
     code, found, _ = doctor("--offline")
     assert code == 1
     assert found["packages"][1] == "fail: missing: pluggy pip install --upgrade d7nb"
-    assert "sandbox, fast (not installed), excel" in found["extras"][0]
+    assert "fast (not installed), excel" in found["extras"][0]
 
 
 def test_the_extras_are_those_of_the_package() -> None:

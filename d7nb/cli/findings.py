@@ -38,11 +38,13 @@ SKEW = 60.0
 PACKAGES = ("pandas", "requests", "pluggy", "ipywidgets", "SQLAlchemy", "phonenumbers")
 EXTRAS = {
     "sandbox": ("pydantic", "starlette", "uvicorn"),
+    "events": ("starlette", "uvicorn"),
     "fast": ("pyarrow",),
     "excel": ("openpyxl",),
     "keyring": ("keyring",),
     "postgres": ("psycopg",),
     "voila": ("voila",),
+    "plot": ("matplotlib",),
 }
 """Each extra, and the modules that it brings."""
 _NOBODYS = "none"
