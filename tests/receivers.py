@@ -8,6 +8,7 @@ import random
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -18,8 +19,10 @@ from typing import Any
 
 import numpy as np
 import orjson
+import uvicorn
 
 from d7nb.envelope import base32
+from d7nb.events.server import listen
 from d7nb.ledger import Heard, Ledger
 from tests.ledgers import CAMPAIGN, DESTINATION, NOW, keys
 from tests.local_servers import free_port
@@ -146,6 +149,21 @@ def remote_receiver(place: str, *words: str, cores: set[int] | None = None) -> I
         yield receiver
     finally:
         receiver.kill()
+
+
+@contextmanager
+def serving(application: Any) -> Iterator[str]:
+    """An ASGI application in this process, under a server of its own; the URL of its one path."""
+    listener = listen("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(application, ws="none", log_config=None))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{port}/{SECRET}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 class Poster:

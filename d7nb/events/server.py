@@ -35,7 +35,7 @@ def serve(ledger: Ledger, secret: str, *, host: str = "127.0.0.1", port: int = 0
         ReceiverError: The secret or the port will not do.
     """
     application = receiver(ledger, secret, **options)
-    listener = _listen(host, port)
+    listener = listen(host, port)
     url = _url(listener)
     server = uvicorn.Server(
         uvicorn.Config(
@@ -64,7 +64,12 @@ def serve(ledger: Ledger, secret: str, *, host: str = "127.0.0.1", port: int = 0
             signal.signal(number, handler)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens, such as uvicorn takes.
+
+    Raises:
+        ReceiverError: The port can't be had.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=2048)
