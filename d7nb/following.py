@@ -146,13 +146,26 @@ def tell_failures(columns: dict[str, Any], went: np.ndarray) -> None:
         columns: A delivery's, by name; changed here.
         went: Which rows D7 accepted.
     """
-    failed = np.flatnonzero(went & (columns["d7_status"] == "failed"))
+    failed = _failed(columns, went)
     if len(failed):
-        said = columns["d7_status_reason"].take(failed)
-        told = {reason: _failure(reason) for reason in said.unique()}
-        for name, values in (("d7_reason", [told[reason] for reason in said]), ("d7_decided_by", "D7")):
+        reasons = pd.Series(columns["d7_status_reason"].take(failed))
+        before = pd.Series(columns["d7_reason"].take(failed))
+        told = reasons.map({reason: _failure(reason) for reason in reasons.unique()})
+        for name, values in (("d7_reason", told.where(before.isna(), before + "; " + told)), ("d7_decided_by", "D7")):
             columns[name] = columns[name].copy()
             columns[name][failed] = values
+
+
+def failures(columns: dict[str, Any], went: np.ndarray) -> list[tuple[str, str, str, int]]:
+    """Why rows failed later: outcome, who says so, reason, and how many rows; the most frequent first."""
+    failed = _failed(columns, went)
+    told = pd.DataFrame({name: columns[f"d7_{name}"].take(failed) for name in ("outcome", "decided_by", "reason")})
+    counts = told.astype("str").value_counts().reset_index()
+    return list(zip(*(counts[name].tolist() for name in counts), strict=True))
+
+
+def _failed(columns: dict[str, Any], went: np.ndarray) -> np.ndarray:
+    return np.flatnonzero(went & (columns["d7_status"] == "failed"))
 
 
 def _failure(reason: Any) -> str:

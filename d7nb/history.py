@@ -60,7 +60,7 @@ def history(
     if key_columns:
         keys[ready] = keys_by_columns(campaign, (texts[row] for row in ready))
     else:
-        people = family(recipients.take(ready)).to_numpy(dtype=object).tolist()
+        people = family(recipients.take(ready)).to_numpy(dtype=object, na_value=None).tolist()
         keys[ready] = ledger.last_keys(destination_of(client), campaign, people)
     mailing = Mailing(
         frame=kept,

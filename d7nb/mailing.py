@@ -46,10 +46,10 @@ class Mailing:
 
     @cached_property
     def numbers(self) -> np.ndarray:
-        """Each row's recipient, E.164; missing where it has none."""
-        return self.verdicts["recipient"].to_numpy(dtype=object)
+        """Each row's recipient, E.164; None where it has none."""
+        return self.verdicts["recipient"].to_numpy(dtype=object, na_value=None)
 
     @cached_property
     def people(self) -> np.ndarray:
-        """Each row's recipient, one form for all national variants of a number; missing where it has none."""
-        return family(self.verdicts["recipient"]).to_numpy(dtype=object)
+        """Each row's recipient, one form for all national variants of a number; None where it has none."""
+        return family(self.verdicts["recipient"]).to_numpy(dtype=object, na_value=None)
