@@ -52,7 +52,8 @@ class Sandbox:
             are not counted.
         max_recipients: The most recipients in a request (invented; D7 documents no limit, so there is none at first).
         latency: Seconds before every answer of the API (invented). Many answers wait at the same time.
-        life: The stages of a message: seconds after it went out, status, reason. The times are invented.
+        life: The stages of a message: seconds after it went out, status, reason. The times are invented, and so is that
+            a message which waits for its `schedule_time` is `scheduled`.
         scripts: A life of their own for some numbers from the beginning, as `script` gives it.
         windows: Also keep to Meta's rule that free-form messages may follow within 24 hours of a person's own:
             others fail, as by the script `window_closed`. Who wrote is told by `reply`.
