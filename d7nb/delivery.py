@@ -338,7 +338,8 @@ class Delivery:
         heard, went = self._known().heard, self._outcomes.went()
         arrived = np.fmin(heard.since["delivered"], heard.since["read"])
         waits = (arrived - self._outcomes.accepted_at()) / np.timedelta64(1, "s")
-        return plot(lines, codes, funnel(lines, codes, reached(went, heard)), waits)
+        counts = funnel(lines.iloc[:, :0], codes, reached(went, heard))  # without the user's names, which may be ours
+        return plot(lines, codes, counts, waits)
 
     def _asker(self, client: Client | None) -> Client:
         """Who asks D7."""
