@@ -16,7 +16,7 @@ from d7nb.display.deliveries import Reason, Requests, ShownDelivery, delivery_ht
 from d7nb.display.progress import Progress
 from d7nb.display.words import plural
 from d7nb.errors import Interrupted, PlanError, closed_book
-from d7nb.following import Followed, Reports, failures, follow, status_columns, take_reports, tell_failures
+from d7nb.following import Followed, Reports, failures, follow, follow_on, status_columns, take_reports, tell_failures
 from d7nb.funnel import funnel, reached, segmented
 from d7nb.ledger import SETTLED, Ledger, opened
 from d7nb.outcomes import COLUMNS, Outcomes
@@ -230,7 +230,8 @@ class Delivery:
         """
         client = self._asker(client)
         with opened(self._ledger) as ledger:
-            open_ones = self._follow(ledger).open
+            followed = self._follow(ledger)
+            open_ones = followed.open
             try:
                 with Progress(len(open_ones), shown=progress and bool(open_ones), unit="report") as bar:
                     reports = take_reports(
@@ -239,7 +240,8 @@ class Delivery:
             except KeyboardInterrupt:
                 raise Interrupted("asking for reports was interrupted; what was heard is kept", self) from None
             finally:
-                self._follow(ledger)
+                rows = self._mailing, self._outcomes
+                self._followed = follow_on(followed, *rows, ledger, self._destination)
         self._asked_in_vain = _in_vain(reports)
         return self
 

@@ -35,10 +35,12 @@ class Followed(NamedTuple):
     Attributes:
         heard: What was heard of each row of the frame.
         open: D7's ids of the requests of which more is to be expected.
+        numbers: The request that decides about each ready row, as the ledger counts them.
     """
 
     heard: Heard
     open: list[str]
+    numbers: np.ndarray
 
 
 class Reports(NamedTuple):
@@ -78,7 +80,17 @@ def follow(mailing: Mailing, outcomes: Outcomes, ledger: Ledger, destination: st
     final = np.isin(heard.status.astype("str"), list(FINAL))
     if len(outcomes.rows_with("unknown")):
         final &= codes != HEARD  # its report may tell of its neighbours, which are in doubt
-    return Followed(heard.spread(ready, count), list(dict.fromkeys(each for each in ids[went & ~final] if each)))
+    open_ones = list(dict.fromkeys(each for each in ids[went & ~final] if each))
+    return Followed(heard.spread(ready, count), open_ones, numbers)
+
+
+def follow_on(past: Followed, mailing: Mailing, outcomes: Outcomes, ledger: Ledger, destination: str) -> Followed:
+    """The same again, when only reports have come since: where nothing is in doubt, no row has another request now."""
+    if len(outcomes.rows_with("unknown")):
+        return follow(mailing, outcomes, ledger, destination)
+    ready = mailing.ready
+    heard = ledger.heard(destination, mailing.campaign, mailing.keys[ready], past.numbers)
+    return past._replace(heard=heard.spread(ready, len(mailing.frame)))
 
 
 def take_reports(
