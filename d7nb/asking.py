@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
 
+    from d7nb.transport import Line
+
 REPORT_PATH = "/whatsapp/v2/report/"
 READ_PATH = "/whatsapp/v2/read-receipt/"
 MEDIA_PATH = "/whatsapp/v2/download/"
@@ -53,7 +55,7 @@ class Asking:
 
     base_url: str
     timeout: tuple[float | None, float | None]
-    _session: requests.Session
+    _session: Line
     _clock: Callable[[], datetime]
 
     @closed_book
@@ -181,15 +183,7 @@ class Asking:
     def _request(self, method: str, path: str, body: bytes | None = None, *, stream: bool = False) -> requests.Response:
         headers = {"Content-Type": "application/json"} if body is not None else {}
         headers |= {"Accept": "*/*"} if stream else {}
-        return self._session.request(
-            method,
-            self.base_url + path,
-            data=body,
-            headers=headers,
-            timeout=self.timeout,
-            allow_redirects=False,
-            stream=stream,
-        )
+        return self._session.request(method, path, body, headers, timeout=self.timeout, stream=stream)
 
 
 def never_connected(failure: Exception) -> NotConnected | None:

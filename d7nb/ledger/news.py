@@ -34,10 +34,10 @@ from d7nb.variants import family
 from d7nb.verbs import verb_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import ColumnElement, Connection, Engine
 
     from d7nb.statuses import Inbound, Update
 
@@ -96,7 +96,7 @@ def write_updates(
     found = _Finder(connection, place, people, at).find(updates)
     values = _values(updates, found)
     if values:
-        prepare(connection.engine, _UPSERTS[connection.dialect.name])(connection, values)
+        _prepared(connection.engine)(connection, values)
     return [one for one, home in zip(updates, found, strict=True) if home is None]
 
 
@@ -140,7 +140,9 @@ class _Finder:
                 found.setdefault(request_id, {}).update(dict.fromkeys(split_keys(bytes.fromhex(keys)), number))
         return found
 
-    def _by_key(self, keys: Iterable[bytes]) -> dict[bytes, _Doubt]:
+    def _by_key(self, keys: Collection[bytes]) -> dict[bytes, _Doubt]:
+        if not keys:
+            return {}  # as nearly always: even to write the question costs a millisecond
         first, last = requests.alias(), requests.alias()
         query = select(
             rows.c.key, *(alias.c[name] for alias in (first, last) for name in ("id", "request_id", "outcome"))
@@ -381,4 +383,7 @@ def _upsert(dialect: str) -> Any:
     )
 
 
-_UPSERTS = {dialect: _upsert(dialect) for dialect in _INSERT}
+@lru_cache(maxsize=16)
+def _prepared(engine: Engine) -> Callable[..., Any]:
+    """The statement for one database, compiled once: batches of events are small."""
+    return prepare(engine, _upsert(engine.dialect.name))
