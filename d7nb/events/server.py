@@ -71,9 +71,12 @@ def listen(host: str, port: int) -> socket.socket:
         ReceiverError: The port can't be had.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    if not 0 <= port < 2**16:
+        message = f"there is no port {port}: they go up to 65535, and 0 takes a free one"
+        raise ReceiverError(message)
     try:
         listener = socket.create_server((host, port), family=family, backlog=2048)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         message = f"can't listen on {host} port {port} ({error}): give another, or 0 for a free one"
         raise ReceiverError(message) from error
     # Only where the protocol is named does asyncio turn Nagle's algorithm off. An answer is written in two pieces:
