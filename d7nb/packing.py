@@ -133,12 +133,15 @@ class Packer:
     def contents(self, rows: np.ndarray) -> list[str]:
         """The content's JSON of each of some rows."""
         fragments = [""] * len(rows)
-        own = self._renderer_of[rows]
-        for number in np.unique(own):
-            places = np.flatnonzero(own == number)
-            for place, text in zip(places, self._renderers[number].fragments(rows[places]), strict=True):
+        for renderer, places in self.by_content(rows):
+            for place, text in zip(places, renderer.fragments(rows[places]), strict=True):
                 fragments[place] = text
         return fragments
+
+    def by_content(self, rows: np.ndarray) -> Iterator[tuple[Renderer, np.ndarray]]:
+        """What fills in each content that some rows have, with the places of its own among them."""
+        own = self._renderer_of[rows]
+        return ((self._renderers[number], np.flatnonzero(own == number)) for number in np.unique(own))
 
     def _slice(self, batches: Sequence[Batch]) -> Iterator[tuple[Batch, bytes]]:
         rows = np.concatenate([batch.rows for batch in batches])

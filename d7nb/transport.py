@@ -5,6 +5,7 @@ It also knows the one thing that urllib3's errors do not tell for certain: wheth
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import contextmanager
 from functools import cache
@@ -110,6 +111,19 @@ class _Session(requests.Session):
         """Nowhere."""
 
 
+def named_certificates() -> str | None:
+    """The certificates that the environment says to trust, a file or a folder; None where it says nothing.
+
+    Raises:
+        ValueError: They do not exist.
+    """
+    named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or None
+    if named and not Path(named).exists():
+        message = f"REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names {named}, which does not exist"
+        raise ValueError(message)
+    return named
+
+
 def open_session(base_url: str, auth: AuthBase, connections: int, user_agent: str) -> requests.Session:
     """A session for one host.
 
@@ -127,10 +141,7 @@ def open_session(base_url: str, auth: AuthBase, connections: int, user_agent: st
     session = _Session()
     settings = session.merge_environment_settings(base_url, {}, None, None, None)
     session.proxies = settings["proxies"] if base_url.startswith("https:") else {}
-    session.verify = settings["verify"]
-    if isinstance(session.verify, str) and not Path(session.verify).exists():
-        message = f"REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names {session.verify}, which does not exist"
-        raise ValueError(message)
+    session.verify = named_certificates() or True
     session.trust_env = False
     session.auth = auth
     session.prepare_request(requests.Request("GET", base_url))  # which says what is wrong with an address

@@ -41,8 +41,8 @@ def test_the_shell_examples_are_commands_that_exist(
     commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("python -m d7nb")]
     words = [[word.strip('"') for word in re.findall(r'"[^"]*"|\S+', command)[3:]] for command in commands]
     *ended, sandbox = words
-    assert [each[0] for each in words] == ["check", "send", *["ledger"] * 3, "sandbox"]
-    assert [main(each) for each in ended] == [0] * 5
+    assert [each[0] for each in words] == ["check", "send", *["ledger"] * 3, "plugins", "doctor", "sandbox"]
+    assert [main(each) for each in ended] == [0] * 7
     assert (tmp_path / "sent.csv").exists()
     with pytest.raises(SystemExit):
         main([sandbox[0], "--help"])

@@ -5,6 +5,7 @@ Everything here may come twice, late, and in any order, and leaves the ledger as
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import bindparam, case, delete, func, insert, literal_column, or_, select, update
@@ -17,6 +18,7 @@ from d7nb.ledger.tables import HEARD, RELEASED, aside, inbound, opt_outs, reques
 from d7nb.masking import mask_number, mask_text
 from d7nb.statuses import rank
 from d7nb.variants import family
+from d7nb.verbs import verb_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -326,6 +328,13 @@ def _told(update: Update) -> tuple[int, str, str]:
         _storable(update.msg_id, _LONGEST_WORD * 2),
         _storable(mask_text(update.reason), _LONGEST_TEXT),
     )
+
+
+@lru_cache(maxsize=1024)
+def _kept_reason(reason: str) -> str:
+    """A reason, masked; what to do about it is put behind where masking takes its code for a part of a number."""
+    masked, verb = mask_text(reason), verb_for(reason)
+    return _storable(masked if verb is None or verb_for(masked) == verb else f"{masked} ({verb})", _LONGEST_TEXT)
 
 
 def _storable(text: str, longest: int) -> str:

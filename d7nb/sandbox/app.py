@@ -164,7 +164,7 @@ class Api:
         if refusal is not None:
             return refusal
         taken_in = self.state.take_in(envelope, body)
-        self.agenda.add(taken_in, reports=any(message.report_url for message in envelope.messages))
+        self.agenda.add(taken_in, {message.report_url for message in envelope.messages})
         return answers.send_reply("accepted", taken_in.created_at, taken_in.request_id)
 
     def report(self, request: Request, _: bytes) -> Response:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
 from threading import Condition, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 from d7nb.sandbox.lines import ELSEWHERE, Line, local_target
@@ -20,15 +20,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 PAUSES = (0.5, 2.0, 8.0)  # seconds before the second try, the third, the fourth
-EVENT_COLUMNS = ("request_id", "msg_id", "recipient", "status", "at", "url", "answer", "tries")
-
 _WORKERS = 8
 _TIMEOUT = 10.0  # seconds for an answer
 
 
+class EventRow(NamedTuple):
+    """What became of one event: a row of `Sandbox.events`."""
+
+    request_id: str
+    msg_id: str
+    recipient: str
+    status: str
+    at: str
+    url: str
+    answer: str | None
+    tries: int
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class Event:
-    """One event on its way: a row of `Sandbox.events`."""
+    """One event on its way."""
 
     request_id: str
     msg_id: str
@@ -39,6 +50,12 @@ class Event:
     body: bytes
     answer: str | None = None  # the latest
     tries: int = 0
+
+    def row(self) -> EventRow:
+        """How it stands."""
+        return EventRow(
+            self.request_id, self.msg_id, self.recipient, self.status, self.at, self.url, self.answer, self.tries
+        )
 
 
 class Poster:
@@ -77,13 +94,10 @@ class Poster:
             self._changed.wait_for(lambda: self._left == 0, timeout)
             return self._left
 
-    def events(self) -> list[tuple[str, str, str, str, str, str, str | None, int]]:
+    def rows(self) -> list[EventRow]:
         """Every event that was taken over, in that order."""
         with self._changed:
-            return [
-                (one.request_id, one.msg_id, one.recipient, one.status, one.at, one.url, one.answer, one.tries)
-                for one in self._events
-            ]
+            return [event.row() for event in self._events]
 
     def forget(self) -> None:
         """Forget every event; what waits is not posted any more."""
@@ -111,6 +125,7 @@ class Poster:
                 return None
             if not taken and event.tries <= len(self._pauses):
                 return self._pauses[event.tries - 1]
+            event.body = b""  # a long day has many
             self._left -= 1
             if not self._left:
                 self._changed.notify_all()

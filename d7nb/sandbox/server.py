@@ -19,7 +19,7 @@ from d7nb.sandbox.inbox import REPLY_COLUMNS, SHAPES as INBOUND_SHAPES, Inbox
 from d7nb.sandbox.life import STATUS_LIFE
 from d7nb.sandbox.lines import local_target
 from d7nb.sandbox.people import People
-from d7nb.sandbox.posting import EVENT_COLUMNS, PAUSES, Poster
+from d7nb.sandbox.posting import PAUSES, EventRow, Poster
 from d7nb.sandbox.schema import Reading
 from d7nb.sandbox.state import Row, State
 from d7nb.sandbox.wire import Server, listen, url_of
@@ -182,6 +182,7 @@ class Sandbox:
         return self._api.agenda.callback_url
 
     @callback_url.setter
+    @closed_book
     def callback_url(self, url: str | None) -> None:
         if url is not None and local_target(url) is None:
             raise SandboxError(
@@ -204,8 +205,8 @@ class Sandbox:
             ...     sandbox.events.empty
             True
         """
-        frame = pd.DataFrame(self._poster.events(), columns=pd.Index(EVENT_COLUMNS))
-        return frame.astype({column: "int64" if column == "tries" else "str" for column in EVENT_COLUMNS})
+        frame = pd.DataFrame(self._api.agenda.rows(), columns=pd.Index(EventRow._fields))
+        return frame.astype({column: "int64" if column == "tries" else "str" for column in EventRow._fields})
 
     @property
     def replies(self) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import assert_type
 
 import pandas as pd
@@ -29,6 +30,13 @@ assert_type(plan, d7nb.Plan)
 assert_type(plan.summary, dict[str, int])
 assert_type(plan.problems, pd.DataFrame)
 assert_type(plan.rows, pd.DataFrame)
+
+assert_type(d7nb.reasons(), pd.DataFrame)
+
+client = d7nb.Client("x")
+assert_type(client.download("id", "picture.png", limit=10**6), Path)
+assert_type(client.balance(), float)
+client.mark_read("id", typing=True)
 
 with d7nb.Sandbox() as sandbox:
     try:
