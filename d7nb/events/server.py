@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _MOST_CONNECTIONS = 1_000
 _LAST_SECONDS = 30
+_IDLE_SECONDS = 120
+"""Longer than proxies keep a connection: whoever posts on one that is just being closed may not post again."""
 
 
 @closed_book
@@ -46,6 +48,7 @@ def serve(ledger: Ledger, secret: str, *, host: str = "127.0.0.1", port: int = 0
             access_log=False,  # it would show the secret
             server_header=False,
             limit_concurrency=_MOST_CONNECTIONS,
+            timeout_keep_alive=_IDLE_SECONDS,
             timeout_graceful_shutdown=_LAST_SECONDS,
         )
     )
