@@ -264,7 +264,7 @@ def test_a_host_that_drips_is_given_up_in_time(client: str | None) -> None:
         else:
             with d7nb.Client(client, timeout=(0.1, 0.3)) as session:
                 problems = checked(at(server), client=session, timeout=None)
-        assert 0.4 <= time.monotonic() - began < 3
+        assert 0.4 <= time.monotonic() - began < 10
     assert told(problems) == [("unreachable", "error")]
     assert "in time" in problems["message"][0]
 
@@ -284,7 +284,7 @@ def test_a_name_that_takes_for_ever_to_look_up_is_given_up_in_time(monkeypatch: 
             urls = [at(server, host="slow.example"), *(at(server, f"{number}.png") for number in range(3))]
             plan = plan_of(*({"url": url} for url in urls), content=Attachment("image", col("url")))
             began = time.monotonic()
-            problems = check(plan, workers=1, timeout=0.1)
+            problems = check(plan, workers=1, timeout=1)
             assert time.monotonic() - began < 10
             assert len(server.requests) == 3
     finally:
@@ -414,6 +414,16 @@ def test_a_redirect_to_what_is_no_web_address_is_not_followed(location: str) -> 
     assert told(problems) == [("bad_redirect", "error")]
 
 
+def test_a_redirect_may_be_written_in_any_letters() -> None:
+    far = "/фото.png?a=%2F"
+    scripts = {
+        "/a.png": answering(302, Location=far.encode().decode("latin-1")),
+        "/%D1%84%D0%BE%D1%82%D0%BE.png?a=%2F": PNG,
+    }
+    with serving(by_path(scripts)) as server:
+        assert checked(at(server)).empty
+
+
 def test_where_a_redirect_leads_is_judged_and_told() -> None:
     scripts = {
         "/a.png": answering(302, Location="/login?next=secret-word"),
@@ -460,6 +470,7 @@ def test_neither_token_nor_cookie_nor_netrc_goes_along(monkeypatch: pytest.Monke
         everything = repr(server.requests)
     assert sent == {"host", "user-agent", "accept", "accept-encoding", "connection", "range"}
     assert TOKEN not in everything
+    assert "secret" not in everything
 
 
 def test_an_address_may_hold_a_number_or_a_secret_and_shows_neither(caplog: pytest.LogCaptureFixture) -> None:
@@ -645,7 +656,7 @@ def test_the_headers_of_a_carousel_are_files(files: LocalServer) -> None:
         return {"card_index": str(number), "components": [{"type": "body"}, header]}
 
     carousel = {"cards": [card(0, at(files, "bad")), card(1, "{url}"), card(2, col("url"))]}
-    rows = [{"url": at(files, "good")}, {"url": "no address"}]
+    rows = [{"url": at(files, "good")}, {"url": "ftp://files.example/a.png"}]
     plan = plan_of(*rows, content=Template("offer", "en", carousel=carousel))
     problems = check(plan)
     assert places(problems) == [
@@ -733,7 +744,7 @@ def in_groups(size: int, most: Counter[str]) -> Script:
             most[host] = max(most[host], now[host])
             barrier = barriers[host]
         barrier.wait(30)
-        time.sleep(0.05)  # one too many would come now
+        time.sleep(0.1)  # one too many would come now
         with lock:
             now[host] -= 1
         PNG(handler)
@@ -792,9 +803,14 @@ def test_a_time_out_of_none_waits_as_long_as_it_takes() -> None:
 
 
 CHILD = """
-import sys, threading, time
+import os, socket, sys, time
 import pandas as pd
 import d7nb
+def look_up(*args, **options):
+    os.write(1, b"looking up\\n")
+    time.sleep(60)
+if sys.argv[2] == "name":
+    socket.getaddrinfo = look_up
 frame = pd.DataFrame({"recipient": ["+12025550123"] * 8, "url": [f"{sys.argv[1]}/{n}" for n in range(8)]})
 plan = d7nb.plan(frame, d7nb.Attachment("image", d7nb.col("url")), originator="+12025550100", key="url")
 try:
@@ -804,7 +820,8 @@ except KeyboardInterrupt as error:
 """
 
 
-def test_an_interrupt_waits_for_nobody_and_nor_does_the_end_of_the_program() -> None:
+@pytest.mark.parametrize("stalls", ["name", "answer"])
+def test_an_interrupt_waits_for_nobody_and_nor_does_the_end_of_the_program(stalls: str) -> None:
     reached = threading.Event()
 
     def stalled(handler: Handler) -> None:
@@ -812,15 +829,17 @@ def test_an_interrupt_waits_for_nobody_and_nor_does_the_end_of_the_program() -> 
         handler.server.ended.wait()
 
     with serving(stalled) as server:
-        command = [sys.executable, "-c", CHILD, server.url]
+        command = [sys.executable, "-c", CHILD, server.url, stalls]
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            assert reached.wait(60)
+            assert process.stdout is not None
+            assert process.stdout.readline() == "looking up\n" if stalls == "name" else reached.wait(60)
             time.sleep(0.2)
             began = time.monotonic()
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=60)
             assert time.monotonic() - began < 10
-        assert (out, err, process.returncode) == ("KeyboardInterrupt\n", "", 0)
+        assert (out.replace("looking up\n", ""), err) == ("KeyboardInterrupt\n", "")
+        assert process.returncode == 0
 
 
 def test_an_interrupt_leaves_no_thread_and_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:

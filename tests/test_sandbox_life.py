@@ -302,6 +302,8 @@ def test_events_may_be_forms(receiver: LocalServer) -> None:
         ({"event_format": "xml"}, "There are: json, form"),
         ({"inbound": "d7"}, "There are: sandbox, meta"),
         ({"events": "nested", "event_format": "form"}, "event_format='json'"),
+        ({"event_pauses": "1"}, r"such as \(0\.5, 2, 8\)"),
+        ({"event_pauses": [1, -1]}, r"such as \(0\.5, 2, 8\)"),
         ({"callback_url": "https://example.com/hook"}, "not on this machine"),
     ],
 )
@@ -351,6 +353,17 @@ def test_a_stage_is_posted_in_its_time_though_nobody_looks(receiver: LocalServer
         wait_for(lambda: len(receiver.requests) == 2)
         assert time.monotonic() - began >= 0.3
         assert [event["status"] for event in received(receiver)] == ["queued", "sent"]
+
+
+def test_a_stage_that_the_clock_was_moved_close_to_comes_in_its_time(receiver: LocalServer) -> None:
+    with Sandbox(life=[(0, "queued", None), (3600, "sent", None)]) as sandbox:
+        send(sandbox, report_url=receiver.url)
+        sandbox.flush()
+        time.sleep(0.2)  # by then it waits for the next one, which is far away
+        sandbox.advance(seconds=3599)
+        sandbox.flush()
+        assert len(receiver.requests) == 1
+        wait_for(lambda: len(receiver.requests) == 2, seconds=10)
 
 
 def test_a_scheduled_message_has_no_event_before_its_time(receiver: LocalServer, sandbox: Sandbox) -> None:
@@ -544,6 +557,14 @@ def test_a_receiver_that_does_not_answer_holds_up_neither_the_api_nor_closing() 
         assert 1 <= frame.tries.sum() <= 8
         assert sandbox.flush() is None
     assert threading.active_count() == threads
+
+
+def test_what_is_due_when_it_closes_is_in_the_books() -> None:
+    for _ in range(20):
+        with Sandbox() as sandbox:
+            send(sandbox, report_url=f"http://127.0.0.1:{free_port()}/")
+        assert list(sandbox.events.status) == ["queued"]
+        assert sandbox.events.answer[0].endswith("the sandbox was closed")
 
 
 def test_reset_forgets_what_is_still_to_be_posted(receiver: LocalServer) -> None:

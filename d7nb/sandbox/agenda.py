@@ -82,6 +82,8 @@ class Agenda:
                 self._poster.post(self._events(entry))
                 if breath:
                     time.sleep(breath)
+        with self._changed:
+            self._changed.notify_all()  # the clock may have been moved: what is next is due sooner
 
     def rows(self) -> list[EventRow]:
         """Every event that was due, in the order of their times."""
@@ -103,12 +105,13 @@ class Agenda:
             self._poster.forget()
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread; what was due by then is handed over."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join()
+        self.hand_over()
 
     def _entries(self, taken_in: TakenIn, callback_url: str | None) -> list[Entry]:
         went_at = taken_in.goes_at.timestamp()

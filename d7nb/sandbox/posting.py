@@ -11,17 +11,39 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
 from threading import Condition, Thread
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 from zlib import crc32
 
+from pydantic import Field, TypeAdapter, ValidationError
+
+from d7nb.errors import SandboxError
 from d7nb.sandbox.lines import ELSEWHERE, Line, local_target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 PAUSES = (0.5, 2.0, 8.0)  # seconds before the second try, the third, the fourth
 _WORKERS = 8
 _TIMEOUT = 10.0  # seconds for an answer
+
+
+_PAUSES: TypeAdapter[tuple[float, ...]] = TypeAdapter(
+    tuple[Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)], ...]
+)
+
+
+def read_pauses(pauses: object) -> tuple[float, ...]:
+    """The seconds before each further try.
+
+    Raises:
+        SandboxError: If they are no seconds.
+    """
+    try:
+        return _PAUSES.validate_python(pauses)
+    except ValidationError:
+        raise SandboxError(
+            "event_pauses= should be seconds, a day at most, such as (0.5, 2, 8); or () for no further try"
+        ) from None
 
 
 class EventRow(NamedTuple):
@@ -61,8 +83,8 @@ class Event:
 class Poster:
     """Some threads that post events, begun when there is one to post. Any thread may call any method."""
 
-    def __init__(self, content_type: str, pauses: Sequence[float] = PAUSES) -> None:
-        self._content_type, self._pauses = content_type, tuple(pauses)
+    def __init__(self, content_type: str, pauses: tuple[float, ...] = PAUSES) -> None:
+        self._content_type, self._pauses = content_type, pauses
         self._changed = Condition()
         self._events: list[Event] = []
         self._left = 0  # of them, those that are under way
