@@ -25,7 +25,7 @@ from starlette.routing import Mount
 
 import d7nb
 from d7nb import Ledger, Text, events
-from d7nb.errors import ReceiverError
+from d7nb.errors import LedgerError, ReceiverError
 from d7nb.events import InboundShape, app, intake, receiver
 from tests.ledgers import DESTINATION
 from tests.receivers import SECRET, WORDS, accepted, event, heard, serving, time_of
@@ -263,12 +263,13 @@ class TestTrouble:
         assert away.startswith("events are turned away, to come again: the ledger ledger.sqlite3 is locked by another")
         assert again == "events are taken in again"
 
+    @pytest.mark.parametrize("kind", [ZeroDivisionError, LedgerError])
     def test_one_that_can_t_be_written_does_not_keep_back_the_others(
-        self, sqlite: str, caplog: pytest.LogCaptureFixture
+        self, sqlite: str, kind: type[Exception], caplog: pytest.LogCaptureFixture
     ) -> None:
         names = accepted(sqlite, ROWS)
         told = [event(row, "read", name, msg_id="poison" if row == 3 else None) for row, name in enumerate(names)]
-        with Choking(sqlite) as ledger, serving(application := receiver(ledger, SECRET)) as url:
+        with Choking(sqlite, kind) as ledger, serving(application := receiver(ledger, SECRET)) as url:
             with ledger.held(), ThreadPoolExecutor(ROWS + 1) as pool:
                 first = pool.submit(post, url, event(0, "sent", names[0]))
                 assert ledger.reached.wait(30)  # while this is being written, the others gather
@@ -280,10 +281,10 @@ class TestTrouble:
         assert max(ledger.sizes) == ROWS
         assert heard(sqlite, ROWS).status.tolist() == ["read"] * 3 + [None] + ["read"] * 4
         kept = aside(sqlite)
-        assert kept["why"].item() == "it could not be written: ZeroDivisionError"
+        assert kept["why"].item() == f"it could not be written: {kind.__name__}"
         assert "poison" in kept["text"].item()
         (said,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-        assert said == "an event could not be written (ZeroDivisionError), and is kept aside"
+        assert said == f"an event could not be written ({kind.__name__}), and is kept aside"
 
     def test_what_waits_has_a_bound(self, sqlite: str, monkeypatch: pytest.MonkeyPatch) -> None:
         names = accepted(sqlite, ROWS)
@@ -309,8 +310,9 @@ class TestTrouble:
 class Choking(Ledger):
     """A ledger that chokes on one event, and can be held while it writes."""
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, kind: type[Exception] = ZeroDivisionError) -> None:
         super().__init__(place)
+        self.kind = kind
         self.sizes: list[int] = []
         self.reached, self.go_on = threading.Event(), threading.Event()
         self.go_on.set()
@@ -329,7 +331,7 @@ class Choking(Ledger):
         updates = options.get("updates", ())
         self.sizes.append(len(updates))
         if any(one.msg_id == "poison" for one in updates):
-            raise ZeroDivisionError("of +12025550123")
+            raise self.kind("of +12025550123")
         return super().take_in(*args, **options)
 
 

@@ -174,6 +174,11 @@ class TestBadBodies:
         assert [bad.text for bad in found.bad] == ['{"event_type":"OTHER"}', "3"]
         assert not found.is_bad
 
+    def test_a_body_full_of_bad_ones_leaves_a_few_and_their_count(self) -> None:
+        found = read([{}] * 20_000)
+        assert len(found.bad) == 21
+        assert found.bad[-1] == ("the same body has 19,980 more that could not be read", "")
+
     def test_of_a_large_one_only_the_beginning_is_kept(self) -> None:
         assert len(read(b"<" * 50_000).bad[0].text) == len(read([{"a": "b" * 50_000}]).bad[0].text) == 2_000
 

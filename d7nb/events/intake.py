@@ -112,15 +112,27 @@ class Intake:
         """Write a batch in one transaction. One that the ledger chokes on must not keep back the others."""
         try:
             self._commit(batch)
-        except LedgerError as error:
-            self._note(str(error))
-            return [Answer.NOT_NOW] * len(batch)
-        except Exception as error:  # noqa: BLE001  (a defect of ours, and the others' events are not to blame)
-            if len(batch) > 1:
-                return [answer for read in batch for answer in self._write([read])]
-            return [self._keep_aside(batch[0], error)]
+        except Exception as error:  # noqa: BLE001  (a defect of ours, or a database that can't hold some text)
+            if isinstance(error, LedgerError) and not self._is_writable():
+                self._note(str(error))
+                return [Answer.NOT_NOW] * len(batch)
+            return self._one_by_one(batch) if len(batch) > 1 else [self._keep_aside(batch[0], error)]
         self._note("")
         return [Answer.WRITTEN] * len(batch)
+
+    def _is_writable(self) -> bool:
+        """Whether the ledger takes nothing at least: then it is something in the batch that it does not take."""
+        try:
+            self._ledger.take_in(self._destination, at=self._clock())
+        except LedgerError:
+            return False
+        return True
+
+    def _one_by_one(self, batch: Sequence[Read]) -> list[Answer]:
+        answers: list[Answer] = []
+        for read in batch:
+            answers += [Answer.NOT_NOW] if Answer.NOT_NOW in answers else self._write([read])
+        return answers
 
     def _commit(self, batch: Sequence[Read]) -> None:
         inbound = [message for read in batch for message in read.inbound]

@@ -11,6 +11,7 @@ import pandas as pd
 import d7nb
 from d7nb import Attachment, Contact, Contacts, Location, ReplyButtons, Template, Text, by_column, col
 from d7nb.errors import Interrupted, Unauthorized
+from d7nb.events import META, InboundShape, receiver
 
 people = d7nb.read_table("customers.csv")
 assert_type(people, pd.DataFrame)
@@ -48,3 +49,7 @@ with d7nb.Sandbox() as sandbox:
     else:
         assert_type(delivery, d7nb.Delivery)
         assert_type(delivery.frame, pd.DataFrame)
+
+receiver(d7nb.Ledger(), "secret", inbound=[META, InboundShape(sender="from", text=("text", "caption"))])
+receiver(d7nb.Ledger())  # type: ignore[call-arg]
+InboundShape()  # type: ignore[call-arg]
