@@ -5,10 +5,12 @@ It also knows the one thing that urllib3's errors do not tell for certain: wheth
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import contextmanager
 from functools import cache
 from http.client import HTTPException
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import requests
