@@ -271,6 +271,61 @@ def test_d7_knows_better_than_who_said_that_it_was_not_sent(place: str, status: 
         assert look_up(ledger, [0]).outcome.tolist() == [outcome]
 
 
+def told_of_one(ledger: Ledger, request_id: str, status: str) -> int:
+    update = Update(request_id, status, NOW, "m", "", tuple(base32(keys([0]))))
+    return ledger.take_in(DESTINATION, updates=[update], at=NOW)
+
+
+def state_of_one(ledger: Ledger) -> tuple[str, str | None, str | None]:
+    known = look_up(ledger, [0])
+    heard = ledger.heard(DESTINATION, CAMPAIGN, keys([0]), known.request)
+    return known.outcome[0], known.request_id[0], heard.status[0]
+
+
+def test_the_failure_of_what_was_refused_says_nothing_of_an_earlier_message_in_doubt(place: str) -> None:
+    """Else it would count as failed, and go again, though it may have arrived."""
+    with Ledger(place) as ledger:
+        with ledger.run() as run:
+            run.record(claim(run, [0]), "unknown", reason="no answer", at=NOW)
+        with ledger.run() as run:
+            run.record(claim(run, [0], again=[True]), "rejected", request_id="refused", at=NOW)
+        assert told_of_one(ledger, "refused", "failed") == 0
+        assert state_of_one(ledger) == ("unknown", None, None)
+
+
+@pytest.mark.parametrize("answer", ["accepted", "unknown"])
+def test_of_two_messages_of_a_row_the_one_that_arrived_counts(place: str, answer: str) -> None:
+    """The first was in doubt, a person said that it was not sent, and yet D7 has news of it when the second is away."""
+    request_id = "two" if answer == "accepted" else None
+    with Ledger(place) as ledger:
+        with ledger.run() as run:
+            run.record(claim(run, [0]), "unknown", reason="no answer", at=NOW)
+        ledger.settle(DESTINATION, keys([0]), "not_sent", NOW)
+        with ledger.run() as run:
+            second = claim(run, [0])
+            assert told_of_one(ledger, "one", "failed") == 1
+            run.record(second, answer, request_id=request_id, at=NOW)
+        assert told_of_one(ledger, "two", "delivered") == 1
+        assert state_of_one(ledger) == ("accepted", "two", "delivered")
+        assert told_of_one(ledger, "one", "failed") == 1
+        assert told_of_one(ledger, "two", "read") == 1
+        assert state_of_one(ledger) == ("accepted", "two", "read")
+
+
+@pytest.mark.parametrize("answer", ["accepted", "unknown"])
+def test_whoever_read_a_message_that_was_sent_twice_in_doubt_is_in_doubt_no_more(place: str, answer: str) -> None:
+    request_id = "two" if answer == "accepted" else None
+    with Ledger(place) as ledger:
+        with ledger.run() as run:
+            run.record(claim(run, [0]), "unknown", reason="no answer", at=NOW)
+        with ledger.run() as run:
+            second = claim(run, [0], again=[True])
+            told_of_one(ledger, "two", "queued")  # faster than the answer
+            run.record(second, answer, request_id=request_id, at=NOW)
+        told_of_one(ledger, "two", "read")
+        assert state_of_one(ledger) == ("accepted", "two", "read")
+
+
 def test_what_somebody_said_was_sent_gets_its_id_and_its_status(place: str) -> None:
     with Ledger(place) as ledger:
         with ledger.run() as run:

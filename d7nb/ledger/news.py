@@ -47,7 +47,7 @@ KEPT_ASIDE = 10_000
 """So many of the latest things that were put aside are kept: an account may send messages that are not ours."""
 _LONGEST_WORD, _LONGEST_TEXT = 60, 2_000
 _UNFIT = frozenset({"\0", SEPARATOR})
-_SENT = rank("sent")
+_FAILED = rank("failed")
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
@@ -65,14 +65,43 @@ class Aside(NamedTuple):
 
 _Place = tuple[int, bytes]
 """Where a status belongs: the number of a request, and the key of one of its rows."""
-_Carrier = tuple[int, str | None, str | None]
+
+
+class _Carrier(NamedTuple):
+    """A request that may have carried a row."""
+
+    number: int
+    request_id: str | None
+    outcome: str | None
+    code: str
 
 
 class _Doubt(NamedTuple):
-    """A row's requests, each as number, D7's id and outcome: the last, and an earlier one where there is one."""
+    """A row's requests: an earlier one that may have sent it, where there is one, and the last."""
 
     first: _Carrier | None
-    last: _Carrier | None
+    last: _Carrier
+
+    def about(self, one: Update) -> str | None:
+        """Which of them an update is about, where that is to be found out: ``first``, ``last``, or None for neither.
+
+        A request that has an id of its own is no other's. Of two in doubt, a status is the first's, so that the row
+        stays in doubt; but whoever has the message has it, whichever of them brought it.
+        """
+        there = rank(one.status) > _FAILED
+        went = there or one.status == "sent"
+        carried: dict[str, _Carrier] = {"first": self.first} if self.first else {}
+        carried["last"] = self.last
+        own = [place for place, request in carried.items() if request.request_id == one.request_id]
+        in_doubt = {"unknown"} if own else {"unknown", None}
+        if there and self.last.request_id is None and self.last.outcome in in_doubt:
+            return "last"
+        fitting = own or [place for place, request in carried.items() if request.request_id is None]
+        busy = [place for place in fitting if carried[place].outcome not in RELEASED]
+        if busy or (fitting and went):
+            return (busy or fitting)[0]
+        # An event gave the row the id of one of its messages, and this is about another.
+        return "last" if there and self.last.code == HEARD else None
 
 
 def write_updates(
@@ -145,42 +174,44 @@ class _Finder:
             return {}  # as nearly always: even to write the question costs a millisecond
         first, last = requests.alias(), requests.alias()
         query = select(
-            rows.c.key, *(alias.c[name] for alias in (first, last) for name in ("id", "request_id", "outcome"))
+            rows.c.key,
+            *(alias.c[name] for alias in (first, last) for name in ("id", "request_id", "outcome", "code")),
         )
         query = query.select_from(
             rows.join(last, last.c.id == rows.c.request).outerjoin(first, first.c.id == rows.c.sent)
         ).where(rows.c.destination == self._place)
         found = {}
         for some in _chunks(sorted(keys)):
-            for key, *six in self._connection.execute(query.where(rows.c.key.in_(some))):
-                found[key] = _Doubt(*(None if three[0] is None else (*three,) for three in (six[:3], six[3:])))
+            for key, *told in self._connection.execute(query.where(rows.c.key.in_(some))):
+                earlier = None if told[0] is None else _Carrier(*told[:4])
+                found[key] = _Doubt(earlier, _Carrier(*told[4:]))
         return found
 
     def _settled(self, one: Update, keys: Sequence[bytes], doubts: dict[bytes, _Doubt]) -> _Place | None:
         """The place of an update whose row is known by its key, and whose request is not, or not as sent."""
         for key in keys:
-            if key not in doubts:
-                continue
-            doubt = doubts[key]
-            carried = [(place, *request) for place, request in zip(doubt._fields, doubt, strict=True) if request]
-            for _, number, request_id, outcome in carried:
-                if request_id == one.request_id and outcome == "accepted":
-                    return number, key
-            for place, number, request_id, outcome in carried:
-                fits = request_id in {None, one.request_id}
-                if fits and (outcome not in RELEASED or (rank(one.status) >= _SENT and one.status != "failed")):
-                    return self._settle(key, place, number, one.request_id, doubts)
+            place = doubts[key].about(one) if key in doubts else None
+            if place is not None:
+                carrier: _Carrier = getattr(doubts[key], place)
+                if (carrier.outcome, carrier.request_id) == ("accepted", one.request_id):
+                    return carrier.number, key
+                return self._settle(key, place, one.request_id, doubts)
         return None
 
-    def _settle(self, key: bytes, place: str, number: int, request_id: str, doubts: dict[bytes, _Doubt]) -> _Place:
+    def _settle(self, key: bytes, place: str, request_id: str, doubts: dict[bytes, _Doubt]) -> _Place:
         """Move a row to a request like its own that was accepted."""
-        new = self._heard.get((number, request_id))
+        doubt = doubts[key]
+        old: _Carrier = getattr(doubt, place)
+        new = self._heard.get((old.number, request_id))
         if new is None:
-            new = self._heard[number, request_id] = self._accepted_like(number, request_id)
-        column = rows.c.sent if place == "first" else rows.c.request
+            new = self._heard[old.number, request_id] = self._accepted_like(old.number, request_id)
+        now = doubt._replace(**{place: _Carrier(new, request_id, "accepted", HEARD)})
+        if old.outcome == "accepted" and old.request_id is not None and now.first is None:
+            now = now._replace(first=old)  # it was another message of the row, of which more may be told
         own = (rows.c.destination == self._place, rows.c.key == key)
-        self._connection.execute(update(rows).where(*own).values({column: new}))
-        doubts[key] = doubts[key]._replace(**{place: (new, request_id, "accepted")})
+        numbers = {"request": now.last.number, "sent": now.first and now.first.number}
+        self._connection.execute(update(rows).where(*own).values(numbers))
+        doubts[key] = now
         return new, key
 
     def _accepted_like(self, number: int, request_id: str) -> int:
