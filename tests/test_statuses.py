@@ -351,6 +351,17 @@ def test_forgetting_a_campaign_forgets_what_was_heard_of_it(place: str) -> None:
         assert ledger.heard(DESTINATION, CAMPAIGN, keys([0]), look_up(ledger, [0]).request).status.tolist() == [None]
 
 
+def test_forgetting_a_rehearsal_leaves_what_was_heard_of_the_real_messages(place: str) -> None:
+    with Ledger(place) as ledger:
+        for destination in (DESTINATION, "http://rehearsal"):
+            with ledger.run() as run:
+                run.record(claim(run, [0], destination=destination), "accepted", request_id="one", at=NOW)
+            told = Update("one", "read", NOW, "m", "", tuple(base32(keys([0]))))
+            assert ledger.take_in(destination, updates=[told], at=NOW) == 1
+        assert ledger.forget(CAMPAIGN, NOW + timedelta(days=1), destination="http://rehearsal") == 1
+        assert state_of_one(ledger) == ("accepted", "one", "read")
+
+
 # people
 
 

@@ -456,9 +456,10 @@ class Ledger:
                 )
                 raise LedgerError(message)
             chosen = select(rows.c.destination, rows.c.key).select_from(decided).where(*these).correlate(None)
-            keys = select(rows.c.key).select_from(decided).where(*these).correlate(None)
             of_campaign = select(requests.c.id).where(requests.c.campaign == campaign)
-            connection.execute(delete(statuses).where(statuses.c.request.in_(of_campaign), statuses.c.key.in_(keys)))
+            where = select(requests.c.destination).where(requests.c.id == statuses.c.request).scalar_subquery()
+            told_of = tuple_(where, statuses.c.key).in_(chosen)  # the same key may have gone elsewhere, too
+            connection.execute(delete(statuses).where(statuses.c.request.in_(of_campaign), told_of))
             deleted = connection.execute(
                 delete(rows).where(tuple_(rows.c.destination, rows.c.key).in_(chosen))
             ).rowcount
