@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, strategies
 
+from d7nb.destinations import BASE_URL
 from d7nb.envelope import base32
 from d7nb.ledger import Aside, Ledger, LedgerError
 from d7nb.statuses import FINAL, STAGES, Inbound, Update, rank, read_status
@@ -404,6 +406,21 @@ def test_the_last_word_on_being_written_to_counts_whatever_comes_first(place: st
         assert ledger.opted_out(DESTINATION, [*person, None, people([1])[0]]).tolist() == [True, False, False]
         with pytest.raises(LedgerError, match="1 of the numbers are none"):
             ledger.opt_out([*person, "call me"])
+
+
+@pytest.mark.parametrize("form", ["0012025550123", 12025550123, 12025550123.0, "+1 (202) 555-0123"], ids=repr)
+def test_an_opt_out_stops_its_person_in_whatever_form_it_is_given(tmp_path: Path, form: object) -> None:
+    with Ledger(tmp_path / "ledger.sqlite3") as ledger:
+        ledger.opt_out([form])  # type: ignore[list-item]
+        assert ledger.opted_out(BASE_URL, ["+12025550123"]).tolist() == [True]
+
+
+@pytest.mark.parametrize("form", ["0501234567", "5", None, float("nan")], ids=repr)
+def test_an_opt_out_that_would_stop_nobody_is_refused(tmp_path: Path, form: object) -> None:
+    with Ledger(tmp_path / "ledger.sqlite3") as ledger:
+        with pytest.raises(LedgerError, match="1 of the numbers are none"):
+            ledger.opt_out(["+12025550123", form])  # type: ignore[list-item]
+        assert ledger.opt_outs().empty
 
 
 def test_what_is_aside_makes_room_for_what_is_newer(place: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from d7nb.ledger.database import Database
 from d7nb.ledger.heard import Heard, look_up_heard
 from d7nb.ledger.keys import key_bytes
 from d7nb.ledger.lookup import Known, last_keys, look_up
-from d7nb.ledger.news import Aside, families, put_aside, stray, write_inbound, write_opt_outs, write_updates
+from d7nb.ledger.news import Aside, put_aside, stray, write_inbound, write_opt_outs, write_updates
 from d7nb.ledger.people import last_inbound, opted_out
 from d7nb.ledger.places import find_place
 from d7nb.ledger.states import held, split_off
@@ -318,9 +318,12 @@ class Ledger:
         """Put people on the list of those who do not want to be written to; `d7nb.filters.OptOut` spares them.
 
         Args:
-            numbers: Their numbers, with country code.
+            numbers: Their numbers, with country code, in any form that `d7nb.check_numbers` reads.
             destination: Where messages to them would go; the real API unless given.
             at: When they said so; now unless given.
+
+        Raises:
+            LedgerError: One of them is no number; none was noted.
 
         Example:
             >>> from tempfile import TemporaryDirectory
@@ -338,13 +341,17 @@ class Ledger:
         self._say(numbers, destination, at, stopped=False)
 
     def _say(self, numbers: Iterable[str], destination: str, at: datetime | None, *, stopped: bool) -> None:
-        listed = [numbers] if isinstance(numbers, str) else list(numbers)
-        if unread := sum(family is None for family in families(listed)):
+        from d7nb.recipients import check_numbers  # noqa: PLC0415  (the receiver of events has no need of it)
+
+        listed = pd.Series([numbers] if isinstance(numbers, str) else list(numbers), dtype="object")
+        read = check_numbers(listed)
+        if unread := int((read["verdict"] == "broken").sum()):  # written down as it is, it would stop nobody
             raise LedgerError(f"{unread} of the numbers are none: give them with their country code; nothing was noted")
+        known = read["recipient"].fillna(read["candidates"].str[0].astype("str"))  # either way it is one person
         at = at or datetime.now(UTC)
         place = self._database.make_destination(destination)
         with self._database.writing() as connection:
-            said = [(number, "", at) for number in listed]
+            said = [(number, "", at) for number in known.tolist()]
             write_opt_outs(connection, place, self._database.people, said, stopped=stopped)
 
     @closed_book
