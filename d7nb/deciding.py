@@ -65,7 +65,7 @@ class Decision:
         numbers: What is known of each row's number.
         verdicts: The word on each row, and the problems.
         keys: Each row's key, ``uint8`` of shape (rows, 16); zeros where it has none.
-        keyed: Positions of the rows that have a key, those that a filter skips among them.
+        keyed: Positions of the rows that have a key, those that a filter skips or whose time is past among them.
         packer: Makes request bodies.
         kinds: The type of each content that the packer counts.
         asked: What each filter saw and skipped.
@@ -123,7 +123,6 @@ def decide(
     routings = Renderer(routing, kept)
     routing_digests, found = routings.check(rows)
     verdicts.judge("envelope", [*found, *Renderer(marks, kept).check(rows).problems])
-    verdicts.judge("schedule", [*schedule_problems, *past_schedules(routing, kept, now)])
     assigned, unassigned = assign(content, kept, content_types())
     verdicts.judge("content", unassigned)
     renderers = [Renderer(each, kept) for each, _ in assigned]
@@ -143,12 +142,14 @@ def decide(
         if key_columns
         else keys_by_content(terms.campaign, family(numbers["recipient"].take(ready)), digests[ready])
     )
+    # What is past today has a key nevertheless: it may have gone out in time.
+    verdicts.judge("schedule", [*schedule_problems, *past_schedules(routing, kept, now)])
+    ready = verdicts.ready
     routing_of, ways = _ways(routings, routing_digests, keyed)
     sourced = chosen(current().filters(), terms.filters)
     message_types = np.array([*(each.message_type for each, _ in assigned), ""])[renderer_of]  # -1: the last, none
     originators = np.array([*(way["originator"] for way in ways), ""], dtype=object)[routing_of]
-    same_as = _same_as(keys, ready)
-    rows_of = _Shown(kept, numbers, message_types=message_types, originators=originators, same_as=same_as)
+    rows_of = _Shown(kept, numbers, message_types=message_types, originators=originators, same_as=_same_as(keys, ready))
     asked = ask_all(sourced, rows_of(ready))
     for each in asked:
         name = each.row_filter.name

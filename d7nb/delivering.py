@@ -18,7 +18,7 @@ from d7nb.errors import ConfirmError, LedgerWarning, PlanError
 from d7nb.ledger import LEEWAY, opened
 from d7nb.outcomes import Outcomes
 from d7nb.queueing import Canary
-from d7nb.resending import recall, stand
+from d7nb.resending import recall, stand, with_all_that_went
 from d7nb.sending import Sending
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ def remembered(
         why: What to say of rows that the ledger does not know.
     """
     with opened(ledger) as books:
+        mailing = with_all_that_went(mailing, books, destination)
         rows, told = recall(mailing, books, destination)
         outcomes = Outcomes(mailing.verdicts)
         outcomes.recall(rows, told)

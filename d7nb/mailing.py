@@ -26,7 +26,8 @@ class Mailing:
         verdicts: Its rows: ``verdict``, ``reason``, ``decided_by``, ``recipient``.
         campaign: The name of the mailing.
         keys: Each row's key, ``uint8`` of shape (rows, 16); zeros where it has none.
-        keyed: Positions of the rows that have a key: those that only a filter spoke against, and those that are ready.
+        keyed: Positions of the rows that have a key: those that only a filter or the schedule spoke against, and those
+            that are ready.
         by_content: Whether keys are made of recipient and content, and not of the user's own columns.
         clock: Tells the time.
     """

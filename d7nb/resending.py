@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from d7nb.errors import PlanError
+from d7nb.identity import codes_of
 from d7nb.ledger import OTHER_TEXT, SETTLED
 from d7nb.outcomes import Told
 from d7nb.rows import positions
@@ -77,6 +79,29 @@ def stand(mailing: Mailing, ledger: Ledger, destination: str, resend: Any) -> St
     again = np.zeros(len(mailing.frame), dtype=np.int64)
     again[ready] = np.where(chosen, known.request[places], 0)
     return Standing(ready[~stays], again, known.seen, ready[stays], told.take(np.flatnonzero(stays)))
+
+
+def with_all_that_went(mailing: Mailing, ledger: Ledger, destination: str) -> Mailing:
+    """The rows as they were when they went out, whatever filters and clocks say against sending them today.
+
+    Of rows that are the same, the first is the one that went.
+
+    Args:
+        mailing: The plan's rows.
+        ledger: What knows of earlier sends.
+        destination: Where they went.
+    """
+    spared = np.setdiff1d(mailing.keyed, mailing.ready)
+    if not len(spared):
+        return mailing
+    keyed, now = mailing.keyed, mailing.clock()
+    known = ledger.look_up(destination, mailing.campaign, mailing.keys[keyed], mailing.people[keyed].tolist(), at=now)
+    in_turn = np.concatenate([mailing.ready, spared])
+    firsts = in_turn[np.unique(codes_of(mailing.keys[in_turn]), return_index=True)[1]]
+    went = keyed[np.isin(known.outcome, np.array(["accepted", "unknown"], dtype=object)) | known.sending]
+    gone = np.zeros(len(mailing.frame), dtype=bool)
+    gone[np.intersect1d(np.intersect1d(spared, firsts), went)] = True
+    return replace(mailing, verdicts=mailing.verdicts.assign(verdict=mailing.verdicts["verdict"].mask(gone, "ready")))
 
 
 def recall(mailing: Mailing, ledger: Ledger, destination: str) -> tuple[np.ndarray, Told]:

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +265,35 @@ def test_another_kernel_knows_it_all(sandbox: Sandbox, client: d7nb.Client, tabl
     assert repr(again).count("read: it was read") == 1
     sandbox.close()
     assert again.refresh().summary["accepted"] == 12  # all is final: nobody is asked
+
+
+@pytest.mark.parametrize("terms", ["a window that has closed", "a schedule that is past", "people who said stop"])
+def test_what_went_out_is_known_though_it_could_not_go_today(
+    sandbox: Sandbox, client: d7nb.Client, table: pd.DataFrame, terms: str
+) -> None:
+    table = pd.concat([table[:3], table[:1]])  # the last is the first again
+    now = datetime.now(UTC)
+    table["at"], table["when"] = now.isoformat(), (now + timedelta(hours=1)).isoformat()
+
+    def made(clock: Callable[[], datetime], stopped: list[str]) -> d7nb.Plan:
+        wanted: dict[str, dict[str, Any]] = {
+            "a window that has closed": {"filters": [d7nb.filters.ServiceWindow("at", clock=clock)]},
+            "a schedule that is past": {"schedule": d7nb.col("when")},
+            "people who said stop": {"filters": [d7nb.filters.OptOut(stopped)]},
+        }
+        return planned(table, clock=clock, **wanted[terms])
+
+    assert made(lambda: now, []).send(client, progress=False).summary["accepted"] == 3
+    sandbox.advance(hours=2)
+    tomorrow = made(lambda: now + timedelta(days=2), table["phone"].tolist())
+    assert tomorrow.summary["ready"] == 0
+    assert tomorrow.going(client).sum() == 0
+    known = tomorrow.delivery(client).refresh()
+    assert known.summary["accepted"] == 3
+    assert statuses(known) == ["read", "read", "read", None]
+    assert known.frame["d7_reason"].notna().tolist() == [False, False, False, True]
+    assert known.funnel()["read"].tolist() == [3]
+    assert tomorrow.delivery().summary["accepted"] == 0  # nothing went to the real API
 
 
 def test_a_second_send_is_followed_like_the_first(sandbox: Sandbox, client: d7nb.Client, table: pd.DataFrame) -> None:
