@@ -317,6 +317,7 @@ class Delivery:
 
         Raises:
             ColumnError: There is no such column.
+            PlanError: Its values can't be told apart or put in order.
         """
         lines, codes = segmented(self._mailing.frame, by)
         return funnel(lines, codes, reached(self._outcomes.went(), self._known().heard))

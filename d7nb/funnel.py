@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from d7nb.columns import listed, require
+from d7nb.errors import PlanError
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -35,18 +36,23 @@ def segmented(frame: pd.DataFrame, by: Hashable | Sequence[Hashable] | None) -> 
 
     Args:
         frame: The user's table.
-        by: A column, or several; None for one segment.
+        by: A column, or several; none for one segment.
 
     Raises:
         ColumnError: There is no such column.
+        PlanError: Its values can't be told apart or put in order.
     """
-    if by is None:
-        return pd.DataFrame(index=pd.RangeIndex(1)), np.zeros(len(frame), dtype=np.int64)
     names = listed(by)
+    if not names:
+        return pd.DataFrame(index=pd.RangeIndex(1)), np.zeros(len(frame), dtype=np.int64)
     require(frame, names)
     segments = frame[names].reset_index(drop=True)
     segments.columns = pd.RangeIndex(len(names))  # the user's columns may be called anything
-    codes = segments.groupby(list(segments.columns), dropna=False, observed=True, sort=True).ngroup().to_numpy()
+    try:
+        codes = segments.groupby(list(segments.columns), dropna=False, observed=True, sort=True).ngroup().to_numpy()
+    except TypeError:  # lists, or values of kinds that have no order among them
+        told = ", ".join(map(repr, names))
+        raise PlanError(f"by= takes columns of plain values, such as texts or numbers; make {told} so first") from None
     lines = segments.take(np.unique(codes, return_index=True)[1]).reset_index(drop=True)
     lines.columns = pd.Index(names)
     return lines, codes

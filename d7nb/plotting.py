@@ -66,7 +66,7 @@ def _bars(axes: Any, counts: pd.DataFrame, names: Sequence[str]) -> None:
         offset = (number - (len(COLOURS) - 1) / 2) * height
         bars = axes.barh(places + offset, values / accepted, height, color=colour, label=stage)
         axes.bar_label(bars, [f"{value:,}" for value in values], padding=2, fontsize=7)
-    axes.set_yticks(places, names)
+    axes.set_yticks(places, names, parse_math=False)  # a price is no formula
     axes.invert_yaxis()
     axes.set_xlim(0, 1.15)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
@@ -87,18 +87,22 @@ def _curves(axes: Any, waits: Sequence[tuple[str, np.ndarray]]) -> None:
         return
     longest = max(seconds[-1] for _, seconds in known)
     _, unit, word = next(each for each in _UNITS if longest >= each[0])
-    for number, (name, seconds) in enumerate(known):
+    lines = []
+    for number, (_, seconds) in enumerate(known):
         share = np.arange(len(seconds) + 1) / len(seconds)
         style = ("-", "--", ":")[number // len(_LINES) % 3]
         times = np.append(seconds[:1], seconds) / unit
-        axes.step(times, share, where="post", color=_LINES[number % len(_LINES)], linestyle=style, label=name)
+        lines += axes.step(times, share, where="post", color=_LINES[number % len(_LINES)], linestyle=style)
     axes.set_ylim(0, 1.02)
     axes.set_yticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
     axes.set_xlim(0, longest / unit * 1.05 or 1)
     axes.set_xlabel(f"{word} after D7 accepted it", fontsize=9)
     axes.set_ylabel("share of delivered messages", fontsize=9)
     if len(known) > 1:
-        axes.legend(frameon=False, fontsize=8)
+        # A label of a line may not begin with an underscore; a text in a legend may hold anything.
+        legend = axes.legend(lines, [str(number) for number in range(len(lines))], frameon=False, fontsize=8)
+        for text, (name, _) in zip(legend.get_texts(), known, strict=True):
+            text.set(text=name, parse_math=False)
 
 
 def _bare(axes: Any) -> None:

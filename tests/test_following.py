@@ -619,10 +619,33 @@ def test_a_plot_shows_what_the_funnel_counts(sandbox: Sandbox, client: d7nb.Clie
     assert [text.get_text() for text in left.get_yticklabels()] == [str(city) for city in counts["city"]]
     labels = [text.get_text() for text in left.texts]
     assert labels == [str(count) for name in counts.columns[2:] for count in counts[name]]
-    assert [line.get_label() for line in right.lines] == ["Dubai", "Oslo", "nan"]
+    assert [text.get_text() for text in right.get_legend().get_texts()] == ["Dubai", "Oslo", "nan"]
     for line, count in zip(right.lines, counts["delivered"], strict=True):
         assert len(line.get_xdata()) == count + 1
     assert "seconds after D7 accepted it" in right.get_xlabel()
+
+
+def test_a_plot_shows_names_as_they_are(
+    sandbox: Sandbox, client: d7nb.Client, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Prices are no formulas, and a name may begin with anything."""
+    names = ["$10-$20", "$^$", "_hidden", "a\\b"]
+    delivery = planned(table.assign(price=names * 3)).send(client, progress=False)
+    sandbox.advance(minutes=1)
+    figure = delivery.refresh().plot("price")
+    figure.savefig(tmp_path / "prices.png")  # a formula that is none would be found here
+    left, right = figure.axes
+    for texts in (left.get_yticklabels(), right.get_legend().get_texts()):
+        assert sorted(text.get_text() for text in texts) == sorted(names)
+        assert not any(text.get_parse_math() for text in texts)
+
+
+@pytest.mark.parametrize("cells", [[[1], [2]], [("a",), 2.5]])
+def test_a_funnel_by_what_can_t_be_put_in_order(client: d7nb.Client, table: pd.DataFrame, cells: list[Any]) -> None:
+    delivery = planned(table.assign(odd=cells * 6)).send(client, progress=False)
+    with pytest.raises(errors.PlanError, match="by= takes columns of plain values"):
+        delivery.funnel("odd")
+    assert delivery.funnel([]).equals(delivery.funnel())
 
 
 def test_no_two_colours_look_alike_to_colour_blind_eyes() -> None:
