@@ -452,6 +452,7 @@ def take_in_news(ledger: d7nb.Ledger, delivery: d7nb.Delivery) -> None:
     told = [
         Update(request_id, "failed", NOW, "m1", f"131026: {number} is not on WhatsApp", (), number) for number in GOOD
     ]
+    told += [Update(request_id, f"Held for {number}", NOW, "m1", "", (), number) for number in GOOD]
     told.append(Update("no such request", "sent", NOW, "m2", f"to {GOOD[0]}", ("a mark",), GOOD[0]))
     wrote = [Inbound(number, GOOD[1], NOW, "stop writing of teal otters, Alistair", "text", "i1") for number in GOOD]
     oddities = [Aside(f"no event about {GOOD[2]}", f'{{"from": "{GOOD[3]}", "token": "{TOKEN_SHAPED}"}}')]

@@ -214,7 +214,11 @@ class Database:
             raise LedgerError(f"the ledger {self.name} was written by a newer d7nb: pip install --upgrade d7nb")
 
     def _bring_up(self, connection: Connection, version: int) -> None:
-        """Add what an older version did not have. It only ever added, so an older d7nb that is running goes on."""
+        """Add what an older version did not have.
+
+        It only ever added, so an older d7nb that is running goes on in SQLite. In PostgreSQL it stops (`_take_turn`),
+        and what it had on its way is in doubt.
+        """
         if version < SCHEMA:
             metadata.create_all(connection)
             known = {index["name"] for index in inspect(connection).get_indexes(requests.name)}

@@ -29,7 +29,7 @@ from d7nb.ledger.tables import (
     to_number,
 )
 from d7nb.masking import mask_number, mask_text
-from d7nb.statuses import rank
+from d7nb.statuses import STAGES, rank
 from d7nb.variants import family
 from d7nb.verbs import verb_for
 
@@ -367,9 +367,15 @@ def _values(updates: Sequence[Update], found: Sequence[_Place | None]) -> list[t
         if home is not None:
             if one.at is not moment:  # all that a report says, it says at one moment
                 moment, number = one.at, to_number(one.at)
-            status, msg_id = _storable(one.status, _LONGEST_WORD), _storable(one.msg_id, _LONGEST_TEXT)
-            values.append((*home, status, number, msg_id, _kept_reason(one.reason) if one.reason else ""))
+            msg_id, reason = _storable(one.msg_id, _LONGEST_TEXT), _kept_reason(one.reason) if one.reason else ""
+            values.append((*home, _kept_word(one.status), number, msg_id, reason))
     return values
+
+
+@lru_cache(maxsize=1024)
+def _kept_word(status: str) -> str:
+    """A status; in a word of D7's own there may stand anything."""
+    return status if status in STAGES else _storable(mask_text(status), _LONGEST_WORD)
 
 
 @lru_cache(maxsize=1024)
