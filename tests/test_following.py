@@ -348,6 +348,25 @@ def test_history_of_a_person_is_what_they_got_last(sandbox: Sandbox, client: d7n
         assert set(joined.frame["d7_request_id"]) == {sandbox.messages["request_id"].iloc[-1]}
 
 
+def test_late_news_of_an_earlier_text_does_not_make_it_the_last(
+    sandbox: Sandbox, client: d7nb.Client, table: pd.DataFrame
+) -> None:
+    one, two = (
+        d7nb.plan(table[:1], Text(text), to="phone", originator=ORIGINATOR, campaign="x") for text in ("one", "two")
+    )
+    sandbox.fail_next("drop_after")
+    one.send(client, progress=False)
+    two.send(client, progress=False, resend="changed")
+    first, second = sandbox.messages["request_id"]
+    mark = sandbox.messages["reference"].iloc[0]["message_tag5"]
+    now = datetime.now(UTC)
+    with d7nb.Ledger() as ledger:
+        ledger.take_in(client.destination, updates=[Update(first, "read", now, "m", "", (mark,))], at=now)
+        assert one.delivery(client).frame["d7_request_id"].tolist() == [first]
+        joined = ledger.delivery(table[:1], campaign="x", to="phone", client=client)
+        assert joined.frame["d7_request_id"].tolist() == [second]
+
+
 def test_without_a_client_the_real_api_is_meant(
     sandbox: Sandbox, client: d7nb.Client, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:

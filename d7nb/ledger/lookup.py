@@ -132,7 +132,9 @@ def last_keys(database: Database, destination: str, campaign: str, people: Seque
         stored = _rows(connection, wanted)
     went = ~np.array([request.free for request in found], dtype=bool)
     deciding_ones = np.searchsorted([request.id for request in found], stored.requests)
-    order = np.lexsort((stored.requests, went[deciding_ones]))  # what went out before what did not, then the latest
+    # What went out before what did not, then the latest. What was settled has a new request, but was claimed long ago.
+    claimed = np.array([request.claimed_at for request in found], dtype=np.int64)
+    order = np.lexsort((stored.requests, claimed[deciding_ones], went[deciding_ones]))
     asked = _columns(b"".join(_NOBODY if each is None else each for each in hashes), HASH_SIZE)
     codes = codes_of(np.concatenate([asked, stored.persons[order]]))
     place_of = np.full(len(codes), -1)
