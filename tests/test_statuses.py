@@ -172,7 +172,7 @@ def test_a_message_is_known_by_its_key_else_by_request_and_recipient_else_not(pl
             run.record(claim(run, [2, 3]), "accepted", request_id="two", at=NOW)
 
         def told(request_id: str, marks: tuple[str, ...] = (), recipient: str = "") -> int:
-            update = Update(request_id, "sent", NOW, "m", "", marks, recipient)
+            update = Update(request_id, "sent", NOW, f"m{len(ledger.aside())}", "", marks, recipient)
             return ledger.take_in(DESTINATION, updates=[update], at=NOW)
 
         assert told("one", ("invoice 7", marks[0])) == 1

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 KEPT_ASIDE = 10_000
 """So many of the latest things that were put aside are kept: an account may send messages that are not ours."""
 _LONGEST_WORD, _LONGEST_TEXT = 60, 2_000
+_STRAY = "no row of this ledger has its key, or its request and recipient"
 _UNFIT = frozenset({"\0", SEPARATOR})
 _FAILED = rank("failed")
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
@@ -322,6 +323,9 @@ def put_aside(connection: Connection, things: Sequence[Aside], at: datetime) -> 
         {"at": now, "why": _storable(mask_text(why), _LONGEST_TEXT), "text": _storable(mask_text(text), _LONGEST_TEXT)}
         for why, text in things
     ]
+    again = list(dict.fromkeys(value["text"] for value in values if value["why"] == _STRAY))
+    for some in _chunks(again):  # each report tells of it again, and must not push out all the rest
+        connection.execute(delete(aside).where(aside.c.why == _STRAY, aside.c.text.in_(some)))
     connection.execute(insert(aside), values)
     newest = select(func.max(aside.c.id)).scalar_subquery()
     connection.execute(delete(aside).where(aside.c.id <= newest - KEPT_ASIDE))
@@ -329,8 +333,7 @@ def put_aside(connection: Connection, things: Sequence[Aside], at: datetime) -> 
 
 def stray(one: Update) -> Aside:
     """What is kept of a status that belongs to no row of the ledger: another program may use the same account."""
-    told = f"{one.status} at {one.at.isoformat()}, request {one.request_id}, message {one.msg_id}"
-    return Aside("no row of this ledger has its key, or its request and recipient", told)
+    return Aside(_STRAY, f"{one.status}, request {one.request_id}, message {one.msg_id}")
 
 
 def families(numbers: Sequence[str]) -> list[str | None]:
