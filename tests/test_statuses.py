@@ -328,6 +328,23 @@ def test_whoever_read_a_message_that_was_sent_twice_in_doubt_is_in_doubt_no_more
         assert state_of_one(ledger) == ("accepted", "two", "read")
 
 
+@pytest.mark.parametrize("last", ["accepted", "rejected"])
+def test_whoever_has_a_message_that_nobody_remembers_has_it(place: str, last: str) -> None:
+    """Three messages of one row, the second in doubt and said not to be sent: it is that one which arrived."""
+    with Ledger(place) as ledger:
+        with ledger.run() as run:
+            run.record(claim(run, [0]), "accepted", request_id="one", at=NOW)
+        told_of_one(ledger, "one", "failed")
+        with ledger.run() as run:
+            run.record(claim(run, [0], again=[True]), "unknown", at=NOW)
+        ledger.settle(DESTINATION, keys([0]), "not_sent", NOW)
+        with ledger.run() as run:
+            run.record(claim(run, [0], again=[True]), last, request_id="three", at=NOW)
+        assert told_of_one(ledger, "two", "read") == 1
+        told_of_one(ledger, "three", "failed")
+        assert state_of_one(ledger) == ("accepted", "two", "read")
+
+
 def test_what_somebody_said_was_sent_gets_its_id_and_its_status(place: str) -> None:
     with Ledger(place) as ledger:
         with ledger.run() as run:

@@ -74,7 +74,6 @@ class _Carrier(NamedTuple):
     number: int
     request_id: str | None
     outcome: str | None
-    code: str
 
 
 class _Doubt(NamedTuple):
@@ -101,8 +100,7 @@ class _Doubt(NamedTuple):
         busy = [place for place in fitting if carried[place].outcome not in RELEASED]
         if busy or (fitting and went):
             return (busy or fitting)[0]
-        # An event gave the row the id of one of its messages, and this is about another.
-        return "last" if there and self.last.code == HEARD else None
+        return "last" if there else None  # a message of the row that nobody remembers
 
 
 def write_updates(
@@ -176,7 +174,7 @@ class _Finder:
         first, last = requests.alias(), requests.alias()
         query = select(
             rows.c.key,
-            *(alias.c[name] for alias in (first, last) for name in ("id", "request_id", "outcome", "code")),
+            *(alias.c[name] for alias in (first, last) for name in ("id", "request_id", "outcome")),
         )
         query = query.select_from(
             rows.join(last, last.c.id == rows.c.request).outerjoin(first, first.c.id == rows.c.sent)
@@ -184,8 +182,8 @@ class _Finder:
         found = {}
         for some in _chunks(sorted(keys)):
             for key, *told in self._connection.execute(query.where(rows.c.key.in_(some))):
-                earlier = None if told[0] is None else _Carrier(*told[:4])
-                found[key] = _Doubt(earlier, _Carrier(*told[4:]))
+                earlier = None if told[0] is None else _Carrier(*told[:3])
+                found[key] = _Doubt(earlier, _Carrier(*told[3:]))
         return found
 
     def _settled(self, one: Update, keys: Sequence[bytes], doubts: dict[bytes, _Doubt]) -> _Place | None:
@@ -206,8 +204,8 @@ class _Finder:
         new = self._heard.get((old.number, request_id))
         if new is None:
             new = self._heard[old.number, request_id] = self._accepted_like(old.number, request_id)
-        now = doubt._replace(**{place: _Carrier(new, request_id, "accepted", HEARD)})
-        if old.outcome == "accepted" and old.request_id is not None and now.first is None:
+        now = doubt._replace(**{place: _Carrier(new, request_id, "accepted")})
+        if old.outcome == "accepted" and old.request_id is not None:
             now = now._replace(first=old)  # it was another message of the row, of which more may be told
         own = (rows.c.destination == self._place, rows.c.key == key)
         numbers = {"request": now.last.number, "sent": now.first and now.first.number}
