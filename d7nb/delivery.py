@@ -241,7 +241,7 @@ class Delivery:
                 raise Interrupted("asking for reports was interrupted; what was heard is kept", self) from None
             finally:
                 rows = self._mailing, self._outcomes
-                self._followed = follow_on(followed, *rows, ledger, self._destination)
+                self._followed = follow_on(followed, *rows, ledger, self._destination, settle=self.done)
         self._asked_in_vain = _in_vain(reports)
         return self
 

@@ -60,22 +60,25 @@ class Reports(NamedTuple):
 
 
 def follow(mailing: Mailing, outcomes: Outcomes, ledger: Ledger, destination: str, *, settle: bool = True) -> Followed:
-    """Say what the ledger knows by now; rows in doubt that D7 has reported on become accepted.
+    """Say what the ledger knows by now.
+
+    Rows in doubt that D7 has reported on become accepted; of rows that were sent again, the last message is told.
 
     Args:
         mailing: The rows.
         outcomes: Their books.
         ledger: What knows.
         destination: Where they went.
-        settle: Whether to look for rows that are not in doubt any more.
+        settle: Whether to look for such rows.
     """
     ready, count = mailing.ready, len(mailing.frame)
     places, known = look_up(mailing, ledger, destination)
     numbers, codes = known.request[places], known.code[places]
     heard = ledger.heard(destination, mailing.campaign, mailing.keys[ready], numbers)
-    doubtful = ~outcomes.went()[ready] & (known.outcome[places] == "accepted")
-    if settle and doubtful.any():
-        outcomes.recall(ready[doubtful], told_of(known).take(places[doubtful]))
+    another = ~outcomes.went()[ready] | (outcomes.request_ids()[ready] != known.request_id[places])
+    told = another & (known.outcome[places] == "accepted")  # what was in doubt, or what was sent again since
+    if settle and told.any():
+        outcomes.recall(ready[told], told_of(known).take(places[told]))
     went, ids = outcomes.went()[ready], outcomes.request_ids()[ready]
     final = np.isin(heard.status.astype("str"), list(FINAL))
     if len(outcomes.rows_with("unknown")):
@@ -84,10 +87,12 @@ def follow(mailing: Mailing, outcomes: Outcomes, ledger: Ledger, destination: st
     return Followed(heard.spread(ready, count), open_ones, numbers)
 
 
-def follow_on(past: Followed, mailing: Mailing, outcomes: Outcomes, ledger: Ledger, destination: str) -> Followed:
+def follow_on(
+    past: Followed, mailing: Mailing, outcomes: Outcomes, ledger: Ledger, destination: str, *, settle: bool = True
+) -> Followed:
     """The same again, when only reports have come since: where nothing is in doubt, no row has another request now."""
     if len(outcomes.rows_with("unknown")):
-        return follow(mailing, outcomes, ledger, destination)
+        return follow(mailing, outcomes, ledger, destination, settle=settle)
     ready = mailing.ready
     heard = ledger.heard(destination, mailing.campaign, mailing.keys[ready], past.numbers)
     return past._replace(heard=heard.spread(ready, len(mailing.frame)))

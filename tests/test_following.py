@@ -476,6 +476,22 @@ def test_resend_failed_sends_what_may_yet_arrive(sandbox: Sandbox, client: d7nb.
     assert plan.going(client, resend="failed").sum() == 0
 
 
+def test_what_was_sent_again_elsewhere_is_told_of_by_its_last_message_alone(
+    sandbox: Sandbox, client: d7nb.Client, table: pd.DataFrame
+) -> None:
+    sandbox.script(table["phone"].iloc[0], [(0, "failed", "131049: cap")])
+    plan = planned(table[:2])
+    delivery = plan.send(client, progress=False).refresh()
+    sandbox.script(table["phone"].iloc[0], None)
+    again = plan.send(client, progress=False, resend="failed")
+    sandbox.advance(minutes=1)
+    told = ["d7_request_id", "d7_msg_id", "d7_status"]
+    frame = delivery.refresh().frame
+    pd.testing.assert_frame_equal(frame[told], again.refresh().frame[told])
+    assert frame["d7_outcome"].tolist() == ["accepted"] * 2
+    assert statuses(delivery) == ["read"] * 2
+
+
 # watch
 
 
