@@ -124,7 +124,7 @@ def take_reports(
         return len(gone) - ledger.take_in(destination, updates=gone, at=mailing.clock()) if gone else 0
 
     try:
-        with closing(ask(client, request_ids, mailing.clock)) as landing:
+        with closing(ask(client, request_ids)) as landing:
             for landed in landing:
                 for asked in landed:
                     waiting += asked.updates
