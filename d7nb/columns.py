@@ -69,6 +69,19 @@ def with_columns(frame: pd.DataFrame, columns: Mapping[str, Any], without: Itera
     return joined
 
 
+def as_texts(values: np.ndarray) -> Any:
+    """Texts and nothing, kept as objects, as an array of pandas' own kind: what is missing costs next to nothing.
+
+    Example:
+        >>> as_texts(np.array([None, "a", None], dtype=object)).tolist()
+        [nan, 'a', nan]
+    """
+    there = np.flatnonzero(pd.notna(values))
+    places = np.full(len(values), -1)
+    places[there] = np.arange(len(there))
+    return pd.array(values[there], dtype="str").take(places, allow_fill=True)
+
+
 def columns_in(*parts: Part) -> list[Hashable]:
     """The columns that contents and other parts of a request read, each once, in order."""
     return columns_of(slot for part in parts for slot in slots(part.tree()).values() if slot.bound)

@@ -19,7 +19,7 @@ from d7nb.content.leaves import Column
 from d7nb.envelope import from_columns, past_schedules, read_reference, read_routing, recipient_objects
 from d7nb.errors import PlanError
 from d7nb.filtering import Asked, Recheck, ask_all, chosen
-from d7nb.identity import check_campaign, codes_of, key_texts, keys_by_columns, keys_by_content, repeated
+from d7nb.identity import check_campaign, codes_of, firsts, key_texts, keys_by_columns, keys_by_content, repeated
 from d7nb.mixing import ByColumn, assign
 from d7nb.packing import Packer
 from d7nb.plugins import content_types, current
@@ -155,7 +155,7 @@ def decide(
     ready = verdicts.ready
     contents, routing_of = (np.full(len(kept), -1, dtype=np.int64) for _ in range(2))
     contents[ready], routing_of[ready] = codes_of(digests[ready]), codes_of(routing_digests[ready])
-    leaders = ready[np.unique(routing_of[ready], return_index=True)[1]]
+    leaders = ready[firsts(routing_of[ready])]
     packer = Packer(
         renderers=renderers,
         renderer_of=renderer_of,

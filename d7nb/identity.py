@@ -7,6 +7,7 @@ content. Originator, reference, report URL, schedule and destination are no part
 from __future__ import annotations
 
 from hashlib import blake2b
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from d7nb.content.leaves import Cells, Unfit, by_distinct
 from d7nb.content.rules import TEXT
 from d7nb.errors import PlanError
 from d7nb.problems import Problem
-from d7nb.rendering import DIGEST_SIZE
+from d7nb.rendering import DIGEST_SIZE, digests_of, sliced
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
@@ -37,7 +38,7 @@ def check_campaign(campaign: Any) -> None:
         raise PlanError("campaign is the name of the mailing, and a part of each row's identity: give it as a text")
 
 
-def keys_by_content(campaign: str, families: Iterable[str], digests: np.ndarray) -> np.ndarray:
+def keys_by_content(campaign: str, families: pd.Series[str], digests: np.ndarray) -> np.ndarray:
     """Keys of rows that are known by whom they reach and what they say.
 
     Args:
@@ -48,15 +49,17 @@ def keys_by_content(campaign: str, families: Iterable[str], digests: np.ndarray)
     Returns:
         ``uint8`` of shape (rows, 16).
     """
-    contents = digests.tobytes()
-    size = DIGEST_SIZE
-    parts = (family.encode() + b" " + contents[row * size : row * size + size] for row, family in enumerate(families))
-    return _hashed(campaign, "content", parts)
+    contents = np.ascontiguousarray(digests).view(f"V{DIGEST_SIZE}").ravel()
+    begun, made = _begun(campaign, "content"), []
+    for part in sliced(np.arange(len(digests))):
+        people = [f"{person} ".encode() for person in families.array.take(part).tolist()]
+        made.append(digests_of(map(add, people, contents[part].tolist()), begun))
+    return np.concatenate(made) if made else digests_of([])
 
 
 def keys_by_columns(campaign: str, rows: Iterable[tuple[str, ...]]) -> np.ndarray:
     """Keys of rows that the user's own columns tell apart."""
-    return _hashed(campaign, "columns", (orjson.dumps(row) for row in rows))
+    return digests_of(map(orjson.dumps, rows), _begun(campaign, "columns"))
 
 
 def key_texts(frame: pd.DataFrame, names: Sequence[Hashable]) -> tuple[list[tuple[str, ...]], list[Problem]]:
@@ -88,10 +91,8 @@ def _key_text(value: Any) -> str | Unfit:
     return text if isinstance(text, Unfit) else text.strip()
 
 
-def _hashed(campaign: str, method: str, parts: Iterable[bytes]) -> np.ndarray:
-    prefix = orjson.dumps([RECIPE, method, campaign])
-    digests = b"".join(blake2b(prefix + part, digest_size=DIGEST_SIZE).digest() for part in parts)
-    return np.frombuffer(digests, dtype=np.uint8).reshape(-1, DIGEST_SIZE)
+def _begun(campaign: str, method: str) -> Any:
+    return blake2b(orjson.dumps([RECIPE, method, campaign]), digest_size=DIGEST_SIZE)
 
 
 def codes_of(digests: np.ndarray) -> np.ndarray:
@@ -102,9 +103,22 @@ def codes_of(digests: np.ndarray) -> np.ndarray:
         [0, 1, 0]
     """
     halves = np.ascontiguousarray(digests).view(np.uint64).reshape(len(digests), 2)
-    left, right = (pd.factorize(halves[:, side])[0] for side in (0, 1))
-    codes: np.ndarray = pd.factorize(left * (right.max(initial=0) + 1) + right)[0]
+    codes: np.ndarray = pd.factorize(halves[:, 0])[0]
+    if codes.max(initial=-1) + 1 < len(codes):  # else the halves differ already
+        right = pd.factorize(halves[:, 1])[0]
+        codes = pd.factorize(codes * (right.max(initial=0) + 1) + right)[0]
     return codes
+
+
+def firsts(codes: np.ndarray) -> np.ndarray:
+    """Whether each of some codes, counted in the order of their first appearance, appears there for the first time.
+
+    Example:
+        >>> firsts(np.array([0, 1, 0, 2])).tolist()
+        [True, True, False, True]
+    """
+    new: np.ndarray = np.diff(np.maximum.accumulate(codes), prepend=-1) > 0
+    return new
 
 
 def repeated(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -115,6 +129,6 @@ def repeated(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         [[2], [0]]
     """
     codes = codes_of(keys)
-    first = np.unique(codes, return_index=True)[1]
-    again = np.setdiff1d(np.arange(len(codes)), first)
-    return again, first[codes[again]]
+    new = firsts(codes)
+    again = np.flatnonzero(~new)
+    return again, np.flatnonzero(new)[codes[again]]

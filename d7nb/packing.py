@@ -6,12 +6,14 @@ since D7 has only one place for it (d7-api.md section 2).
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import orjson
 import pandas as pd
 
+from d7nb.filling import filled
 from d7nb.rendering import SLICE, Renderer
 
 if TYPE_CHECKING:
@@ -130,30 +132,27 @@ class Packer:
 
     def contents(self, rows: np.ndarray) -> list[str]:
         """The content's JSON of each of some rows."""
-        fragments = [""] * len(rows)
         own = self._renderer_of[rows]
+        fragments = np.empty(len(rows), dtype=object)
         for number in np.unique(own):
             places = np.flatnonzero(own == number)
-            for place, text in zip(places, self._renderers[number].fragments(rows[places]), strict=True):
-                fragments[place] = text
-        return fragments
+            fragments[places] = self._renderers[number].fragments(rows[places])
+        return fragments.tolist()
 
     def _slice(self, batches: Sequence[Batch]) -> Iterator[tuple[Batch, bytes]]:
         rows = np.concatenate([batch.rows for batch in batches])
-        recipients = self._recipients.fragments(rows)
         starts = self._message_starts(batches, rows)
-        contents = self.contents(rows[starts])
-        messages = []
-        for content, start, stop in zip(contents, starts, [*starts[1:], len(rows)], strict=True):
-            head, tail, _ = self._frames[self._routing_of[rows[start]]]
-            messages.append(f'{head}{content},"recipients":[{",".join(recipients[start:stop])}]{tail}')
-        place = 0
-        message_of = dict(zip(starts.tolist(), range(len(starts)), strict=True))
-        for batch in batches:
-            first, place = message_of[place], place + len(batch.rows)
-            last = message_of.get(place, len(messages))
-            end = self._frames[self._routing_of[batch.rows[0]]][2]
-            yield batch, f'{{"messages":[{",".join(messages[first:last])}]{end}}}'.encode()
+        frames = [self._frames[routing] for routing in self._routing_of[rows[starts]].tolist()]
+        columns = [
+            [head for head, _, _ in frames],
+            self.contents(rows[starts]),
+            _joined(self._recipients.fragments(rows), starts),
+            [tail for _, tail, _ in frames],
+        ]
+        messages = filled(["", "", ',"recipients":[', "]", ""], columns)
+        bounds = np.searchsorted(starts, np.cumsum([0, *(len(batch.rows) for batch in batches)])).tolist()
+        for batch, first, last in zip(batches, bounds[:-1], bounds[1:], strict=True):
+            yield batch, f'{{"messages":[{",".join(messages[first:last])}]{frames[first][2]}}}'.encode()
 
     def _message_starts(self, batches: Sequence[Batch], rows: np.ndarray) -> np.ndarray:
         """Places where a new message begins: another content or routing, or another request."""
@@ -162,6 +161,14 @@ class Packer:
         new[1:] = (contents[1:] != contents[:-1]) | (routings[1:] != routings[:-1])
         new[np.cumsum([len(batch.rows) for batch in batches])[:-1]] = True
         return np.flatnonzero(new)
+
+
+def _joined(recipients: list[str], starts: np.ndarray) -> list[str]:
+    """The recipients of each message, with commas between them."""
+    if len(starts) == len(recipients):
+        return recipients
+    bounds = [*starts.tolist(), len(recipients)]
+    return [",".join(recipients[start:stop]) for start, stop in pairwise(bounds)]
 
 
 def _frame_of(routing: dict[str, str]) -> tuple[str, str, str]:

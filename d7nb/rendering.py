@@ -17,12 +17,13 @@ import orjson
 
 from d7nb.content.declare import Part, expand, literal_fault, slots
 from d7nb.content.fields import Slot
-from d7nb.content.leaves import Cells, Column, Template, Unfit, by_distinct, missing
+from d7nb.content.leaves import Cells, Column, Template, Unfit, missing
 from d7nb.content.trees import Fixed, below
+from d7nb.filling import filled, in_json
 from d7nb.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
     import pandas as pd
 
@@ -34,6 +35,9 @@ SLICE = 8192
 """How many rows are worked on at a time: enough to forget the overhead, few enough to stay small."""
 
 DIGEST_SIZE = 16
+
+
+_HOLE = "\0"  # JSON has another way to write that sign
 
 
 class Checked(NamedTuple):
@@ -49,9 +53,9 @@ class Checked(NamedTuple):
 
 
 class Skeleton(NamedTuple):
-    """A content's JSON as a `str.format` pattern, and the paths of its holes in their order."""
+    """A content's JSON with a `_HOLE` for each slot that columns fill, and the paths of these in their order."""
 
-    pattern: str
+    text: str
     holes: list[str]
 
 
@@ -98,7 +102,7 @@ class Renderer:
         """
         if not self._bound:
             (text,) = self._texts({}, 1, canonical=True)
-            return Checked(np.broadcast_to(_digests([text]), (len(rows), DIGEST_SIZE)), [])
+            return Checked(np.broadcast_to(digests_of([text.encode()]), (len(rows), DIGEST_SIZE)), [])
         problems: list[Problem] = []
         digests: list[np.ndarray] = []
         for part in sliced(rows):
@@ -106,8 +110,8 @@ class Renderer:
             problems.extend(found)
             problems.extend(self._broken_row_rules(part, values, found))
             texts = self._texts(values, len(part), canonical=True)
-            digests.append(_digests(texts))
-        return Checked(np.concatenate(digests) if digests else _digests([]), problems)
+            digests.append(digests_of(map(str.encode, texts)))
+        return Checked(np.concatenate(digests) if digests else digests_of([]), problems)
 
     def fragments(self, rows: np.ndarray) -> list[str]:
         """The content's JSON for each of some rows without errors."""
@@ -188,16 +192,37 @@ class Renderer:
         key = (left_out, canonical)
         if key not in self._skeletons:
             skeleton = _skeleton(self._tree, "", left_out, canonical=canonical)
-            self._skeletons[key] = skeleton or Skeleton("{{}}", [])
-        pattern, holes = self._skeletons[key]
+            self._skeletons[key] = skeleton or Skeleton("{}", [])
+        text, holes = self._skeletons[key]
         if not holes:
-            return [pattern.format()] * count
-        return list(map(pattern.format, *([orjson.dumps(value).decode() for value in values[path]] for path in holes)))
+            return [text] * count
+        pieces, columns = text.split(_HOLE), []
+        for place, path in enumerate(holes):
+            if set(map(type, values[path])) == {str}:
+                columns.append(in_json(values[path]))
+                pieces[place], pieces[place + 1] = f'{pieces[place]}"', f'"{pieces[place + 1]}'
+            else:
+                columns.append([_json(value) for value in values[path]])
+        return filled(pieces, columns)
 
 
-def _digests(texts: Sequence[str]) -> np.ndarray:
-    joined = b"".join(blake2b(text.encode(), digest_size=DIGEST_SIZE).digest() for text in texts)
-    return np.frombuffer(joined, dtype=np.uint8).reshape(-1, DIGEST_SIZE)
+def digests_of(parts: Iterable[bytes], begun: Any = None) -> np.ndarray:
+    """The digest of each part.
+
+    Args:
+        parts: What is digested.
+        begun: A hash that has taken in what stands before each of them.
+
+    Returns:
+        ``uint8`` of shape (parts, `DIGEST_SIZE`).
+    """
+    begun = begun or blake2b(digest_size=DIGEST_SIZE)
+    digests = []
+    for part in parts:
+        hashed = begun.copy()  # takes less time than a new one
+        hashed.update(part)
+        digests.append(hashed.digest())
+    return np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, DIGEST_SIZE)
 
 
 def sliced(rows: np.ndarray) -> Iterator[np.ndarray]:
@@ -213,12 +238,14 @@ def columns_of(bound: Iterator[Slot] | Any) -> list[Hashable]:
 def _checked(path: str, slot: Slot, values: list[Any], cells: Cells) -> tuple[list[Any], list[Problem]]:
     """Convert a slot's values and hold them against its rules; None where one does not fit."""
     leaf = slot.leaf
-    converted = by_distinct(leaf.kind.convert, values)
-    unfit = {place: value.message for place, value in enumerate(converted) if isinstance(value, Unfit)}
-    problems = list(_located(Problem("bad_value", "", f"give a {leaf.kind.name}", field=path), unfit, slot, cells))
-    converted = [None if isinstance(value, Unfit) else value for value in converted]
+    converted = leaf.kind.column(values)
+    problems: list[Problem] = []
+    if Unfit in set(map(type, converted)):
+        unfit = {place: value.message for place, value in enumerate(converted) if isinstance(value, Unfit)}
+        problems.extend(_located(Problem("bad_value", "", f"give a {leaf.kind.name}", field=path), unfit, slot, cells))
+        converted = [None if isinstance(value, Unfit) else value for value in converted]
     for rule in leaf.rules:
-        faults = {place: fault for place, fault in enumerate(by_distinct(rule.fault, converted)) if fault}
+        faults = rule.faults(converted)
         problems.extend(_located(Problem(rule.code, "", rule.hint, rule.severity, path), faults, slot, cells))
     return converted, problems
 
@@ -235,7 +262,7 @@ def _located(problem: Problem, faults: Mapping[int, str], slot: Slot, cells: Cel
 
 
 def _skeleton(node: Tree, path: str, left_out: frozenset[str], *, canonical: bool) -> Skeleton | None:
-    """A node's JSON as a pattern, without the slots at some paths; None where that leaves nothing of it.
+    """A node's JSON with its holes, without the slots at some paths; None where that leaves nothing of it.
 
     An object or list that loses all it had to say goes too, constants and all: a header without its text. So does one
     that loses what carries it: a phone without its number, whatever its type.
@@ -243,7 +270,7 @@ def _skeleton(node: Tree, path: str, left_out: frozenset[str], *, canonical: boo
     if isinstance(node, Slot):
         if path in left_out:
             return None
-        return Skeleton("{}", [path]) if node.bound else Skeleton(_json(node.value), [])
+        return Skeleton(_HOLE, [path]) if node.bound else Skeleton(_json(node.value), [])
     if not isinstance(node, dict | list):
         return Skeleton(_json(node), [])
     branches = dict(node if isinstance(node, dict) else enumerate(node))
@@ -259,9 +286,9 @@ def _skeleton(node: Tree, path: str, left_out: frozenset[str], *, canonical: boo
         return None
     holes = [hole for piece in made.values() for hole in piece.holes]
     if isinstance(node, list):
-        return Skeleton("[" + ",".join(piece.pattern for piece in made.values()) + "]", holes)
-    return Skeleton("{{" + ",".join(f"{_json(key)}:{piece.pattern}" for key, piece in made.items()) + "}}", holes)
+        return Skeleton("[" + ",".join(piece.text for piece in made.values()) + "]", holes)
+    return Skeleton("{" + ",".join(f"{_json(key)}:{piece.text}" for key, piece in made.items()) + "}", holes)
 
 
 def _json(value: Any) -> str:
-    return orjson.dumps(value).decode().replace("{", "{{").replace("}", "}}")
+    return orjson.dumps(value).decode()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from d7nb.columns import as_texts
 from d7nb.masking import mask_text
 from d7nb.problems import Problem, merge
 
@@ -71,8 +72,8 @@ class Verdicts:
         return pd.DataFrame(
             {
                 "verdict": pd.Categorical.from_codes(self._codes, categories=pd.Index(VERDICTS)),
-                "reason": pd.array(self._reasons, dtype="str"),
-                "decided_by": pd.array(self._deciders, dtype="str"),
+                "reason": as_texts(self._reasons),
+                "decided_by": as_texts(self._deciders),
                 "recipient": recipients.array,
             },
             index=index,

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from d7nb.errors import PlanError, TemplateError
+from d7nb.filling import filled
 from d7nb.masking import mask_text
 from d7nb.problems import Problem
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 MISSING_WORDS = frozenset({"nan", "NaN", "<NA>", "NaT", "n/a", "N/A", "#N/A"})
 """Texts that a program leaves where a value is missing, and that are nobody's name."""
+
+_BLANK = MISSING_WORDS | {""}
 
 SUSPECT_WORDS = frozenset({"None", "none", "null", "NULL", "undefined"})
 """Texts that may stand for a missing value or may be meant: worth a warning."""
@@ -96,9 +99,16 @@ def is_missing(value: Any) -> bool:
 
 def blanks_to_none(values: list[Any]) -> list[Any]:
     """Blank texts, and the words that stand for a missing value, become None."""
+    kinds = set(map(type, values))
+    if str not in kinds or (kinds == {str} and _BLANK.isdisjoint(map(str.strip, values))):
+        return values
     texts = {value for value in values if type(value) is str}
-    blank = {text for text in texts if not (word := text.strip()) or word in MISSING_WORDS}
+    blank = {text for text in texts if text.strip() in _BLANK}
     return [None if type(value) is str and value in blank else value for value in values] if blank else values
+
+
+_TEXTS = {str, type(None)}
+"""The types in a column of texts."""
 
 
 def by_distinct(function: Callable[[Any], Any], values: list[Any]) -> list[Any]:
@@ -106,7 +116,7 @@ def by_distinct(function: Callable[[Any], Any], values: list[Any]) -> list[Any]:
 
     Only texts are shared: 1, 1.0 and True are equal too, and would be mistaken for one another.
     """
-    if {type(value) for value in values} <= {str, type(None)}:
+    if set(map(type, values)) <= _TEXTS:
         answers = {value: function(value) for value in set(values) if value is not None}
         return list(map(answers.get, values))
     return [None if value is None else function(value) for value in values]
@@ -162,10 +172,11 @@ class Field:
 
     def texts(self, cells: Cells) -> Rendered:
         """The field's text in each row; None where the cell is missing or does not fit the spec."""
-        texts = by_distinct(_formatter(self.spec), cells[self.name])
-        unfit = [place for place, text in enumerate(texts) if isinstance(text, Unfit)]
-        if not unfit:
+        values = cells[self.name]
+        texts = by_distinct(_formatter(self.spec), values) if self.spec else plain_texts(values)
+        if set(map(type, texts)) <= _TEXTS:
             return Rendered(texts, [])
+        unfit = [place for place, text in enumerate(texts) if isinstance(text, Unfit)]
         messages = [texts[place].message for place in unfit]
         for place in unfit:
             texts[place] = None
@@ -183,7 +194,7 @@ class Template:
     """A text with ``{column}`` or ``{column:spec}`` in it; made by `read_template`."""
 
     source: str
-    pattern: str
+    pieces: tuple[str, ...]
     fields: tuple[Field, ...]
 
     def __repr__(self) -> str:
@@ -202,10 +213,12 @@ class Template:
         read = {field: field.texts(cells) for field in self.fields}
         problems.extend(problem for _, unfit in read.values() for problem in unfit)
         columns = [read[field].values for field in self.fields]
-        filled: list[Any] = list(map(self.pattern.format, *columns))
-        for place in {place for texts in columns if None in texts for place, text in enumerate(texts) if text is None}:
-            filled[place] = None
-        return Rendered(filled, problems)
+        gaps = {place for texts in columns if None in texts for place, text in enumerate(texts) if text is None}
+        whole = [[text or "" for text in texts] for texts in columns] if gaps else columns
+        filled_in: list[Any] = filled(self.pieces, whole)
+        for place in gaps:
+            filled_in[place] = None
+        return Rendered(filled_in, problems)
 
 
 def read_template(text: str) -> Template | str:
@@ -234,8 +247,12 @@ def read_template(text: str) -> Template | str:
     fields = tuple(_field(text, name, spec or "", how) for _, name, spec, how in parsed if name is not None)
     if not fields:
         return "".join(literal for literal, *_ in parsed)
-    pattern = "".join(escaped(literal) + ("" if name is None else "{}") for literal, name, *_ in parsed)
-    return Template(text, pattern, fields)
+    pieces = [""]
+    for literal, name, *_ in parsed:
+        pieces[-1] += literal
+        if name is not None:
+            pieces.append("")
+    return Template(text, tuple(pieces), fields)
 
 
 def _field(text: str, name: str, spec: str, conversion: str | None) -> Field:
@@ -265,10 +282,10 @@ def _short(text: str) -> str:
 
 def missing(name: Hashable, values: list[Any], rows: np.ndarray, why: str) -> list[Problem]:
     """A problem for each cell that is empty although a value is needed, and why one is."""
+    if type(None) not in set(map(type, values)):
+        return []
     # By identity: an array among the cells would compare itself with None element by element.
     places = [place for place, value in enumerate(values) if value is None]
-    if not places:
-        return []
     hint = "fill the cell in, or take the row out of the table"
     return [Problem("missing", f"the cell is empty, but {why}", hint, column=name, rows=rows[places])]
 
@@ -276,9 +293,12 @@ def missing(name: Hashable, values: list[Any], rows: np.ndarray, why: str) -> li
 def suspects(name: Hashable, cells: Cells) -> list[Problem]:
     """A warning for each cell whose text looks like a missing value."""
     values = cells[name]
-    if not any(type(value) is str and value in SUSPECT_WORDS for value in values):
+    kinds = set(map(type, values))
+    if str not in kinds or (kinds <= _TEXTS and SUSPECT_WORDS.isdisjoint(values)):
         return []
     places = [place for place, value in enumerate(values) if type(value) is str and value in SUSPECT_WORDS]
+    if not places:
+        return []
     message = "the cell's text looks like a missing value and would be sent as it stands"
     hint = "empty the cell if nothing is meant"
     return [Problem("looks_missing", message, hint, "warning", column=name, rows=cells.rows[places])]
@@ -301,6 +321,13 @@ def plain_text(value: Any) -> str | Unfit:
     if isinstance(value, float | np.floating | Decimal) and not math.isfinite(value):
         return Unfit("it is not a finite number")
     return str(value)
+
+
+def plain_texts(values: list[Any]) -> list[Any]:
+    """`plain_text` of each value but None; texts that a message can hold are that already."""
+    if set(map(type, values)) <= _TEXTS and _encodable("".join(filter(None, values))):
+        return values
+    return by_distinct(plain_text, values)
 
 
 def read_number(value: Any) -> Decimal | float | None:
@@ -340,8 +367,6 @@ def _python_time(value: Any) -> Any:
 
 
 def _formatter(spec: str) -> Callable[[Any], str | Unfit]:
-    if not spec:
-        return plain_text
     if _WHOLE_SPEC.fullmatch(spec):
         return lambda value: _format_whole(read_number(value), spec)
     if _NUMERIC_SPEC.fullmatch(spec):

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from d7nb.content.leaves import Unfit, plain_text, read_date, read_number
+from d7nb.content.leaves import Unfit, by_distinct, plain_text, plain_texts, read_date, read_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +38,10 @@ class Kind(NamedTuple):
     convert: Callable[[Any], Any]
     private: bool = False
 
+    def column(self, values: list[Any]) -> list[Any]:
+        """`convert` for each value of a column but None."""
+        return plain_texts(values) if self.convert is plain_text else by_distinct(self.convert, values)
+
 
 class Rule(NamedTuple):
     """One rule about one value.
@@ -59,6 +63,12 @@ class Rule(NamedTuple):
     severity: Literal["error", "warning"] = "error"
     words: tuple[str, ...] = ()
     limit: int = 0
+
+    def faults(self, values: list[Any]) -> dict[int, str]:
+        """The places of a column where the rule is broken, and how; None keeps every rule."""
+        if self.limit and max(map(len, filter(None, values)), default=0) <= self.limit:
+            return {}
+        return {place: fault for place, fault in enumerate(by_distinct(self.fault, values)) if fault}
 
 
 class RowRule(NamedTuple):

@@ -1,0 +1,165 @@
+"""What is done a column at a time comes to the same, byte for byte, as what is done row by row."""
+
+from __future__ import annotations
+
+import json
+from base64 import b32encode
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import example, given, settings, strategies as st
+
+import d7nb
+from d7nb import Text
+from d7nb.columns import as_texts
+from d7nb.content.leaves import MISSING_WORDS, SUSPECT_WORDS, blanks_to_none, plain_text
+from d7nb.content.rules import TEXT, max_length
+from d7nb.envelope import base32
+from d7nb.filling import MARK, filled, in_json
+from d7nb.identity import codes_of, repeated
+from tests.plans import ORIGINATOR, PHONES
+
+HOSTILE = ['"', "\\", '",', "\\u007f", MARK, "\0", "\n", "{}", "{name}", "é", "\u2028", "🎉", "\u202eab", "a" * 50]
+TEXTS = st.one_of(st.text(max_size=8), st.lists(st.sampled_from(HOSTILE), max_size=4).map("".join))
+HALVES = st.one_of(TEXTS, st.sampled_from(["\ud800", "a\udfff"]))
+"""Texts, and what no message can hold: half a character."""
+CELLS = st.one_of(
+    HALVES,
+    st.sampled_from([None, 1, 1.0, True, 12.5, float("inf"), ("a",), "x" * 20, *sorted(MISSING_WORDS | SUSPECT_WORDS)]),
+)
+
+
+@st.composite
+def gaps(draw: st.DrawFn) -> tuple[list[str], list[list[str]]]:
+    """The pieces of a text, and a column for each gap between them."""
+    count, rows = draw(st.integers(1, 3)), draw(st.integers(0, 6))
+    pieces = draw(st.lists(TEXTS, min_size=count + 1, max_size=count + 1))
+    return pieces, [draw(st.lists(TEXTS, min_size=rows, max_size=rows)) for _ in range(count)]
+
+
+@given(gaps())
+@example((["", MARK], [["a", "b"]]))
+@example((["", ""], [[MARK, "", "b"]]))
+def test_texts_are_filled_in_as_one_by_one(drawn: tuple[list[str], list[list[str]]]) -> None:
+    pieces, columns = drawn
+    rows = zip(*columns, strict=True)
+    expected = ["".join(part for pair in zip(pieces, (*row, ""), strict=True) for part in pair) for row in rows]
+    assert filled(pieces, columns) == expected
+
+
+@given(st.lists(TEXTS))
+@example([MARK, '"'])
+@example(['",', '"'])
+def test_json_is_written_as_one_by_one(texts: list[str]) -> None:
+    written = [f'"{text}"' for text in in_json(texts)]
+    assert list(map(json.loads, written)) == texts
+    assert written == [json.dumps(text, ensure_ascii=False) for text in texts]
+
+
+def same(one: list[Any], other: list[Any]) -> bool:
+    """Equal, and of one type: 1, 1.0 and True are three."""
+    return [(type(value), value) for value in one] == [(type(value), value) for value in other]
+
+
+@given(st.lists(CELLS))
+def test_a_column_of_texts_is_read_as_its_cells_are(cells: list[Any]) -> None:
+    assert same(TEXT.column(cells), [None if cell is None else plain_text(cell) for cell in cells])
+
+
+@given(st.lists(CELLS))
+def test_blank_cells_of_a_column_are_those_that_are_blank_alone(cells: list[Any]) -> None:
+    blank = [type(cell) is str and (not cell.strip() or cell.strip() in MISSING_WORDS) for cell in cells]
+    expected = [None if gone else cell for gone, cell in zip(blank, cells, strict=True)]
+    assert same(blanks_to_none(cells), expected)
+
+
+@given(st.lists(st.one_of(st.none(), TEXTS)))
+def test_a_length_is_held_against_a_column_as_against_each(texts: list[str | None]) -> None:
+    rule = max_length(5, "D7")
+    expected = {place: rule.fault(text) for place, text in enumerate(texts) if text is not None and len(text) > 5}
+    assert rule.faults(texts) == expected
+
+
+DIGESTS = st.lists(
+    st.sampled_from([bytes(16), b"\xff" * 16, bytes(8) + b"\1" * 8, b"\1" * 8 + bytes(8), bytes(range(16))])
+)
+
+
+def array(digests: list[bytes]) -> np.ndarray:
+    return np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, 16)
+
+
+@given(DIGESTS)
+def test_digests_are_numbered_and_found_again_as_in_a_dict(digests: list[bytes]) -> None:
+    first: dict[bytes, int] = {}
+    places = [first.setdefault(digest, place) for place, digest in enumerate(digests)]
+    numbers = {place: number for number, place in enumerate(first.values())}
+    assert codes_of(array(digests)).tolist() == [numbers[place] for place in places]
+    again, before = repeated(array(digests))
+    assert dict(zip(again.tolist(), before.tolist(), strict=True)) == {
+        place: known for place, known in enumerate(places) if place != known
+    }
+
+
+@given(st.lists(st.binary(min_size=16, max_size=16)))
+def test_keys_are_written_as_python_writes_them(keys: list[bytes]) -> None:
+    assert base32(array(keys)) == [b32encode(key).decode().rstrip("=") for key in keys]
+
+
+@given(st.lists(st.one_of(st.none(), TEXTS)))
+def test_texts_with_gaps_make_the_array_that_pandas_makes(texts: list[str | None]) -> None:
+    made = as_texts(np.array([*texts, None], dtype=object)[:-1])
+    pd.testing.assert_extension_array_equal(made, pd.array(texts, dtype="str"))
+
+
+class Row:
+    """One row worked off by itself, with nothing but Python's own library."""
+
+    def __init__(self, phone: str, name: str, amount: str) -> None:
+        text = "Hi " + name + ", {you} owe " + amount
+        self.content = {"message_type": "TEXT", "text": {"body": text}}
+        said = blake2b(compact(self.content), digest_size=16).digest()
+        begun = compact(["d7nb-row-1", "content", "may"])
+        key = b32encode(blake2b(begun + phone.encode() + b" " + said, digest_size=16).digest()).decode().rstrip("=")
+        self.recipient = {"recipient": phone, "reference": {"message_tag5": key}, "recipient_type": "individual"}
+
+
+def compact(node: Any) -> bytes:
+    return json.dumps(node, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def one_by_one(rows: list[Row], size: int) -> list[bytes]:
+    """Requests as a loop makes them: rows that say the same share a message, in the order of the first of them."""
+    same: dict[bytes, list[Row]] = {}
+    for row in rows:
+        same.setdefault(compact(row.content), []).append(row)
+    ordered = [row for group in same.values() for row in group]
+    bodies = []
+    for start in range(0, len(ordered), size):
+        messages: list[dict[str, Any]] = []
+        for row in ordered[start : start + size]:
+            if not messages or messages[-1]["content"] != row.content:
+                messages.append({"originator": ORIGINATOR, "content": row.content, "recipients": []})
+            messages[-1]["recipients"].append(row.recipient)
+        bodies.append(compact({"messages": messages}))
+    return bodies
+
+
+WORDS = TEXTS.map(lambda text: f"x{text}".encode(errors="replace").decode())
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(st.sampled_from(PHONES), WORDS, WORDS), min_size=1, max_size=12), st.integers(1, 5))
+@example([(PHONES[0], MARK, "1"), (PHONES[1], "a", "b"), (PHONES[2], MARK, "1")], 2)
+@pytest.mark.parametrize("dtype", ["str", "object"])
+def test_the_bytes_posted_are_those_of_a_loop_over_rows(dtype: str, cells: list[tuple[str, ...]], size: int) -> None:
+    frame = pd.DataFrame(dict.fromkeys(cells), columns=["phone", "name", "amount"], dtype=dtype)
+    text = Text("Hi {name}, {{you}} owe {amount}")
+    plan = d7nb.plan(frame, text, to="phone", originator=ORIGINATOR, campaign="may")
+    packer, ready = plan._decision.packer, plan._ready
+    assert len(ready) == len(frame)
+    bodies = [body for _, body in packer.bodies(packer.batches(ready, size))]
+    assert bodies == one_by_one([Row(*row) for row in frame.itertuples(index=False)], size)
