@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from d7nb.recipients import check_numbers
     from d7nb.sandbox import Sandbox
     from d7nb.settings import options
+    from d7nb.verbs import reasons
 
 __all__ = [
     "AddressMessage",
@@ -77,6 +78,7 @@ __all__ = [
     "options",
     "plan",
     "read_table",
+    "reasons",
     "row_filter",
 ]
 
@@ -95,8 +97,9 @@ _HOMES = {
     "d7nb.recipients": "check_numbers",
     "d7nb.sandbox": "Sandbox",
     "d7nb.settings": "options",
+    "d7nb.verbs": "reasons",
 }
-_ROOMS = {"errors", "filters", "plugins", "testing"}
+_ROOMS = {"errors", "events", "filters", "plugins", "testing"}
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 

@@ -13,6 +13,7 @@ import orjson
 
 from d7nb import errors
 from d7nb.masking import mask_text
+from d7nb.verbs import ASK, meaning_of, with_verb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,12 +71,8 @@ _CLASSES: dict[int, type[errors.Refused]] = {
     429: errors.RateLimited,
 }
 
-_ADVICE = {
-    401: "the token is not valid; make a new one in D7's dashboard",
-    402: "the account has no credit left; top it up and send again",
-    403: "this token may not send; look at its rights in D7's dashboard",
-    413: "the request is too large; lower batch_size",
-}
+_EXPLAINED = frozenset({401, 402, 403, 413})
+"""Statuses whose bodies are not documented, or say less than we know."""
 
 
 def read_details(body: Any) -> list[Detail]:
@@ -134,7 +131,7 @@ def _read_success(status: int, body: Any) -> Answer:
     word = str(body.get("status", "")).lower() if isinstance(body, dict) else ""
     request_id = body.get("request_id") if isinstance(body, dict) else None
     if word == "rejected":
-        error = errors.Refused("D7 took the request and rejected it", status=status, code="rejected")
+        error = errors.Refused(f"D7 took the request and rejected it ({ASK})", status=status, code="rejected")
         return Answer("rejected", str(request_id) if request_id else None, error=error)
     if word != "accepted" or not isinstance(request_id, str):
         return Answer("unknown", error=ambiguous(f"D7 answered {status} with something that can't be read", status))
@@ -150,10 +147,11 @@ def read_error(status: int, headers: Mapping[str, str], body: Any, now: datetime
     details = read_details(body)
     first = details[0] if details else Detail("")
     said = "; ".join(dict.fromkeys(_sentence(detail) for detail in details[:3]))
-    parts = [f"D7 answered {status}" + (f" {first.code}" if first.code else ""), said, _ADVICE.get(status, "")]
+    meaning = meaning_of(f"http_{status}") if status in _EXPLAINED else ""
+    parts = [f"D7 answered {status}" + (f" {first.code}" if first.code else ""), said, meaning]
     kind = _CLASSES.get(status, errors.Refused)
     return kind(
-        ": ".join(part for part in parts if part),
+        with_verb(": ".join(part for part in parts if part)),
         status=status,
         code=first.code,
         details=details,

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import ssl
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import orjson
-import requests
-from urllib3.exceptions import HTTPError
 
-from d7nb.answers import Answer, ambiguous, read_error, read_send_answer
-from d7nb.errors import ApiError, NotConnected, TokenError, closed_book
+from d7nb.answers import Answer, ambiguous, read_send_answer
+from d7nb.asking import FAILURES, Asking, never_connected, what_happened
+from d7nb.destinations import BASE_URL, origin_of
+from d7nb.errors import NotConnected, TokenError, closed_book
 from d7nb.pacing import RATE, Pace
 from d7nb.tokens import find_token
-from d7nb.transport import NeverConnected, open_session
+from d7nb.transport import open_session
 from d7nb.version import version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
-    from urllib.parse import SplitResult
 
-BASE_URL = "https://api.d7networks.com"
 SEND_PATH = "/whatsapp/v2/send"
-REPORT_PATH = "/whatsapp/v2/report/"
 
 
-class Client:
+class Client(Asking):
     """A session to D7's API (d7-api.md sections 2, 3 and 7), safe to use from several threads.
 
     Args:
@@ -75,10 +71,7 @@ class Client:
             auth = find_token(token, ask=ask)
         finally:
             del token  # a traceback that shows local variables must not show it
-        parts = urlsplit(base_url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or set(base_url) & set("@?#"):
-            message = f"base_url must be an http(s) address such as {BASE_URL}, without a user, a query or a fragment"
-            raise ValueError(message)
+        origin, parts = origin_of(base_url), urlsplit(base_url)
         self.is_local = parts.hostname in {"127.0.0.1", "localhost", "::1"}
         if parts.scheme == "http" and not self.is_local:
             message = "base_url is not https, so the token would travel unencrypted; only a sandbox on this machine may"
@@ -86,11 +79,11 @@ class Client:
         if workers < 1 or batch_size < 1 or (rate is not None and rate < 1):
             message = "workers, batch_size and rate count from 1 (rate=None: no limit)"
             raise ValueError(message)
-        self.base_url = _origin(parts) + parts.path.rstrip("/")
-        self.timeout: tuple[float | None, float | None] = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+        self.base_url = origin + parts.path.rstrip("/")
+        self.timeout = timeout if isinstance(timeout, tuple) else (timeout, timeout)
         if rate is not None:
             self.batch_size = min(batch_size, rate)
-        self.destination = destination or _origin(parts)
+        self.destination = destination or origin
         self._clock = clock
         self._pace = Pace(rate, most=workers)
         self._session = open_session(self.base_url, auth, workers, f"d7nb/{version()}")
@@ -121,8 +114,8 @@ class Client:
         try:
             response = self._request("POST", SEND_PATH, body)
             return read_send_answer(response.status_code, response.headers, response.content, self._clock())
-        except _FAILURES as failure:
-            error = _never_connected(failure) or ambiguous(f"{_what_happened(failure)}; it may have taken the messages")
+        except FAILURES as failure:
+            error = never_connected(failure) or ambiguous(f"{what_happened(failure)}; it may have taken the messages")
         return Answer("not_connected" if isinstance(error, NotConnected) else "unknown", error=error)
 
     @closed_book
@@ -143,43 +136,6 @@ class Client:
             raise answer.error
         return answer
 
-    @closed_book
-    def report(self, request_id: str) -> dict[str, Any]:
-        """What became of a request's messages (d7-api.md section 4).
-
-        Args:
-            request_id: As D7 gave it when it accepted the request.
-
-        Returns:
-            D7's report: ``messages`` with ``msg_id``, ``recipient``, ``status``, ``reason`` and more.
-
-        Raises:
-            NotFound: D7 has no such report, or not yet.
-            ApiError: Anything else; its class says what.
-        """
-        return self._get(REPORT_PATH + quote(request_id, safe=""))
-
-    def _get(self, path: str) -> dict[str, Any]:
-        error: ApiError
-        try:
-            response = self._request("GET", path)
-            body = _parsed(response.content)
-            if response.status_code == 200 and isinstance(body, dict):
-                return body
-            if 300 <= response.status_code < 500:
-                error = read_error(response.status_code, response.headers, body, self._clock())
-            else:
-                error = ApiError(f"D7 gave no readable answer ({response.status_code})", status=response.status_code)
-        except _FAILURES as failure:
-            error = _never_connected(failure) or ApiError(f"{_what_happened(failure)}; ask again")
-        raise error
-
-    def _request(self, method: str, path: str, body: bytes | None = None) -> requests.Response:
-        headers = {"Content-Type": "application/json"} if body is not None else {}
-        return self._session.request(
-            method, self.base_url + path, data=body, headers=headers, timeout=self.timeout, allow_redirects=False
-        )
-
     def close(self) -> None:
         """Close the connections; the client can still be used and opens new ones."""
         self._session.close()
@@ -198,38 +154,3 @@ class Client:
 
     def __repr__(self) -> str:
         return f"Client({self.base_url!r}, rate={self.rate}, workers={self.workers}, batch_size={self.batch_size})"
-
-
-_FAILURES = (OSError, HTTPError)
-"""What requests raises, what it forgets to wrap, and `NeverConnected`."""
-
-
-def _never_connected(failure: Exception) -> NotConnected | None:
-    """The error for a request that can't have left, which is safe to try again; None for all that came later."""
-    if not isinstance(failure, NeverConnected):
-        return None
-    if isinstance(failure.__cause__, ssl.SSLCertVerificationError):
-        return NotConnected(
-            "the certificate of D7's address can't be trusted, so nothing was sent; check base_url and proxies"
-        )
-    return NotConnected("no connection to D7 could be made; check the network, proxies and base_url")
-
-
-def _what_happened(failure: Exception) -> str:
-    if isinstance(failure, requests.Timeout):
-        return "D7 gave no answer in time"
-    return "the connection broke before D7 answered"
-
-
-def _origin(parts: SplitResult) -> str:
-    """One spelling for one place: a ledger must not take ``HTTPS://Host:443`` for another destination."""
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    port = "" if parts.port in {None, {"http": 80, "https": 443}[parts.scheme]} else f":{parts.port}"
-    return f"{parts.scheme}://{host}{port}"
-
-
-def _parsed(content: bytes) -> Any:
-    try:
-        return orjson.loads(content)
-    except orjson.JSONDecodeError:
-        return None

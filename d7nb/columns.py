@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from d7nb.errors import ColumnError, PlanError
 from d7nb.rendering import columns_of
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Mapping
 
     from d7nb.content.declare import Part
 
@@ -80,6 +81,20 @@ def as_texts(values: np.ndarray) -> Any:
     places = np.full(len(values), -1)
     places[there] = np.arange(len(there))
     return pd.array(values[there], dtype="str").take(places, allow_fill=True)
+
+
+def listed(names: Hashable | Sequence[Hashable] | None) -> list[Hashable]:
+    """Column names, whether one was given, several or none.
+
+    Example:
+        >>> listed("id"), listed(["id", "day"]), listed(None)
+        (['id'], ['id', 'day'], [])
+    """
+    if names is None:
+        return []
+    if isinstance(names, Sequence | pd.Index | np.ndarray) and not isinstance(names, str):
+        return list(names)
+    return [names]
 
 
 def columns_in(*parts: Part) -> list[Hashable]:

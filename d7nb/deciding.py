@@ -5,15 +5,13 @@ Everything here is pure: no network, no disk, and no clock but the one handed in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
-import pandas as pd
 
-from d7nb.columns import columns_in, require, with_columns
+from d7nb.columns import columns_in, listed, require, with_columns
 from d7nb.content.declare import Content
 from d7nb.content.leaves import Column
 from d7nb.envelope import from_columns, past_schedules, read_reference, read_routing, recipient_objects
@@ -24,13 +22,16 @@ from d7nb.mixing import ByColumn, assign
 from d7nb.packing import Packer
 from d7nb.plugins import content_types, current
 from d7nb.problems import Problem
-from d7nb.recipients import check_numbers, family
+from d7nb.recipients import check_numbers, family, number_problems
 from d7nb.releasing import RELEASED, with_released
 from d7nb.rendering import DIGEST_SIZE, Renderer
 from d7nb.verdicts import Verdicts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping, Sequence
     from datetime import datetime
+
+    import pandas as pd
 
     from d7nb.plugins.row_filters import RowFilter
 
@@ -111,14 +112,14 @@ def decide(
     check_campaign(terms.campaign)
     marks = read_reference(reference, terms.key_in)
     routing, schedule_problems = read_routing(originator, report_url, schedule, now)
-    key_columns = _listed(terms.key)
+    key_columns = listed(terms.key)
     require(kept, [to, *key_columns, *_columns_read(country, content), *columns_in(routing, marks)])
 
     rows = np.arange(len(kept))
     verdicts = Verdicts(len(kept))
     found_numbers = check_numbers(kept[to], country=kept[country.name] if isinstance(country, Column) else country)
     numbers = with_released(found_numbers, released)
-    verdicts.judge("numbers", _number_problems(numbers, to))
+    verdicts.judge("numbers", number_problems(numbers, to))
     routings = Renderer(routing, kept)
     routing_digests, found = routings.check(rows)
     verdicts.judge("envelope", [*found, *Renderer(marks, kept).check(rows).problems])
@@ -142,9 +143,12 @@ def decide(
         if key_columns
         else keys_by_content(terms.campaign, family(numbers["recipient"].take(ready)), digests[ready])
     )
+    routing_of, ways = _ways(routings, routing_digests, keyed)
     sourced = chosen(current().filters(), terms.filters)
     message_types = np.array([*(each.message_type for each, _ in assigned), ""])[renderer_of]  # -1: the last, none
-    rows_of = _Shown(kept, numbers, message_types, keys[ready], ready)
+    originators = np.array([*(way["originator"] for way in ways), ""], dtype=object)[routing_of]
+    same_as = _same_as(keys, ready)
+    rows_of = _Shown(kept, numbers, message_types=message_types, originators=originators, same_as=same_as)
     asked = ask_all(sourced, rows_of(ready))
     for each in asked:
         name = each.row_filter.name
@@ -153,14 +157,13 @@ def decide(
 
     verdicts.remark(RELEASED, np.fromiter(released, dtype=np.int64), "a person chose this number")
     ready = verdicts.ready
-    contents, routing_of = (np.full(len(kept), -1, dtype=np.int64) for _ in range(2))
-    contents[ready], routing_of[ready] = codes_of(digests[ready]), codes_of(routing_digests[ready])
-    leaders = ready[firsts(routing_of[ready])]
+    contents = np.full(len(kept), -1, dtype=np.int64)
+    contents[ready] = codes_of(digests[ready])
     packer = Packer(
         renderers=renderers,
         renderer_of=renderer_of,
         contents=contents,
-        routings=[orjson.loads(text) for text in routings.fragments(leaders)],
+        routings=ways,
         routing_of=routing_of,
         recipients=Renderer(recipient_objects(numbers["recipient"], marks, terms.key_in, keys), kept),
     )
@@ -188,21 +191,20 @@ def _columns_read(country: Any, content: Content | ByColumn | None) -> list[Hash
     return [*named, *columns_in(content)] if isinstance(content, Content) else named
 
 
-def _number_problems(numbers: pd.DataFrame, to: Hashable) -> Iterator[Problem]:
-    assumed = numbers.loc[(numbers["code"] == "plus_assumed").to_numpy(), "country"].astype("str").value_counts()
-    if len(assumed):
-        listed = ", ".join(f"{region} {count:,}" for region, count in assumed.items())
-        message = f"bare digits were read as if '+' stood before them, which gives these countries: {listed}"
-        hint = "if that is not so, write '+' and the country code, or say country="
-        yield Problem("plus_assumed", message, hint, "warning", "recipient", to)
-    for verdict, severity in (("broken", "error"), ("ambiguous", "held")):
-        rows = np.flatnonzero(numbers["verdict"] == verdict)
-        found = numbers.iloc[rows]
-        for code in found["code"].unique():
-            places = np.flatnonzero(found["code"] == code)
-            messages = found["message"].iloc[places].tolist()
-            hint = "correct the number" if severity == "error" else "choose one with plan.release()"
-            yield Problem(str(code), messages, hint, severity, "recipient", to, rows[places])  # type: ignore[arg-type]
+def _ways(routings: Renderer, digests: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, list[dict[str, str]]]:
+    """For each row which way its message goes, -1 where it has none, and each distinct way as D7's JSON."""
+    routing_of = np.full(len(digests), -1, dtype=np.int64)
+    routing_of[rows] = codes_of(digests[rows])
+    leaders = rows[firsts(routing_of[rows])]
+    return routing_of, [orjson.loads(text) for text in routings.fragments(leaders)]
+
+
+def _same_as(keys: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """For each row, the position of the first row with the same key."""
+    same_as = np.arange(len(keys))
+    again, first = repeated(keys[rows])
+    same_as[rows[again]] = rows[first]
+    return same_as
 
 
 class _Shown:
@@ -212,14 +214,13 @@ class _Shown:
         self,
         frame: pd.DataFrame,
         numbers: pd.DataFrame,
+        *,
         message_types: np.ndarray,
-        keys: np.ndarray,
-        ready: np.ndarray,
+        originators: np.ndarray,
+        same_as: np.ndarray,
     ) -> None:
-        self._frame, self._numbers, self._message_types = frame, numbers, message_types
-        self._same_as = np.arange(len(frame))
-        again, first = repeated(keys)
-        self._same_as[ready[again]] = ready[first]
+        self._frame, self._numbers = frame, numbers
+        self._message_types, self._originators, self._same_as = message_types, originators, same_as
 
     def __call__(self, rows: np.ndarray) -> pd.DataFrame:
         """The frame of these rows, at the positions given."""
@@ -229,15 +230,7 @@ class _Shown:
             "d7_recipient": numbers["recipient"].array,
             "d7_country": numbers["country"].array,
             "d7_message_type": self._message_types[rows],
+            "d7_originator": self._originators[rows],
             "d7_same_as": self._same_as[rows],
         }
         return with_columns(self._frame.take(rows), known)
-
-
-def _listed(key: Hashable | Sequence[Hashable] | None) -> list[Hashable]:
-    """The key's columns."""
-    if key is None:
-        return []
-    if isinstance(key, Sequence | pd.Index | np.ndarray) and not isinstance(key, str):
-        return list(key)
-    return [key]

@@ -3,41 +3,42 @@
 from __future__ import annotations
 
 import threading
-import warnings
+from collections import Counter
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
 
-from d7nb.claiming import Claims
-from d7nb.client import BASE_URL, Client
+from d7nb.client import Client
 from d7nb.columns import with_columns
+from d7nb.destinations import BASE_URL
 from d7nb.display.deliveries import Reason, Requests, ShownDelivery, delivery_html, delivery_text
 from d7nb.display.progress import Progress
 from d7nb.display.words import plural
-from d7nb.errors import ConfirmError, Interrupted, LedgerWarning, PlanError, closed_book
-from d7nb.ledger import LEEWAY, SETTLED, Ledger, opened
+from d7nb.errors import Interrupted, PlanError, closed_book
+from d7nb.following import Followed, Reports, follow, status_columns, take_reports, tell_failures
+from d7nb.funnel import funnel, reached, segmented
+from d7nb.ledger import SETTLED, Ledger, opened
 from d7nb.outcomes import COLUMNS, Outcomes
+from d7nb.plotting import plot
 from d7nb.plugins import current
-from d7nb.queueing import Canary
-from d7nb.resending import recall, stand, told_of
+from d7nb.resending import told_of
 from d7nb.rows import positions
-from d7nb.sending import Sending
+from d7nb.watching import WATCHED, watch
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Callable, Hashable, Iterator, Sequence
+
+    import pandas as pd
 
     from d7nb.mailing import Mailing
+    from d7nb.sending import Sending
 
     Place = Ledger | str | os.PathLike[str] | None
 
 _GLANCE = 0.1
 """Seconds between two looks at a running send."""
-_FOREVER = 3600.0
-"""Seconds that a request may live whose client has no time-out; afterwards it is in doubt."""
 
 
 class Progressed(NamedTuple):
@@ -71,6 +72,7 @@ class Delivery:
         ledger: Place,
         destination: str,
         *,
+        client: Client | None = None,
         sending: Sending | None = None,
         closing: ExitStack | None = None,
     ) -> None:
@@ -78,6 +80,9 @@ class Delivery:
         self._outcomes = outcomes
         self._ledger = ledger
         self._destination = destination
+        self._client = client
+        self._followed: Followed | None = None
+        self._asked_in_vain: list[str] = []
         self._sending = sending
         self._closing = closing or ExitStack()
         self.warnings: list[str] = []
@@ -161,9 +166,15 @@ class Delivery:
     def frame(self) -> pd.DataFrame:
         """A copy of the input with what became of each row; ``d7_*`` columns that were there are replaced.
 
-        Added: ``d7_outcome``, ``d7_reason``, ``d7_decided_by``, ``d7_recipient``, ``d7_request_id``, ``d7_created_at``.
+        Added: ``d7_outcome``, ``d7_reason``, ``d7_decided_by``, ``d7_recipient``, ``d7_request_id``, ``d7_created_at``;
+        after `refresh`, and where the ledger told of an earlier send, also ``d7_msg_id``, ``d7_status`` (queued, sent,
+        delivered, read, failed, or a word of D7's own), ``d7_status_reason``, ``d7_status_at`` (D7's time of it where
+        an event told it; otherwise when it was asked).
         """
         added = self._outcomes.columns(self._mailing.verdicts["recipient"])
+        if self._followed is not None:
+            added |= status_columns(self._followed.heard)
+            tell_failures(added, self._outcomes.went())
         return with_columns(self._mailing.frame, added, without=COLUMNS)
 
     @property
@@ -181,6 +192,176 @@ class Delivery:
     def requests(self) -> pd.DataFrame:
         """One row per HTTP request: id, outcome, how many rows, originator, status, code, attempts, reason."""
         return self._outcomes.requests()
+
+    @closed_book
+    def refresh(self, client: Client | None = None, *, progress: bool = False) -> Delivery:
+        """Ask D7 what became of the messages, and take in what delivery events told meanwhile.
+
+        Each request of which more is to be expected is asked for its report (d7-api.md section 4), several at once and
+        no more a second than the client's rate. A message's row is found by its key, or else by its recipient. A status
+        never goes backwards; ``read`` and ``failed`` are final. What D7 says is kept in the ledger.
+
+        Args:
+            client: Asks; unless given, the one that sent, or one of the real API.
+            progress: Whether to show a progress bar.
+
+        Returns:
+            This delivery, whose ``frame`` now has the statuses. A report that D7 does not have yet, or that could not
+            be had, is told in the display and asked for the next time.
+
+        Raises:
+            ApiError: The token was refused, or no report could be had at all.
+            LedgerError: The ledger can't be used.
+            PlanError: The client speaks to another place than these messages went to.
+            Interrupted: The kernel was interrupted; what was heard is kept.
+
+        Example:
+            >>> import pandas as pd, d7nb
+            >>> people = pd.DataFrame({"phone": ["+12025550123"]})
+            >>> plan = d7nb.plan(people, d7nb.Text("Hi"), to="phone", originator="+12025550100")
+            >>> with d7nb.Sandbox() as sandbox:
+            ...     delivery = plan.send(sandbox.client(), progress=False)
+            ...     sandbox.advance(minutes=1)
+            ...     delivery.refresh().frame["d7_status"].tolist()
+            ['read']
+        """
+        client = self._asker(client)
+        with opened(self._ledger) as ledger:
+            open_ones = self._follow(ledger).open
+            try:
+                with Progress(len(open_ones), shown=progress and bool(open_ones), unit="report") as bar:
+                    reports = take_reports(
+                        client, open_ones, self._mailing, ledger, self._destination, step=lambda n: bar.show(n, "")
+                    )
+            except KeyboardInterrupt:
+                raise Interrupted("asking for reports was interrupted; what was heard is kept", self) from None
+            finally:
+                self._follow(ledger)
+        self._asked_in_vain = _in_vain(reports)
+        return self
+
+    @closed_book
+    def watch(
+        self,
+        until: str | Callable[[Delivery], bool] = "delivered",
+        *,
+        every: float = 30.0,
+        timeout: float | None = None,
+        client: Client | None = None,
+        progress: bool = True,
+    ) -> Delivery:
+        """Refresh again and again, until all messages have come so far.
+
+        Args:
+            until: ``"sent"``, ``"delivered"`` or ``"read"``: until each accepted message has come at least so far, or
+                has failed; or a function of this delivery that says whether it is enough.
+            every: Seconds between two rounds.
+            timeout: Seconds after which to come back in any case; None to wait for ever. Not everybody reads, and not
+                every phone is switched on: give one with ``"read"``.
+            client: As for `refresh`.
+            progress: Whether to show a progress bar.
+
+        Returns:
+            This delivery.
+
+        Raises:
+            PlanError: ``until`` is no stage.
+            Interrupted: The kernel was interrupted; what was heard is kept.
+            ApiError: As for `refresh`, at the first round; later ones wait for the next.
+
+        Example:
+            >>> import pandas as pd, d7nb
+            >>> people = pd.DataFrame({"phone": ["+12025550123"]})
+            >>> plan = d7nb.plan(people, d7nb.Text("Hi"), to="phone", originator="+12025550100")
+            >>> with d7nb.Sandbox() as sandbox:
+            ...     delivery = plan.send(sandbox.client(), progress=False)
+            ...     sandbox.advance(minutes=1)
+            ...     delivery.watch("read", every=0.1, timeout=20, progress=False).funnel()["read"].tolist()
+            [1]
+        """
+        if not callable(until) and until not in WATCHED:
+            raise PlanError(f"until= is one of {', '.join(WATCHED)}, or a function of the delivery, not {until!r}")
+        if every <= 0:
+            raise PlanError("every= is how many seconds to wait between two rounds: more than none")
+
+        def count() -> tuple[int, int]:
+            stages = reached(self._outcomes.went(), self._known().heard)
+            there = stages["failed"] | stages["delivered" if callable(until) else until]
+            return int(there.sum()), int(stages["accepted"].sum())
+
+        def is_enough() -> bool:
+            if callable(until):
+                return bool(until(self))
+            there, accepted = count()
+            return self.done and there >= accepted
+
+        asker = self._asker(client)
+        watch(self, lambda: self.refresh(asker), count, is_enough, every=every, timeout=timeout, progress=progress)
+        return self
+
+    @closed_book
+    def funnel(self, by: Hashable | Sequence[Hashable] | None = None) -> pd.DataFrame:
+        """Count how far the messages came, by what was heard so far.
+
+        Args:
+            by: A column of the table, or a list of them: one line for each of its values; else one line for all.
+
+        Returns:
+            The columns of `by`, then ``rows``, ``accepted`` (by D7, now or in an earlier run), ``sent``, ``delivered``,
+            ``read`` (each counts those that came further, too) and ``failed``.
+
+        Raises:
+            ColumnError: There is no such column.
+        """
+        lines, codes = segmented(self._mailing.frame, by)
+        return funnel(lines, codes, reached(self._outcomes.went(), self._known().heard))
+
+    @closed_book
+    def plot(self, by: Hashable | Sequence[Hashable] | None = None) -> Any:
+        """Draw the funnel for each segment, and how long it took until messages were delivered.
+
+        Args:
+            by: As for `funnel`.
+
+        Returns:
+            A matplotlib ``Figure``: a notebook shows it, ``.savefig("funnel.png")`` writes it. The times are D7's where
+            delivery events told them; where a report was asked for, they are no later than that.
+
+        Raises:
+            ColumnError: There is no such column.
+            PlanError: matplotlib, an extra, is not installed.
+        """
+        lines, codes = segmented(self._mailing.frame, by)
+        heard, went = self._known().heard, self._outcomes.went()
+        arrived = np.fmin(heard.since["delivered"], heard.since["read"])
+        waits = (arrived - self._outcomes.accepted_at()) / np.timedelta64(1, "s")
+        return plot(lines, codes, funnel(lines, codes, reached(went, heard)), waits)
+
+    def _asker(self, client: Client | None) -> Client:
+        """Who asks D7."""
+        if client is None and self._client is None:
+            if self._destination != BASE_URL:
+                raise PlanError("refresh(client): say who is to ask; these messages did not go to the real API")
+            self._client = Client()
+        asker = client or self._client
+        if not isinstance(asker, Client):
+            raise PlanError("a client is asked for: d7nb.Client(), or the client() of a sandbox")
+        if asker.destination != self._destination:
+            raise PlanError(
+                f"these messages went to {self._destination}, and this client speaks to {asker.destination}"
+            )
+        return asker
+
+    def _follow(self, ledger: Ledger) -> Followed:
+        self._followed = follow(self._mailing, self._outcomes, ledger, self._destination, settle=self.done)
+        return self._followed
+
+    def _known(self) -> Followed:
+        """What was heard, read from the ledger if that was not done yet."""
+        if self._followed is None:
+            with opened(self._ledger) as ledger:
+                return self._follow(ledger)
+        return self._followed
 
     @closed_book
     def settle(self, word: Literal["sent", "not_sent"], rows: Any = None) -> Delivery:
@@ -248,86 +429,26 @@ class Delivery:
             reasons=[Reason(*told) for told in self._outcomes.reasons()],
             requests=None if self._sending is None else Requests(*self._outcomes.tally()),
             done=self.done,
-            warnings=list(self.warnings),
+            warnings=[*self.warnings, *self._asked_in_vain],
+            statuses=self._statuses(),
         )
 
-
-def deliver(
-    mailing: Mailing,
-    client: Client,
-    *,
-    ledger: Place,
-    resend: Any,
-    confirm: int | None,
-    progress: bool,
-    wait: bool,
-    split: bool,
-    canary: int | None,
-    stop_if: float,
-) -> Delivery:
-    """Start a send, and wait for it if asked to; the arguments are those of `Plan.send`."""
-    if not isinstance(client, Client):
-        raise PlanError("send() needs a client: d7nb.Client(), or the client() of a sandbox")
-    if (canary is not None and canary < 1) or not 0 <= stop_if <= 1:
-        raise PlanError("canary= counts rows from 1, and stop_if= is a share from 0 to 1")
-    if resend is True and confirm is None:
-        raise ConfirmError("resend=True sends again to everybody: say confirm= with the number of rows to go")
-    destination = client.destination
-    with ExitStack() as stack:
-        books = stack.enter_context(opened(ledger))
-        standing = stand(mailing, books, destination, resend)
-        if confirm is not None and confirm != len(standing.going):
-            raise ConfirmError(_not_confirmed(confirm, len(standing.going), len(standing.kept)))
-        if not client.is_local and books.warning:
-            warnings.warn(books.warning, LedgerWarning, stacklevel=4)
-        outcomes = Outcomes(mailing.verdicts)
-        outcomes.recall(standing.kept, standing.told)
-        lifetime = timedelta(seconds=sum(_FOREVER if limit is None else limit for limit in client.timeout)) + LEEWAY
-        run = stack.enter_context(books.run(lifetime=lifetime))
-        sending = Sending(
-            mailing.packer,
-            standing.going,
-            client,
-            outcomes,
-            claims=Claims(run, mailing, destination, standing.again),
-            recheck=mailing.recheck,
-            split=split,
-            canary=None if canary is None else Canary(canary, stop_if),
-        )
-        delivery = Delivery(mailing, outcomes, ledger, destination, sending=sending, closing=stack.pop_all())
-        if not client.is_local and books.warning:
-            delivery.warnings.append(books.warning)
-    if wait:
-        return delivery.wait(progress=progress)
-    with delivery._interruptible(sending):
-        delivery._start()
-    return delivery
+    def _statuses(self) -> dict[str, int] | None:
+        """How many of the accepted rows have each status; those of which nothing was heard yet are under ``""``."""
+        if self._followed is None:
+            return None
+        heard = self._followed.heard.status[self._outcomes.went()]
+        return dict(Counter("" if word is None else str(word) for word in heard.tolist()).most_common())
 
 
-def _not_confirmed(confirm: int, going: int, kept: int) -> str:
-    why = f" ({plural(kept, 'row')} stay, as the ledger says; see plan.delivery)" if kept else ""
-    return f"confirm={confirm!r}, but {plural(going, 'row')} would go{why}; nothing was sent. Look at the plan again"
-
-
-def destination_of(client: Client | None) -> str:
-    """Where a client's messages go; without one, the real API."""
-    return BASE_URL if client is None else client.destination
-
-
-def remembered(mailing: Mailing, ledger: Place, destination: str) -> Delivery:
-    """What the ledger knows of a plan, as a delivery; nothing is sent."""
-    with opened(ledger) as books:
-        rows, told = recall(mailing, books, destination)
-    outcomes = Outcomes(mailing.verdicts)
-    outcomes.recall(rows, told)
-    outcomes.give_up("no run has come to it")
-    return Delivery(mailing, outcomes, ledger, destination)
-
-
-def going(mailing: Mailing, ledger: Place, destination: str, resend: Any) -> pd.Series:
-    """Which rows would go now."""
-    with opened(ledger) as books:
-        standing = stand(mailing, books, destination, resend)
-    goes = np.zeros(len(mailing.frame), dtype=bool)
-    goes[standing.going] = True
-    return pd.Series(goes, index=mailing.frame.index, name="d7_going")
+def _in_vain(reports: Reports) -> list[str]:
+    """What a person should know of reports that could not be had, or not be understood."""
+    told = []
+    if reports.pending:
+        told.append(f"D7 has no report yet of {plural(reports.pending, 'request')}: refresh() again later")
+    if reports.faults:
+        fault = reports.faults[0].message
+        told.append(f"{plural(len(reports.faults), 'report')} could not be had: {fault}; refresh() asks again")
+    if reports.strays:
+        told.append(f"D7 reported on {plural(reports.strays, 'message')} that belong to no row: see Ledger().aside()")
+    return told

@@ -20,7 +20,7 @@ from d7nb.filling import MARK
 from d7nb.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 KEY_TAG = "message_tag5"
 """Where a row's key travels, unless told otherwise."""
@@ -129,6 +129,33 @@ def base32(digests: np.ndarray) -> list[str]:
     texts: np.ndarray = _PAIRS[tens].view(np.uint8).reshape(count, 32)[:, :27].copy()
     texts[:, 26] = ord(MARK)
     return bytes(texts).decode().split(MARK)[:-1]
+
+
+_PLACES = np.full(256, 255, dtype=np.uint8)
+_PLACES[np.frombuffer(_ALPHABET, dtype=np.uint8)] = np.arange(32)
+_KEY_LENGTH = 26
+
+
+def from_base32(texts: Sequence[str]) -> list[bytes | None]:
+    """The digests that texts stand for, as `base32` writes them; None for a text that is none.
+
+    Example:
+        >>> from_base32(["AAAAAAAAAAAAAAAAAAAAAAAAAA", "invoice 7"]) == [bytes(16), None]
+        True
+    """
+    digests: list[bytes | None] = [None] * len(texts)
+    fit = [place for place, text in enumerate(texts) if len(text) == _KEY_LENGTH and text.isascii()]
+    if not fit:
+        return digests
+    signs = np.array([texts[place] for place in fit], dtype=f"S{_KEY_LENGTH}").view(np.uint8).reshape(len(fit), -1)
+    places = _PLACES[signs]
+    bits = np.unpackbits(places[:, :, None], axis=2)[:, :, 3:].reshape(len(fit), -1)
+    size = bits.shape[1] - bits.shape[1] % 8
+    sound = (places < 32).all(axis=1) & ~bits[:, size:].any(axis=1)
+    joined, size = np.packbits(bits[:, :size], axis=1).tobytes(), size // 8
+    for number in np.flatnonzero(sound).tolist():
+        digests[fit[number]] = joined[number * size : (number + 1) * size]
+    return digests
 
 
 def from_columns(

@@ -14,6 +14,7 @@ Each error is also a fitting builtin, so that code which does not know d7nb stil
     ├── TokenError (PermissionError)       no API token was given, and none was found
     ├── LedgerError (OSError)              the ledger can't be used, or refuses what it is asked for
     ├── SandboxError (RuntimeError)        the local stand-in for D7 could not start
+    ├── ReceiverError (RuntimeError)       the receiver of events could not start
     └── ApiError (OSError)                 the exchange with D7 went wrong
         ├── NotConnected (ConnectionError) the connection was never made: nothing can have been sent
         ├── Ambiguous (TimeoutError)       the request left, and no answer tells what became of it
@@ -61,6 +62,10 @@ class TableError(D7Error, ValueError):
 
 class SandboxError(D7Error, RuntimeError):
     """The local stand-in for D7 could not start, or was asked for something it does not do."""
+
+
+class ReceiverError(D7Error, RuntimeError):
+    """The receiver of events could not start, or what it was given to start with will not do."""
 
 
 class PlanError(D7Error, ValueError):

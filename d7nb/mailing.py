@@ -1,4 +1,4 @@
-"""What a plan hands on to be sent: its rows as columns, out of which the rooms below make keys, claims and bodies."""
+"""A mailing's rows as columns: what claims, records and later reports are held against."""
 
 from __future__ import annotations
 
@@ -16,13 +16,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from d7nb.filtering import Recheck
-    from d7nb.packing import Packer
-
 
 @dataclass(frozen=True, repr=False)
 class Mailing:
-    """A plan's rows, without the plan.
+    """Rows that went out, or are to go, without the plan that decided about them.
 
     Attributes:
         frame: The plan's table.
@@ -31,8 +28,6 @@ class Mailing:
         keys: Each row's key, ``uint8`` of shape (rows, 16); zeros where it has none.
         keyed: Positions of the rows that have a key: those that only a filter spoke against, and those that are ready.
         by_content: Whether keys are made of recipient and content, and not of the user's own columns.
-        packer: Makes request bodies.
-        recheck: Asks the rules that read the clock again.
         clock: Tells the time.
     """
 
@@ -42,8 +37,6 @@ class Mailing:
     keys: np.ndarray
     keyed: np.ndarray
     by_content: bool
-    packer: Packer
-    recheck: Recheck
     clock: Callable[[], datetime]
 
     @cached_property

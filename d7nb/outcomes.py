@@ -131,6 +131,23 @@ class Outcomes:
         """Positions of the rows that have an outcome."""
         return np.flatnonzero(self._codes == _CODE[outcome])
 
+    def went(self) -> np.ndarray:
+        """For each row, whether D7 accepted it, now or earlier."""
+        return np.isin(self._codes, [_CODE["accepted"], _CODE["already_sent"]])
+
+    def request_ids(self) -> np.ndarray:
+        """D7's id of each row's request; None where there is none."""
+        with self._lock:
+            ids = np.array([*(request_id for request_id, _ in self._ids), None], dtype=object)
+            return ids[self._request_of]
+
+    def accepted_at(self) -> np.ndarray:
+        """When D7 accepted each row's request, by its own time, ``datetime64`` in UTC; NaT where that is not known."""
+        with self._lock:
+            texts = pd.Series([created_at for _, created_at in self._ids], dtype="str")
+            times = _times(texts).dt.tz_localize(None).to_numpy(dtype="datetime64[us]")
+            return np.append(times, np.datetime64("NaT"))[self._request_of]
+
     def decided_by(self, decider: str) -> np.ndarray:
         """Positions of the rows that somebody decided about."""
         with self._lock:

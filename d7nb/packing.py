@@ -117,6 +117,8 @@ class Packer:
         counts = np.bincount(self._routing_of[rows], minlength=len(self._routings)).tolist()
         total: dict[str, int] = {}
         for routing, count in zip(self._routings, counts, strict=True):
+            if not count:
+                continue  # a filter spared all of them
             total[routing["originator"]] = total.get(routing["originator"], 0) + count
         return total
 

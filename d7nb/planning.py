@@ -14,6 +14,7 @@ import pandas as pd
 from d7nb.columns import frozen
 from d7nb.content.drawing import bubble_of
 from d7nb.deciding import Decision, Terms, decide
+from d7nb.destinations import destination_of
 from d7nb.display.plans import ShownPlan, plan_html, plan_text
 from d7nb.display.previews import Preview, preview_of
 from d7nb.envelope import KEY_TAG
@@ -257,8 +258,9 @@ class Plan:
                 what ``D7NB_LEDGER`` says, or a file in your data folder.
             confirm: How many rows you expect to go; if it is another number, nothing goes.
             progress: Whether to show a progress bar.
-            resend: What goes although the ledger speaks against it: ``"failed"``, what D7 refused or was never tried
-                (it goes anyway); ``"changed"``, to people who got another text in this campaign; a boolean for each
+            resend: What goes although the ledger speaks against it: ``"failed"``, what failed after D7 accepted it, as
+                reports and events told, unless the reason says that it never will arrive (what D7 refused at once goes
+                anyway); ``"changed"``, to people who got another text in this campaign; a boolean for each
                 row (or positions), those rows, whatever became of them; True, all rows, which demands ``confirm=``.
                 What another run is just sending never goes. After an interrupt, the same word begins again with all of
                 them: what can be gone on with is another campaign.
@@ -286,11 +288,13 @@ class Plan:
             >>> first.summary["accepted"], second.summary["accepted"], second.summary["already_sent"]
             (1, 0, 1)
         """
-        from d7nb.delivery import deliver  # noqa: PLC0415  (a plan that is never sent needs no HTTP)
+        from d7nb.delivering import deliver  # noqa: PLC0415  (a plan that is never sent needs no HTTP)
 
         return deliver(
             self._mailing,
             client,
+            packer=self._decision.packer,
+            recheck=self._decision.recheck,
             ledger=ledger,
             resend=resend,
             confirm=confirm,
@@ -366,9 +370,9 @@ class Plan:
             >>> plan.delivery().frame["d7_outcome"].tolist()
             ['unsent']
         """
-        from d7nb.delivery import destination_of, remembered  # noqa: PLC0415
+        from d7nb.delivering import remembered  # noqa: PLC0415
 
-        return remembered(self._mailing, ledger, destination_of(client))
+        return remembered(self._mailing, ledger, destination_of(client), client)
 
     @closed_book
     def going(
@@ -399,7 +403,7 @@ class Plan:
             >>> plan.going().tolist()
             [True, False]
         """
-        from d7nb.delivery import destination_of, going  # noqa: PLC0415
+        from d7nb.delivering import going  # noqa: PLC0415
 
         return going(self._mailing, ledger, destination_of(client), resend)
 
@@ -413,8 +417,6 @@ class Plan:
             keys=decision.keys,
             keyed=decision.keyed,
             by_content=decision.terms.key is None,
-            packer=decision.packer,
-            recheck=decision.recheck,
             clock=decision.terms.clock,
         )
 

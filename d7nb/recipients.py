@@ -30,10 +30,11 @@ from d7nb.numbering import (
     take,
 )
 from d7nb.numbertext import as_text, read_cell, tidy
+from d7nb.problems import Problem
 from d7nb.variants import COUNTRIES, family, forms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
     from d7nb.numbercodes import Finding
     from d7nb.numbertext import Tidied
@@ -283,3 +284,26 @@ def _categorical(values: Sequence[str], kinds: np.ndarray, categories: Iterable[
     """The value of each row's kind: there are few of them."""
     of_kind = pd.Categorical(list(values), dtype=pd.CategoricalDtype(list(categories)))
     return of_kind.take(kinds)
+
+
+def number_problems(numbers: pd.DataFrame, to: Hashable) -> Iterator[Problem]:
+    """What is wrong with numbers, as problems of the column that they stand in.
+
+    Args:
+        numbers: As `check_numbers` gives them.
+        to: The column.
+    """
+    assumed = numbers.loc[(numbers["code"] == "plus_assumed").to_numpy(), "country"].astype("str").value_counts()
+    if len(assumed):
+        listed = ", ".join(f"{region} {count:,}" for region, count in assumed.items())
+        message = f"bare digits were read as if '+' stood before them, which gives these countries: {listed}"
+        hint = "if that is not so, write '+' and the country code, or say country="
+        yield Problem("plus_assumed", message, hint, "warning", "recipient", to)
+    for verdict, severity in (("broken", "error"), ("ambiguous", "held")):
+        rows = np.flatnonzero(numbers["verdict"] == verdict)
+        found = numbers.iloc[rows]
+        for code in found["code"].unique():
+            places = np.flatnonzero(found["code"] == code)
+            messages = found["message"].iloc[places].tolist()
+            hint = "correct the number" if severity == "error" else "choose one with plan.release()"
+            yield Problem(str(code), messages, hint, severity, "recipient", to, rows[places])  # type: ignore[arg-type]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from d7nb.verbs import with_verb
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -57,7 +59,7 @@ def _named(error: ApiError, messages: Sequence[int]) -> dict[int, str]:
             return {}
         said = ": ".join(filter(None, ["D7 answered 422", ".".join(map(str, where)), detail.message]))
         for place in places:
-            named.setdefault(place, said)
+            named.setdefault(place, with_verb(said))
     return named
 
 

@@ -10,9 +10,10 @@ from d7nb.errors import PlanError
 from d7nb.ledger import OTHER_TEXT, SETTLED
 from d7nb.outcomes import Told
 from d7nb.rows import positions
+from d7nb.verbs import NEVER, verb_for
 
 if TYPE_CHECKING:
-    from d7nb.ledger import Claim, Known, Ledger
+    from d7nb.ledger import Claim, Heard, Known, Ledger
     from d7nb.mailing import Mailing
 
 LEDGER = "ledger"
@@ -62,6 +63,10 @@ def stand(mailing: Mailing, ledger: Ledger, destination: str, resend: Any) -> St
     places, known = look_up(mailing, ledger, destination)
     ready = mailing.ready
     chosen = _chosen(resend, mailing)[ready]
+    if isinstance(resend, str) and resend == "failed":
+        numbers = known.request[places]
+        heard = ledger.heard(destination, mailing.campaign, mailing.keys[ready], numbers)
+        chosen |= _may_arrive(heard)
     outcome, sending = known.outcome[places], known.sending[places]
     sent, doubtful = outcome == "accepted", outcome == "unknown"
     changed = _other_text(mailing, known, places) & ~sent & ~doubtful & ~sending
@@ -83,6 +88,15 @@ def recall(mailing: Mailing, ledger: Ledger, destination: str) -> tuple[np.ndarr
     _hold(told, other & ~went)
     has_word = np.flatnonzero(told.outcome.astype(bool))
     return mailing.ready[has_word], told.take(has_word)
+
+
+def _may_arrive(heard: Heard) -> np.ndarray:
+    """Which messages failed after D7 accepted them, for a reason that is not for ever."""
+    failed = (heard.status == "failed").astype(bool)
+    never = {reason for reason in set(heard.reason[failed]) if reason is not None and verb_for(reason) == NEVER}
+    hopeful = np.array([reason not in never for reason in heard.reason.tolist()], dtype=bool)
+    going: np.ndarray = failed & hopeful
+    return going
 
 
 def told_of(known: Known, *, already: bool = False) -> Told:

@@ -72,6 +72,13 @@ def find_token(token: str | None, *, ask: bool = True) -> Bearer:
     return bearer
 
 
+def token_source() -> str | None:
+    """Where `find_token` would find a token without asking anybody, in words; None where it would not."""
+    if os.environ.get(VARIABLE):
+        return f"the environment variable {VARIABLE}"
+    return "the keyring" if _from_keyring() else None
+
+
 def _from_keyring() -> str | None:
     try:
         import keyring  # noqa: PLC0415  (an extra)

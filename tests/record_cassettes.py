@@ -27,7 +27,7 @@ from vcr.cassette import CassetteContextDecorator  # type: ignore[import-untyped
 
 import d7nb
 from d7nb.answers import Answer
-from d7nb.client import BASE_URL
+from d7nb.destinations import BASE_URL
 from d7nb.testing import vcr_config
 from d7nb.version import version
 

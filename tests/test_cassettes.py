@@ -17,7 +17,9 @@ from vcr.errors import CannotOverwriteExistingCassetteException  # type: ignore[
 
 import d7nb
 from d7nb import errors
-from d7nb.client import BASE_URL, REPORT_PATH, SEND_PATH
+from d7nb.asking import REPORT_PATH
+from d7nb.client import SEND_PATH
+from d7nb.destinations import BASE_URL
 from d7nb.testing import d7nb_cassette  # noqa: F401  (a fixture, used by name)
 from tests import record_cassettes
 from tests.local_servers import serving

@@ -13,10 +13,12 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pandas as pd
 import pytest
 import sqlalchemy
 
@@ -24,7 +26,7 @@ from d7nb.ledger import Ledger, LedgerError, database, places
 from tests.ledgers import CAMPAIGN, NOW, claim, look_up, people, postgres, send
 
 ROOT = Path(__file__).parent.parent
-GOLDEN = Path(__file__).parent / "data" / "ledger-1.sql"
+FIRST, GOLDEN = (Path(__file__).parent / "data" / f"ledger-{version}.sql" for version in (1, 2))
 NOBODY = 65534
 
 
@@ -237,18 +239,63 @@ def test_without_its_secret_it_does_not_open(path: Path, loss: str) -> None:
         Ledger(path)
 
 
-def test_the_tables_are_those_of_version_1(path: Path) -> None:
-    """Whoever changes them makes version 2, and a way from here to there: ledgers of version 1 are out there."""
+def statements(file: Path) -> list[str]:
+    return sorted(" ".join(sql.split()) for sql in file.read_text(encoding="utf-8").split(";") if sql.strip())
+
+
+def tables_of(path: Path) -> tuple[str, list[str]]:
+    """The version that a ledger says it has, and how its tables were made."""
+    connection = sqlite3.connect(path)
+    found = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    (version,) = connection.execute("SELECT value FROM d7nb_meta WHERE name = 'schema_version'").fetchone()
+    connection.close()
+    return version, sorted(" ".join(sql.split()) for (sql,) in found)
+
+
+def test_the_tables_are_those_of_version_2(path: Path) -> None:
+    """Whoever changes them makes version 3, and a way from here to there: ledgers of version 2 are out there."""
     with Ledger(path):
         pass
-    with sqlite3.connect(path) as connection:
-        found = [sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")]
-        version = connection.execute("SELECT value FROM d7nb_meta WHERE name = 'schema_version'").fetchone()
-    connection.close()
-    assert version == ("1",)
-    assert [" ".join(sql.split()) for sql in found] == [
-        " ".join(sql.split()) for sql in GOLDEN.read_text(encoding="utf-8").split(";") if sql.strip()
-    ]
+    assert tables_of(path) == ("2", statements(GOLDEN))
+
+
+def step_back(url: str) -> None:
+    """Take from a ledger all that version 2 brought."""
+    engine = sqlalchemy.create_engine(url)
+    with engine.begin() as connection:
+        for name in ("statuses", "inbound", "opt_outs", "aside"):
+            connection.exec_driver_sql(f"DROP TABLE d7nb_{name}")
+        connection.exec_driver_sql("DROP INDEX d7nb_requests_by_id")
+        connection.exec_driver_sql("UPDATE d7nb_meta SET value = '1' WHERE name = 'schema_version'")
+    engine.dispose()
+
+
+def test_a_ledger_of_version_1_is_brought_up_and_forgets_nobody(place: str) -> None:
+    url = place if "://" in place else f"sqlite:///{place}"
+    with Ledger(place) as ledger:
+        send(ledger, range(3))
+        send(ledger, [3], "unknown")
+        before = ledger.frame()
+    step_back(url)
+    if "sqlite" in url:
+        assert tables_of(Path(place)) == ("1", statements(FIRST))
+    for _ in range(2):
+        with Ledger(place) as ledger:
+            pd.testing.assert_frame_equal(ledger.frame(), before)
+            assert look_up(ledger, range(5)).outcome.tolist() == [*["accepted"] * 3, "unknown", None]
+            assert ledger.opt_outs().empty
+    if "sqlite" in url:
+        assert tables_of(Path(place)) == ("2", statements(GOLDEN))
+
+
+def test_two_that_bring_a_ledger_up_at_once_do_it_once(place: str) -> None:
+    with Ledger(place) as ledger:
+        send(ledger, range(3))
+    step_back(place if "://" in place else f"sqlite:///{place}")
+    with ThreadPoolExecutor(4) as pool:
+        for ledger in pool.map(lambda _: Ledger(place), range(4)):
+            assert look_up(ledger, range(3)).outcome.tolist() == ["accepted"] * 3
+            ledger.close()
 
 
 # When it can't be used
@@ -317,7 +364,7 @@ def test_damage_inside_is_noticed_before_a_row_is_granted(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "words"), [("2", "written by a newer d7nb: pip install --upgrade d7nb"), ("", "damaged")]
+    ("version", "words"), [("3", "written by a newer d7nb: pip install --upgrade d7nb"), ("", "damaged")]
 )
 def test_a_ledger_of_a_newer_version_is_refused(path: Path, version: str, words: str) -> None:
     with Ledger(path):

@@ -30,7 +30,7 @@ NAMES = {
     },
     *{"LocationRequest", "Reaction", "ReplyButtons", "Template", "Text", "by_column", "col"},
     *{"Client", "D7Error", "Delivery", "Plan", "Sandbox", "check_numbers", "hookimpl", "options", "plan", "read_table"},
-    "row_filter",
+    *{"reasons", "row_filter"},
 }
 
 

@@ -410,9 +410,12 @@ def test_a_scheduled_message_waits_for_its_time(sandbox: Sandbox) -> None:
     request_id = call(sandbox, "POST", SEND, json=body).json()["request_id"]
     assert report(sandbox, request_id).json()["schedule_time"] == later
     sandbox.advance(hours=23)
-    assert sandbox.messages.status[0] == "queued"
+    assert sandbox.messages.status[0] == "scheduled"
+    told = report(sandbox, request_id).json()
+    assert (told["request_stage"], told["messages"][0]["status"]) == ("scheduled", "scheduled")
     sandbox.advance(hours=1, seconds=5)
     assert sandbox.messages.status[0] == "read"
+    assert report(sandbox, request_id).json()["request_stage"] == "processed"
     past = {"messages": [message()], "message_globals": {"schedule_time": "2001-01-01T00:00Z"}}
     assert call(sandbox, "POST", SEND, json=past).status_code == 200
     assert sandbox.messages.status[1] == "queued"

@@ -78,7 +78,7 @@ def test_a_422_that_names_rows_costs_those_rows_alone(sandbox: Sandbox, connect:
     delivery = planned(10).send(connect(sandbox), progress=False)
     assert [row for row, outcome in enumerate(outcomes(delivery)) if outcome == "rejected"] == [1, 7]
     assert delivery.summary["accepted"] == 8
-    assert reasons(delivery)[1] == "D7 answered 422: recipient: The recipient can't be reached"
+    assert reasons(delivery)[1] == "D7 answered 422: recipient: The recipient can't be reached (fix the data)"
     assert delivery.frame.loc[1, "d7_decided_by"] == "D7"
     assert delivery.requests[["outcome", "rows", "status"]].values.tolist() == [
         ["rejected", 2, 422],
@@ -93,14 +93,14 @@ def test_a_422_that_names_a_message_costs_the_rows_of_that_message(sandbox: Sand
     plan = planned(5, Text(col("body")), body=["a", "b", "a", "b", "c"])
     delivery = plan.send(connect(sandbox), progress=False)
     assert outcomes(delivery) == ["accepted", "rejected", "accepted", "rejected", "accepted"]
-    assert reasons(delivery)[1] == "D7 answered 422: content.text.body: Not this"
+    assert reasons(delivery)[1] == "D7 answered 422: content.text.body: Not this (fix the data)"
 
 
 def test_a_422_that_names_every_row_leaves_nothing_to_try(sandbox: Sandbox, connect: Connect) -> None:
     sandbox.fail_next("status", code=422, body={"detail": [{"loc": ["body", "messages", 0], "msg": "No", "type": "x"}]})
     delivery = planned(4).send(connect(sandbox), progress=False)
     assert outcomes(delivery) == ["rejected"] * 4
-    assert set(reasons(delivery)) == {"D7 answered 422: No"}
+    assert set(reasons(delivery)) == {"D7 answered 422: No (fix the data)"}
     assert len(delivery.requests) == 1
 
 
@@ -151,6 +151,7 @@ def test_a_request_is_halved_until_the_bad_rows_stand_alone(
     assert {reasons(delivery)[row] for row in bad} == {
         f"D7 answered {status} INVALID_RECIPIENT: A recipient can't be reached"
         + (": the request is too large; lower batch_size" if status == 413 else "")
+        + " (fix the data)"
     }
     assert Counter(went_to(sandbox)) == Counter(accepted(delivery))
     assert len(delivery.requests) - 1 <= (2 * math.log2(count) + 2) * len(bad)
@@ -251,7 +252,7 @@ def test_a_200_that_says_rejected_is_a_rejection(sandbox: Sandbox, one_by_one: d
     sandbox.fail_next("rejected")
     delivery = planned(2).send(one_by_one, progress=False)
     assert outcomes(delivery) == ["rejected", "accepted"]
-    assert reasons(delivery)[0] == "D7 took the request and rejected it"
+    assert reasons(delivery)[0] == "D7 took the request and rejected it (ask D7)"
     assert delivery.frame["d7_request_id"].notna().all()
     assert went_to(sandbox) == NUMBERS[1:2]
 

@@ -261,4 +261,6 @@ def test_a_refusal_in_many_words_is_one_record(sandbox: Sandbox, place: str) -> 
         delivery = planned(20).send(client, ledger=place, progress=False)
         assert outcomes(delivery) == ["rejected", "accepted"] * 10
         later = planned(20).delivery(client, ledger=place)
-        assert later.frame["d7_reason"].tolist()[::2] == [f"D7 answered 422: Not {row}" for row in range(0, 20, 2)]
+        assert later.frame["d7_reason"].tolist()[::2] == [
+            f"D7 answered 422: Not {row} (fix the data)" for row in range(0, 20, 2)
+        ]

@@ -1,6 +1,6 @@
 """The command line: the same functions as in a notebook, and what it prints is masked.
 
-Exit codes: 0 all went well, 1 some rows did not go, 2 it could not be done, 130 interrupted.
+Exit codes: 0 all went well, 1 some rows did not go or a check failed, 2 it could not be done, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -10,8 +10,11 @@ import sys
 from typing import TYPE_CHECKING
 
 from d7nb.cli.composing import add_compose
+from d7nb.cli.doctor import add_doctor
 from d7nb.cli.exits import DONE, IMPOSSIBLE, INTERRUPTED
 from d7nb.cli.ledgers import add_ledger
+from d7nb.cli.plugins import add_plugins
+from d7nb.cli.receiving import add_receive
 from d7nb.cli.tables import add_check, add_send
 from d7nb.demo import show_demo
 from d7nb.errors import D7Error, Interrupted
@@ -61,6 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     add_send(commands)
     add_compose(commands)
     add_ledger(commands)
+    add_receive(commands)
+    add_plugins(commands)
+    add_doctor(commands)
 
     sandbox = commands.add_parser("sandbox", help="run the local stand-in for D7 until Ctrl-C")
     sandbox.add_argument("--port", type=int, default=0, metavar="N", help="port to listen on; a free one if not given")

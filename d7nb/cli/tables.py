@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from d7nb.cli.exits import DONE, SOME_LEFT
 from d7nb.cli.files import check_out, write
+from d7nb.destinations import BASE_URL
 from d7nb.errors import D7Error, Interrupted
 from d7nb.masking import mask_text
 from d7nb.pacing import RATE
@@ -129,7 +130,7 @@ def _send(options: argparse.Namespace) -> int:
 
 
 def _client(options: argparse.Namespace, stack: ExitStack) -> Client:
-    from d7nb.client import BASE_URL, Client  # noqa: PLC0415
+    from d7nb.client import Client  # noqa: PLC0415
 
     how = {"rate": options.rate, "batch_size": options.batch_size}
     if options.sandbox:

@@ -7,23 +7,24 @@ from typing import Any, Self
 
 
 class Progress:
-    """Shows, inside a ``with`` block, how far a send has come.
+    """Shows, inside a ``with`` block, how far something has come.
 
     Args:
-        total: How many rows are to go.
+        total: How many there are.
         shown: Whether there is to be a bar at all.
+        unit: What is counted.
     """
 
-    def __init__(self, total: int, *, shown: bool) -> None:
+    def __init__(self, total: int, *, shown: bool, unit: str = "row") -> None:
         self._bar: Any = None
         if shown:
             with suppress(Exception):
                 from tqdm.auto import tqdm  # noqa: PLC0415  (slow to import)
 
-                self._bar = tqdm(total=total, unit="row")
+                self._bar = tqdm(total=total, unit=unit)
 
     def show(self, finished: int, word: str) -> None:
-        """Say how many rows are through, and what the send is waiting for."""
+        """Say how many are through, and what is waited for."""
         if self._bar is not None:
             with suppress(Exception):
                 self._bar.set_postfix_str(word, refresh=False)

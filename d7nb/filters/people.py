@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from d7nb.destinations import destination_of
 from d7nb.errors import PluginError, closed_book
+from d7nb.filters.ledgers import as_ledger
 from d7nb.masking import mask_text
 from d7nb.plugins.row_filters import RowFilter, column_of, reasons
 from d7nb.reading import read_table
 from d7nb.recipients import check_numbers, family
+
+if TYPE_CHECKING:
+    from d7nb.client import Client
 
 _YES = frozenset({"true", "yes", "y", "1", "1.0", "opted in"})
 
@@ -58,11 +63,14 @@ class OptOut(RowFilter):
     """People who asked not to be written to; matched by normalised number, national variants included.
 
     Args:
-        numbers: A list, a series, a frame, a file that `read_table` reads, or a function from recipients (E.164) to
-            those among them who opted out.
+        numbers: A list, a series, a frame, a file that `read_table` reads, a function from recipients (E.164) to those
+            among them who opted out, or an open `d7nb.Ledger`: then its own list counts, to which the receiver of
+            events adds whoever writes STOP. A ledger is asked again at each request of a send.
         column: The frame's or file's column; needed where it has several.
         country: The region of numbers without a country code.
         name: What ``plan.rows.decided_by`` calls it; needed where a plan has several.
+        client: With a ledger: where the messages will go, the real API unless given. What people wrote to a sandbox
+            says nothing of the real ones.
 
     Example:
         >>> import pandas as pd, d7nb
@@ -79,15 +87,28 @@ class OptOut(RowFilter):
 
     @closed_book
     def __init__(
-        self, numbers: Any, *, column: str | None = None, country: str | None = None, name: str | None = None
+        self,
+        numbers: Any,
+        *,
+        column: str | None = None,
+        country: str | None = None,
+        name: str | None = None,
+        client: Client | None = None,
     ) -> None:
         self.name = name or self.name
+        self._ledger = as_ledger(numbers)
+        self._destination = destination_of(client)
+        self.reads_clock = self._ledger is not None  # who writes STOP during a send is spared, too
         self._ask, self._country = numbers if callable(numbers) else None, country
-        listed = pd.Series(dtype="str") if callable(numbers) else _numbers(numbers, column, "OptOut")
+        asked_later = callable(numbers) or self._ledger is not None
+        listed = pd.Series(dtype="str") if asked_later else _numbers(numbers, column, "OptOut")
         self._families, self._unread = _families(listed, country)
 
     def check(self, rows: pd.DataFrame) -> pd.Series:
         """Skip whoever is listed."""
+        if self._ledger is not None:
+            people = family(rows["d7_recipient"]).tolist()
+            return reasons(rows, self._ledger.opted_out(self._destination, people), "opted out")
         families = self._families
         if self._ask is not None:
             told = pd.Series(list(self._ask(rows["d7_recipient"].tolist())), dtype="object")

@@ -8,15 +8,22 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 
 from d7nb.content.leaves import read_date
+from d7nb.destinations import destination_of
 from d7nb.errors import PluginError
+from d7nb.filters.ledgers import as_ledger
 from d7nb.plugins.row_filters import RowFilter, column_of, reasons
+from d7nb.variants import family
+
+if TYPE_CHECKING:
+    from d7nb.client import Client
+    from d7nb.ledger import Ledger
 
 Clock = Callable[[], datetime]
 
@@ -30,33 +37,50 @@ class ServiceWindow(RowFilter):
     """Free-form messages only to people who wrote within 24 hours (Meta's customer service window); templates pass.
 
     Args:
-        column: When each person last wrote: times with a zone, or their ISO text.
+        since: When each person last wrote: a column of times with a zone, or their ISO text; or an open `d7nb.Ledger`,
+            which the receiver of events tells who wrote when, and to which of your numbers.
         hours: How long the window is open.
         clock: Tells the time.
+        client: With a ledger: where the messages will go, the real API unless given.
     """
 
     name = "service-window"
     stage = "limit"
     reads_clock = True
 
-    def __init__(self, column: str = "last_inbound_at", *, hours: float = 24, clock: Clock = utc_now) -> None:
-        self._column, self._length, self._clock = column, timedelta(hours=hours), clock
+    def __init__(
+        self,
+        since: str | Ledger = "last_inbound_at",
+        *,
+        hours: float = 24,
+        clock: Clock = utc_now,
+        client: Client | None = None,
+    ) -> None:
+        self._ledger = as_ledger(since)
+        self._column = since if self._ledger is None else None
+        self._length, self._clock, self._destination = timedelta(hours=hours), clock, destination_of(client)
 
     def check(self, rows: pd.DataFrame) -> pd.Series:
         """Skip free-form messages outside the window."""
         free = (rows["d7_message_type"] != "TEMPLATE").to_numpy()
-        if self._column not in rows.columns or not free.any():
+        if not free.any() or (self._ledger is None and self._column not in rows.columns):
             return reasons(rows, np.zeros(len(rows), dtype=bool), "")
-        since = [_moment(cell) for cell in rows[self._column]]
-        oldest = self._clock() - self._length
-        closed = np.array([moment is None or moment < oldest for moment in since])
+        closed = ~(self._since(rows) >= _plain(self._clock() - self._length))  # nobody knows: closed
         hours = self._length / timedelta(hours=1)
         told = f"the last message from them is older than {hours:g} hours, or of no known time; only a template may go"
         return reasons(rows, free & closed, told)
 
+    def _since(self, rows: pd.DataFrame) -> np.ndarray:
+        """When each row's person last wrote, ``datetime64`` in UTC; NaT where nobody knows."""
+        if self._ledger is not None:
+            people = family(rows["d7_recipient"]).tolist()
+            return self._ledger.last_inbound(self._destination, people, rows["d7_originator"].tolist())
+        moments = [_moment(cell) for cell in rows[self._column]]
+        return np.array([moment and _plain(moment) for moment in moments], dtype="datetime64[us]")
+
     def warning(self, rows: pd.DataFrame) -> str | None:
         """Say so where the times are not known at all."""
-        if self._column in rows.columns or (rows["d7_message_type"] == "TEMPLATE").all():
+        if self._ledger is not None or self._column in rows.columns or (rows["d7_message_type"] == "TEMPLATE").all():
             return None
         return (
             f"there is no column {self._column!r} that says when people last wrote; free-form messages reach only "
@@ -164,6 +188,10 @@ def _moment(cell: Any) -> datetime | None:
     """A cell as a time with a zone; None where it is none."""
     when = read_date(cell)
     return when if isinstance(when, datetime) and when.tzinfo is not None else None
+
+
+def _plain(moment: datetime) -> np.datetime64:
+    return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "us")
 
 
 def _time_of_day(given: str | time) -> time:

@@ -25,7 +25,7 @@ from d7nb.ledger.places import (
     warning_for,
     write_private,
 )
-from d7nb.ledger.tables import SCHEMA, destinations, meta, metadata
+from d7nb.ledger.tables import SCHEMA, destinations, meta, metadata, requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -103,7 +103,7 @@ class Database:
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:
             reading = connection.get_execution_options().get("reading", False)
-            driver = cast(sqlite3.Connection, connection.connection.driver_connection)
+            driver = cast("sqlite3.Connection", connection.connection.driver_connection)
             driver.execute("BEGIN" if reading else "BEGIN IMMEDIATE")
 
         self._reader = engine.execution_options(reading=True)
@@ -191,6 +191,7 @@ class Database:
                 kept = dict(connection.execute(select(meta.c.name, meta.c.value)).all())
                 self._check_version(kept.get("schema_version", ""))
                 connection.execute(_NOTHING)
+                self._bring_up(connection, int(kept["schema_version"]))
                 return self._old_secret(kept)
             metadata.create_all(connection)
             secret, marks = self._new_secret()
@@ -211,6 +212,16 @@ class Database:
             raise LedgerError(f"the ledger {self.name} is damaged: it does not say which version of d7nb wrote it")
         if int(version) > SCHEMA:
             raise LedgerError(f"the ledger {self.name} was written by a newer d7nb: pip install --upgrade d7nb")
+
+    def _bring_up(self, connection: Connection, version: int) -> None:
+        """Add what an older version did not have. It only ever added, so an older d7nb that is running goes on."""
+        if version < SCHEMA:
+            metadata.create_all(connection)
+            known = {index["name"] for index in inspect(connection).get_indexes(requests.name)}
+            for index in requests.indexes:
+                if index.name not in known:
+                    index.create(connection)
+            connection.execute(update(meta).where(meta.c.name == "schema_version").values(value=str(SCHEMA)))
 
     @property
     def _secret_path(self) -> Path | None:

@@ -120,6 +120,33 @@ def look_up(
     return known
 
 
+def last_keys(database: Database, destination: str, campaign: str, people: Sequence[str | None]) -> np.ndarray:
+    """Say which row of a campaign each person got last; see `Ledger.last_keys`."""
+    keys = np.zeros((len(people), KEY_SIZE), dtype=np.uint8)
+    place = database.destination(destination)
+    if place is None:
+        return keys
+    ours = [requests.c.destination == place, requests.c.campaign == campaign]
+    wanted = [last.c.destination == place, last.c.campaign == campaign]
+    hashes = database.people(people)
+    if len(people) <= _FEW:
+        wanted.append(rows.c.person.in_([each for each in hashes if each is not None]))
+    with database.reading() as connection:
+        found = _requests(connection, ours)
+        stored = _rows(connection, wanted)
+    went = ~np.array([request.free for request in found], dtype=bool)
+    deciding_ones = np.searchsorted([request.id for request in found], stored.requests)
+    order = np.lexsort((stored.requests, went[deciding_ones]))  # what went out before what did not, then the latest
+    asked = _columns(b"".join(_NOBODY if each is None else each for each in hashes), HASH_SIZE)
+    codes = codes_of(np.concatenate([asked, stored.persons[order]]))
+    place_of = np.full(len(codes), -1)
+    place_of[codes[len(asked) :]] = order
+    chosen = place_of[codes[: len(asked)]]
+    there = (chosen >= 0) & np.array([each is not None for each in hashes], dtype=bool)
+    keys[there] = stored.keys[chosen[there]]
+    return keys
+
+
 def _presume(database: Database, ours: Sequence[ColumnElement[bool]], at: datetime) -> None:
     """Record that requests are in doubt which nobody sends any more."""
     still_open = [*ours, requests.c.outcome.is_(None)]

@@ -4,36 +4,48 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal, Self
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 from sqlalchemy import bindparam, delete, func, select, tuple_, update
 
+from d7nb.destinations import BASE_URL
 from d7nb.envelope import base32
 from d7nb.errors import LedgerError, closed_book
 from d7nb.ledger.claims import LIFETIME, Run
 from d7nb.ledger.database import Database
+from d7nb.ledger.heard import Heard, look_up_heard
 from d7nb.ledger.keys import key_bytes
-from d7nb.ledger.lookup import Known, look_up
+from d7nb.ledger.lookup import Known, last_keys, look_up
+from d7nb.ledger.news import Aside, families, put_aside, stray, write_inbound, write_opt_outs, write_updates
+from d7nb.ledger.people import last_inbound, opted_out
 from d7nb.ledger.places import find_place
 from d7nb.ledger.states import held, split_off
 from d7nb.ledger.tables import (
     KEY_SIZE,
     RECORDED,
     SETTLED,
+    aside,
     decided,
     deciding,
     destinations,
     last,
+    opt_outs,
     requests,
     rows,
+    statuses,
     to_number,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from datetime import datetime, timedelta
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+    from datetime import timedelta
+
+    from d7nb.client import Client
+    from d7nb.delivery import Delivery
+    from d7nb.statuses import Inbound, Update
 
 PATIENCE = 30.0
 """Seconds to wait for another writer."""
@@ -165,6 +177,203 @@ class Ledger:
         return len(doubtful)
 
     @closed_book
+    def take_in(
+        self,
+        destination: str,
+        *,
+        updates: Sequence[Update] = (),
+        inbound: Sequence[Inbound] = (),
+        opt_outs: Sequence[Inbound] = (),
+        aside: Sequence[Aside] = (),
+        at: datetime,
+    ) -> int:
+        """Write down what came in after a send, all of it in one transaction; at the end it is on the disk.
+
+        It may come in any order, and more than once. What D7 says of a row that is in doubt settles it.
+
+        Args:
+            destination: Whose messages these are, as a client's ``destination`` names it.
+            updates: What D7 says of messages; what belongs to no row of the ledger is put aside.
+            inbound: What people wrote: of it, only who wrote when is kept.
+            opt_outs: Those who do not want to be written to any more; in `inbound`, too.
+            aside: What could not be made sense of.
+            at: Now.
+
+        Returns:
+            How many of the updates belong to a row.
+
+        Raises:
+            LedgerError: Nothing was written.
+        """
+        place, people = self._database.make_destination(destination), self._database.people
+        with self._database.writing() as connection:
+            strays = write_updates(connection, place, people, updates, at)
+            write_inbound(connection, place, people, inbound, at)
+            said = [(each.sender, each.text, each.at) for each in opt_outs]
+            write_opt_outs(connection, place, people, said, stopped=True)
+            put_aside(connection, [*aside, *map(stray, strays)], at)
+        return len(updates) - len(strays)
+
+    @closed_book
+    def heard(self, destination: str, campaign: str, keys: np.ndarray, numbers: np.ndarray) -> Heard:
+        """Say what was heard of some rows after they were sent.
+
+        Args:
+            destination: Where they went.
+            campaign: The name of the mailing.
+            keys: Each row's key, ``uint8`` of shape (rows, 16).
+            numbers: The request that decides about each row, as `look_up` gives it; 0 where there is none.
+
+        Returns:
+            What was heard, row by row.
+
+        Raises:
+            LedgerError: The ledger can't be used.
+        """
+        return look_up_heard(self._database, destination, campaign, keys, numbers)
+
+    @closed_book
+    def last_keys(self, destination: str, campaign: str, people: Sequence[str | None]) -> np.ndarray:
+        """Say which row of a campaign each person got last, or is to get.
+
+        Args:
+            destination: Where it went.
+            campaign: The name of the mailing.
+            people: One form for all variants of a number; None for nobody.
+
+        Returns:
+            Its key, ``uint8`` of shape (people, 16); zeros where there is none.
+
+        Raises:
+            LedgerError: The ledger can't be used.
+        """
+        return last_keys(self._database, destination, campaign, people)
+
+    @closed_book
+    def delivery(
+        self,
+        frame: pd.DataFrame,
+        *,
+        campaign: str,
+        to: Hashable = "recipient",
+        key: Hashable | Sequence[Hashable] | None = None,
+        country: Any = None,
+        client: Client | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> Delivery:
+        """What became of a mailing, joined onto a table: for a day when the plan is not at hand.
+
+        Args:
+            frame: The table; another than the one that was sent will do.
+            campaign: The name of the mailing.
+            to: The column with the phone numbers: each row is what its person got last in this campaign.
+            key: The column or columns that were the plan's ``key=``, if it had one: then these find the row.
+            country: As for `d7nb.plan`.
+            client: Says where the messages went, the real API unless given; it asks when the delivery is refreshed.
+            clock: Tells the time.
+
+        Returns:
+            A delivery with ``frame``, ``refresh``, ``funnel`` and all the rest.
+
+        Raises:
+            ColumnError: A column is not there.
+            LedgerError: The ledger can't be used.
+
+        Example:
+            >>> import d7nb
+            >>> from tempfile import TemporaryDirectory
+            >>> people = pd.DataFrame({"phone": ["+12025550123", "+12025550124"]})
+            >>> plan = d7nb.plan(people[:1], d7nb.Text("Hi"), to="phone", originator="+12025550100", campaign="hi")
+            >>> with TemporaryDirectory() as folder, d7nb.Ledger(f"{folder}/ledger.sqlite3") as ledger:
+            ...     with d7nb.Sandbox() as sandbox, sandbox.client() as client:
+            ...         _ = plan.send(client, ledger=ledger, progress=False)
+            ...         ledger.delivery(people, campaign="hi", to="phone", client=client).frame["d7_outcome"].tolist()
+            ['accepted', 'unsent']
+        """
+        from d7nb.history import history  # noqa: PLC0415  (a delivery stands above the ledger)
+
+        return history(self, frame, campaign, to=to, key=key, country=country, client=client, clock=clock)
+
+    @closed_book
+    def last_inbound(
+        self, destination: str, people: Sequence[str | None], originators: Sequence[str | None]
+    ) -> np.ndarray:
+        """When each person last wrote to a business number, ``datetime64`` in UTC; NaT where that is not known.
+
+        Args:
+            destination: Where messages to them go, as a client's ``destination`` names it.
+            people: One form for all variants of a number, as `d7nb.variants.family` makes it; None for nobody.
+            originators: The business number for each, or None for any. What was written to a number that nobody
+                knows counts for all.
+        """
+        return last_inbound(self._database, destination, people, originators)
+
+    @closed_book
+    def opted_out(self, destination: str, people: Sequence[str | None]) -> np.ndarray:
+        """Which people do not want to be written to; arguments as for `last_inbound`."""
+        return opted_out(self._database, destination, people)
+
+    @closed_book
+    def opt_out(self, numbers: Iterable[str], *, destination: str = BASE_URL, at: datetime | None = None) -> None:
+        """Put people on the list of those who do not want to be written to; `d7nb.filters.OptOut` spares them.
+
+        Args:
+            numbers: Their numbers, with country code.
+            destination: Where messages to them would go; the real API unless given.
+            at: When they said so; now unless given.
+
+        Example:
+            >>> from tempfile import TemporaryDirectory
+            >>> with TemporaryDirectory() as folder, Ledger(f"{folder}/ledger.sqlite3") as ledger:
+            ...     ledger.opt_out(["+12025550123"])
+            ...     ledger.opt_outs()[["recipient", "stopped"]]
+                 recipient  stopped
+            0  +120••••••23     True
+        """
+        self._say(numbers, destination, at, stopped=True)
+
+    @closed_book
+    def opt_in(self, numbers: Iterable[str], *, destination: str = BASE_URL, at: datetime | None = None) -> None:
+        """Take people off that list, because they said so later; arguments as for `opt_out`."""
+        self._say(numbers, destination, at, stopped=False)
+
+    def _say(self, numbers: Iterable[str], destination: str, at: datetime | None, *, stopped: bool) -> None:
+        listed = [numbers] if isinstance(numbers, str) else list(numbers)
+        if unread := sum(family is None for family in families(listed)):
+            raise LedgerError(f"{unread} of the numbers are none: give them with their country code; nothing was noted")
+        at = at or datetime.now(UTC)
+        place = self._database.make_destination(destination)
+        with self._database.writing() as connection:
+            said = [(number, "", at) for number in listed]
+            write_opt_outs(connection, place, self._database.people, said, stopped=stopped)
+
+    @closed_book
+    def opt_outs(self) -> pd.DataFrame:
+        """Who does not want to be written to, and who came back.
+
+        Columns: ``recipient`` (masked), ``stopped``, ``at``, ``word`` (what they wrote), ``destination``.
+        """
+        told = [opt_outs.c[name] for name in ("recipient", "stopped", "at", "word")]
+        query = select(*told, destinations.c.origin).join(destinations, destinations.c.id == opt_outs.c.destination)
+        with self._database.reading() as connection:
+            found = connection.execute(query.order_by(opt_outs.c.at, opt_outs.c.person)).all()
+        frame = pd.DataFrame(found, columns=["recipient", "stopped", "at", "word", "destination"])
+        frame["at"] = _times(frame["at"])
+        return frame.astype({"recipient": "str", "stopped": "bool", "word": "str", "destination": "str"})
+
+    @closed_book
+    def aside(self) -> pd.DataFrame:
+        """What came in and could not be made sense of, the latest last.
+
+        Columns: ``at``, ``why``, ``text`` (masked and shortened).
+        """
+        query = select(aside.c.at, aside.c.why, aside.c.text).order_by(aside.c.id)
+        with self._database.reading() as connection:
+            frame = pd.DataFrame(connection.execute(query).all(), columns=["at", "why", "text"])
+        frame["at"] = _times(frame["at"])
+        return frame.astype({"why": "str", "text": "str"})
+
+    @closed_book
     def frame(self) -> pd.DataFrame:
         """Everything the ledger knows: one row per row that was ever claimed.
 
@@ -247,9 +456,14 @@ class Ledger:
                 )
                 raise LedgerError(message)
             chosen = select(rows.c.destination, rows.c.key).select_from(decided).where(*these).correlate(None)
+            keys = select(rows.c.key).select_from(decided).where(*these).correlate(None)
+            of_campaign = select(requests.c.id).where(requests.c.campaign == campaign)
+            connection.execute(delete(statuses).where(statuses.c.request.in_(of_campaign), statuses.c.key.in_(keys)))
             deleted = connection.execute(
                 delete(rows).where(tuple_(rows.c.destination, rows.c.key).in_(chosen))
             ).rowcount
+            of_unused = select(requests.c.id).where(*unused)
+            connection.execute(delete(statuses).where(statuses.c.request.in_(of_unused)))
             connection.execute(delete(requests).where(*unused))
         return deleted
 

@@ -23,8 +23,8 @@ from sqlalchemy import (
     case,
 )
 
-SCHEMA = 1
-"""The version of what stands below, kept in ``d7nb_meta``."""
+SCHEMA = 2
+"""The version of what stands below, kept in ``d7nb_meta``. Version 1 knew nothing of what came after a send."""
 
 KEY_SIZE = 16
 """Bytes of a key."""
@@ -33,8 +33,9 @@ RELEASED = ("rejected", "unsent")
 """Outcomes after which a row is free again: nothing went out."""
 RECORDED = ("accepted", "rejected", "unknown", "unsent")
 """Outcomes that a request can have; one without has been claimed, and not recorded."""
-PRESUMED, SETTLED = "presumed", "settled"
-"""Codes of the ledger's own: nobody recorded it; a person's word."""
+PRESUMED, SETTLED, HEARD = "presumed", "settled", "heard"
+"""Codes of the ledger's own: nobody recorded it; a person's word; D7's word, in an event or a report, on what was in
+doubt."""
 
 _Number = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only what is called INTEGER
 
@@ -77,6 +78,7 @@ requests = Table(
     Column("reason", Text, nullable=False, default=""),
     Column("recorded_at", BigInteger),
     Index("d7nb_requests_of_campaign", "destination", "campaign"),
+    Index("d7nb_requests_by_id", "request_id"),
 )
 
 rows = Table(
@@ -92,6 +94,53 @@ rows = Table(
     # key's, and cost as much as all the rest.
     Index("d7nb_rows_of_request", "request"),
 )
+
+statuses = Table(
+    "d7nb_statuses",
+    metadata,
+    Column("request", _Number, ForeignKey(requests.c.id), primary_key=True, autoincrement=False),
+    Column("key", LargeBinary, primary_key=True),
+    Column("status", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),  # the earliest time at which it is known to have had this status
+    Column("msg_id", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Each status that was ever heard of a row's message: which one counts is for `d7nb.statuses` to say."""
+
+inbound = Table(
+    "d7nb_inbound",
+    metadata,
+    Column("destination", Integer, ForeignKey(destinations.c.id), primary_key=True, autoincrement=False),
+    Column("person", LargeBinary, primary_key=True),
+    Column("originator", LargeBinary, primary_key=True),  # a hash, like the person's
+    Column("at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""When a person last wrote to a business number."""
+
+opt_outs = Table(
+    "d7nb_opt_outs",
+    metadata,
+    Column("destination", Integer, ForeignKey(destinations.c.id), primary_key=True, autoincrement=False),
+    Column("person", LargeBinary, primary_key=True),
+    Column("recipient", Text, nullable=False),  # masked
+    Column("stopped", Boolean, nullable=False),  # or came back
+    Column("at", BigInteger, nullable=False),
+    Column("word", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Each person's last word on whether to be written to."""
+
+aside = Table(
+    "d7nb_aside",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("text", Text, nullable=False),  # masked
+)
+"""What came in, and could not be made sense of, for a person to look at."""
 
 last = requests.alias("last")
 deciding = requests.alias("deciding")

@@ -24,6 +24,7 @@ ADDED = {
     "d7_recipient": "its number, E.164",
     "d7_country": "the number's region, such as AE",
     "d7_message_type": "D7's word for its content, such as TEXT",
+    "d7_originator": "the business number that it comes from",
     "d7_same_as": "the position of the first row with the same key: the same person, told the same",
 }
 """What a filter finds beside the user's columns."""

@@ -3,10 +3,14 @@
 It is written from `d7-api.md` alone and imports nothing from the client side: two independent readings of one API,
 which the tests hold against each other.
 
-    server.py     Sandbox, serve: what the user holds
+    server.py     Sandbox: what the user holds; serving.py has it run in the foreground
     app.py        routes, and what is judged in which order
     faults.py     what can go wrong on request
     state.py      what was taken in, the clock, statuses, reports
+    life.py       the stages of a message, and the scripts that give a number other ones
+    agenda.py, events.py, posting.py    delivery events: when, what, and how they get to their receiver
+    inbox.py, people.py    what people write, and how one has them write
+    lines.py      HTTP to receivers, on this machine alone
     schema.py     the request: envelope, recipients, the variants that are let pass
     contents.py, interactive.py, templates.py    what a message may say
     answers.py    every answer, in its documented shape
@@ -16,7 +20,9 @@ which the tests hold against each other.
 from __future__ import annotations
 
 try:
-    from d7nb.sandbox.server import Sandbox, serve
+    from d7nb.sandbox.inbox import INBOUND_FIELDS
+    from d7nb.sandbox.server import Sandbox
+    from d7nb.sandbox.serving import serve
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in {"starlette", "uvicorn"}:
         raise
@@ -24,4 +30,4 @@ except ModuleNotFoundError as error:
         f'The sandbox needs {error.name}, which is not installed: pip install "d7nb[sandbox]"', name=error.name
     ) from error
 
-__all__ = ["Sandbox", "serve"]
+__all__ = ["INBOUND_FIELDS", "Sandbox", "serve"]

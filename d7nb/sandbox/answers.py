@@ -1,4 +1,4 @@
-"""Every answer the sandbox gives, in the shape that d7-api.md documents (sections 3 and 4).
+"""Every answer the sandbox gives, in the shape that d7-api.md documents (sections 3, 4 and 6).
 
 The words of the messages are ours. So are the bodies of 400, 402, 413 and of everything that is not documented.
 """
@@ -63,6 +63,16 @@ def unknown_originators(originators: Iterable[str]) -> Response:
 def unknown_request() -> Response:
     """404 to a report."""
     return coded(404, "WHATSAPP_LOG_NOT_EXISTS", "There is no message log for this request_id.")
+
+
+def unknown_message() -> Response:
+    """404 to a read receipt (section 6)."""
+    return coded(404, "WHATSAPP_MESSAGE_NOT_EXISTS", "There is no incoming message with this message_id.")
+
+
+def unknown_media() -> Response:
+    """404 to a download; its code is invented."""
+    return coded(404, "WHATSAPP_MEDIA_NOT_EXISTS", "There is no incoming file with this media_id.")
 
 
 def invalid(items: list[dict[str, Any]]) -> Response:

@@ -12,22 +12,23 @@ from pydantic import Field, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.routing import Route
 
 from d7nb.errors import SandboxError
 from d7nb.sandbox import answers
 from d7nb.sandbox.faults import SEND_PATH
 from d7nb.sandbox.parts import Part
-from d7nb.sandbox.schema import PHONE_NUMBER
+from d7nb.sandbox.schema import PHONE_NUMBER, digits
 from d7nb.sandbox.templates import TemplateContent
 from d7nb.sandbox.wire import Hangup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from starlette.responses import Response
-
+    from d7nb.sandbox.agenda import Agenda
     from d7nb.sandbox.faults import Faults
+    from d7nb.sandbox.inbox import Inbox
     from d7nb.sandbox.schema import Envelope, Reading
     from d7nb.sandbox.state import State
 
@@ -44,6 +45,7 @@ class Rules:
     templates: Mapping[str, int] | None = None  # parameters by template; a template that is not listed is not counted
     max_recipients: int | None = None  # in one request
     latency: float = 0.0  # seconds before every answer of the API
+    balance: float = 0.0  # of the account; sending does not change it
 
     def refusal(self, envelope: Envelope) -> Response | None:
         """The answer to a well-formed request that these rules refuse."""
@@ -58,7 +60,7 @@ class Rules:
         """By digits, with or without a plus (d7-api.md section 8, row 6); what is no number can't be registered."""
         if not re.fullmatch(PHONE_NUMBER, originator):
             return False
-        return self.originators is None or originator.removeprefix("+") in self.originators
+        return self.originators is None or digits(originator) in self.originators
 
     def _miscounted(self, content: object) -> Response | None:
         if not isinstance(content, TemplateContent):
@@ -78,25 +80,50 @@ class FaultOrder(Part):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
+class ScriptOrder(Part):
+    """The body of POST /_sandbox/scripts."""
+
+    number: str
+    kind: str | list[Any] | None
+
+
+class Receipt(Part):
+    """The body of a read receipt, which may be left out."""
+
+    typing: bool | None = None
+
+
 class Api:
     """The endpoints over one state. They run in the server's event loop; the state is open to any thread."""
 
-    def __init__(self, reading: Reading, rules: Rules, state: State, faults: Faults) -> None:
+    def __init__(
+        self, reading: Reading, rules: Rules, state: State, faults: Faults, *, inbox: Inbox, agenda: Agenda
+    ) -> None:
         self.reading, self.rules, self.state, self.faults = reading, rules, state, faults
+        self.inbox, self.agenda = inbox, agenda
         self.closing = asyncio.Event()  # set in the server's loop: answers that wait go out at once
 
     def application(self) -> Starlette:
         """The web application."""
-        report = "report/{request_id}"
+        api = [
+            ("POST", SEND_PATH, self.send),
+            # The SDKs still ask v1 (section 8, row 16).
+            ("GET", "/whatsapp/v2/report/{request_id}", self.report),
+            ("GET", "/whatsapp/v1/report/{request_id}", self.report),
+            # The page's own sample drops the version (section 8, row 17).
+            ("POST", "/whatsapp/v2/read-receipt/{message_id}", self.read_receipt),
+            ("POST", "/whatsapp/read-receipt/{message_id}", self.read_receipt),
+            ("GET", "/whatsapp/v2/download/{media_id}", self.download),
+            ("GET", "/messages/v1/balance", self.balance),
+            ("GET", "/auth/v1/authenticate/application/verify-token", self.verify_token),
+        ]
         application = Starlette(
             routes=[
-                Route(SEND_PATH, self.endpoint(self.send), methods=["POST"]),
-                # The SDKs still ask v1 (section 8, row 16).
-                Route(f"/whatsapp/v2/{report}", self.endpoint(self.report), methods=["GET"]),
-                Route(f"/whatsapp/v1/{report}", self.endpoint(self.report), methods=["GET"]),
+                *(Route(path, self.endpoint(answer), methods=[method]) for method, path, answer in api),
                 Route("/_sandbox/messages", self.get_messages, methods=["GET"]),
                 Route("/_sandbox/reset", self.post_reset, methods=["POST"]),
                 Route("/_sandbox/faults", self.post_faults, methods=["POST"]),
+                Route("/_sandbox/scripts", self.post_scripts, methods=["POST"]),
             ],
             exception_handlers={HTTPException: _plain_error},
         )
@@ -112,7 +139,10 @@ class Api:
             except ClientDisconnect:
                 return Hangup()
             effect = self.faults.strike(request.scope["path"])
-            response = answer(request, body) if effect.taken else Hangup()
+            if not effect.taken:
+                response: Response = Hangup()
+            else:
+                response = answer(request, body) if _is_authorized(request) else answers.unauthorized()
             if effect.replace is not None:
                 response = effect.replace(self.state.now())
             if pause := self.rules.latency + effect.seconds:
@@ -125,8 +155,6 @@ class Api:
 
     def send(self, request: Request, body: bytes) -> Response:
         """POST /whatsapp/v2/send."""
-        if not _is_authorized(request):
-            return answers.unauthorized()
         if not _JSON.match(request.headers.get("content-type", "application/json")):
             return answers.invalid([{"loc": ["body"], "msg": "Content-Type is not JSON", "type": "dict_type"}])
         envelope = self.reading.envelope(body)
@@ -136,14 +164,41 @@ class Api:
         if refusal is not None:
             return refusal
         taken_in = self.state.take_in(envelope, body)
+        self.agenda.add(taken_in, reports=any(message.report_url for message in envelope.messages))
         return answers.send_reply("accepted", taken_in.created_at, taken_in.request_id)
 
     def report(self, request: Request, _: bytes) -> Response:
         """GET /whatsapp/v2/report/{request_id}."""
-        if not _is_authorized(request):
-            return answers.unauthorized()
         report = self.state.report(request.path_params["request_id"])
         return answers.unknown_request() if report is None else answers.as_json(report)
+
+    def read_receipt(self, request: Request, body: bytes) -> Response:
+        """POST /whatsapp/v2/read-receipt/{message_id}."""
+        try:
+            receipt = Receipt.model_validate_json(body or b"{}")
+        except ValidationError:
+            return answers.invalid(
+                [{"loc": ["body"], "msg": 'The body should be {"typing": true}', "type": "dict_type"}]
+            )
+        message_id = request.path_params["message_id"]
+        if not self.inbox.mark_read(message_id, self.state.now(), typing=bool(receipt.typing)):
+            return answers.unknown_message()
+        return answers.as_json({"message": "The message is marked as read."})
+
+    def download(self, request: Request, _: bytes) -> Response:
+        """GET /whatsapp/v2/download/{media_id}. The file itself; D7 may as well answer JSON, which is not known."""
+        media = self.inbox.media(request.path_params["media_id"])
+        if media is None:
+            return answers.unknown_media()
+        return Response(media.content, headers={"Content-Type": media.content_type})
+
+    def balance(self, _request: Request, _: bytes) -> Response:
+        """GET /messages/v1/balance."""
+        return answers.as_json({"balance": self.rules.balance})
+
+    def verify_token(self, _request: Request, _: bytes) -> Response:
+        """GET /auth/v1/authenticate/application/verify-token, for a good token; its words are invented."""
+        return answers.as_json({"message": "The access token is valid."})
 
     async def get_messages(self, _: Request) -> Response:
         """GET /_sandbox/messages."""
@@ -166,10 +221,24 @@ class Api:
             return answers.as_json({"detail": str(error)}, 400)
         return answers.as_json({"status": "added"})
 
+    async def post_scripts(self, request: Request) -> Response:
+        """POST /_sandbox/scripts."""
+        try:
+            order = ScriptOrder.model_validate_json(await request.body())
+            self.state.script(order.number, order.kind)
+        except ValidationError:
+            form = '{"number": "+...", "kind": "never_read"}'
+            return answers.as_json({"detail": f"a script should be asked for in this form: {form}"}, 400)
+        except SandboxError as error:
+            return answers.as_json({"detail": str(error)}, 400)
+        return answers.as_json({"status": "added"})
+
     def reset(self) -> None:
-        """Forget messages and faults."""
+        """Forget all that came in and all that was asked for."""
         self.faults.clear()
         self.state.reset()
+        self.inbox.clear()
+        self.agenda.forget()
 
 
 def _is_authorized(request: Request) -> bool:

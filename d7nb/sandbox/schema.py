@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic_core import PydanticKnownError
 from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
 
+from d7nb.errors import SandboxError
 from d7nb.sandbox.contents import (
     AttachmentContent,
     ContactsContent,
@@ -47,6 +48,23 @@ REFERENCE_KEYS = ("cust_ref", *(f"message_tag{n}" for n in range(1, 6)), "conver
 PHONE_NUMBER = r"^\+?[1-9][0-9]{6,14}$"
 # The forms of section 8, row 15. A time without an offset is refused.
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:?[0-9]{2})", re.ASCII)
+
+
+def digits(number: str) -> str:
+    """What numbers are compared by: a plus more or less makes no other number (d7-api.md section 8, row 6)."""
+    return number.removeprefix("+")
+
+
+def read_number(number: str) -> str:
+    """The digits of a number that the sandbox's user gives.
+
+    Raises:
+        SandboxError: If it is no number.
+    """
+    text = str(number).strip()
+    if not re.fullmatch(PHONE_NUMBER, text):
+        raise SandboxError("a number should be its country code and the rest, 7 to 15 digits, with or without a plus")
+    return digits(text)
 
 
 def moment(text: str) -> datetime:
@@ -203,7 +221,7 @@ class Reading:
                 reference, flat = _reference(recipient)
                 yield OneMessage(
                     originator=message.originator,
-                    recipient="+" + recipient["recipient"].removeprefix("+"),
+                    recipient="+" + digits(recipient["recipient"]),
                     message_type=content["message_type"],
                     content=content,
                     reference=reference,

@@ -1,32 +1,36 @@
-"""The sandbox as its user holds it: a server in a thread of its own, or in the foreground."""
+"""The sandbox as its user holds it: a server in a thread of its own."""
 
 from __future__ import annotations
 
-import asyncio
 import atexit
-import signal
-import socket
 import threading
-from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 from uuid import uuid4
 
 import pandas as pd
-import uvicorn
 
 from d7nb.errors import SandboxError, closed_book
+from d7nb.sandbox.agenda import Agenda
 from d7nb.sandbox.app import TOKEN, Api, Rules
+from d7nb.sandbox.events import FORMATS, SHAPES as EVENT_SHAPES
 from d7nb.sandbox.faults import Faults
+from d7nb.sandbox.inbox import REPLY_COLUMNS, SHAPES as INBOUND_SHAPES, Inbox
+from d7nb.sandbox.life import STATUS_LIFE
+from d7nb.sandbox.lines import local_target
+from d7nb.sandbox.people import People
+from d7nb.sandbox.posting import EVENT_COLUMNS, PAUSES, Poster
 from d7nb.sandbox.schema import Reading
-from d7nb.sandbox.state import STATUS_LIFE, Row, State
-from d7nb.sandbox.wire import Protocol
+from d7nb.sandbox.state import Row, State
+from d7nb.sandbox.wire import Server, listen, url_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from d7nb.client import Client
-    from d7nb.sandbox.state import Stage
+    from d7nb.sandbox.life import Stage
+
+T = TypeVar("T")
 
 _OBJECTS = {"content", "reference", "warnings"}  # the columns of `messages` that hold no text
 
@@ -49,14 +53,32 @@ class Sandbox:
         max_recipients: The most recipients in a request (invented; D7 documents no limit, so there is none at first).
         latency: Seconds before every answer of the API (invented). Many answers wait at the same time.
         life: The stages of a message: seconds after it went out, status, reason. The times are invented.
+        scripts: A life of their own for some numbers from the beginning, as `script` gives it.
+        windows: Also keep to Meta's rule that free-form messages may follow within 24 hours of a person's own:
+            others fail, as by the script `window_closed`. Who wrote is told by `reply`.
+        callback_url: Where events go of messages without a `report_url`, and what people write: D7's dashboard has such
+            a setting. It can be changed later, as `sandbox.callback_url`.
+        events: Whether delivery events have the marks of the reference `flat` among their fields, as D7's page lists
+            them, or `nested` in a `reference`. Which it is at D7 is not known.
+        event_format: `json`, as documented, or `form`, as D7's events on SMS come.
+        event_pauses: Seconds before each further try of an event that was answered by anything but a 2xx; so many more
+            tries there are (invented).
+        inbound: The shape of events of what people write: the sandbox's own, an invention, whose fields are in
+            `d7nb.sandbox.INBOUND_FIELDS`; or `meta`, Meta's.
+        balance: The account's balance. Sending does not change it.
         host: The address to listen on.
         port: The port to listen on; 0 takes a free one.
 
     Raises:
-        SandboxError: If the port can't be had.
+        SandboxError: If the port can't be had, or an option is unfit.
 
-    Over HTTP, and without a token, the same server answers `GET /_sandbox/messages`, `POST /_sandbox/reset` and
-    `POST /_sandbox/faults` with `{"kind": ..., "times": ..., "options": {...}}`.
+    Every message with a `report_url` has an event posted there at each stage of its life, by the sandbox's clock, and
+    without anybody looking. It posts only to this machine: an address elsewhere, such as the real one of a mailing that
+    is rehearsed, gets nothing, and `events` says so.
+
+    Over HTTP, and without a token, the same server answers `GET /_sandbox/messages`, `POST /_sandbox/reset`,
+    `POST /_sandbox/faults` with `{"kind": ..., "times": ..., "options": {...}}` and `POST /_sandbox/scripts` with
+    `{"number": ..., "kind": ...}`.
 
     Example:
         >>> import requests
@@ -82,6 +104,7 @@ class Sandbox:
         <Sandbox closed: 1 message taken in>
     """
 
+    @closed_book
     def __init__(
         self,
         originators: Iterable[str] | None = None,
@@ -92,6 +115,14 @@ class Sandbox:
         max_recipients: int | None = None,
         latency: float = 0.0,
         life: Sequence[Stage] = STATUS_LIFE,
+        scripts: Mapping[str, str | Sequence[Stage]] | None = None,
+        windows: bool = False,
+        callback_url: str | None = None,
+        events: Literal["flat", "nested"] = "flat",
+        event_format: Literal["json", "form"] = "json",
+        event_pauses: Sequence[float] = PAUSES,
+        inbound: Literal["sandbox", "meta"] = "sandbox",
+        balance: float = 100.0,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
@@ -101,14 +132,24 @@ class Sandbox:
             templates=templates,
             max_recipients=max_recipients,
             latency=latency,
+            balance=balance,
         )
+        content_type, encode = _chosen("event_format", event_format, FORMATS)
+        if events == "nested" and event_format == "form":
+            raise SandboxError("events='nested' needs event_format='json': a form has no parts within parts")
+        inbox = Inbox()
+        state = State(reading, life, scripts, inbox if windows else None)
+        self._poster = Poster(content_type, event_pauses)
+        agenda = Agenda(state, self._poster, _chosen("events", events, EVENT_SHAPES), encode)
+        self._people = People(state, inbox, rules.originators, _chosen("inbound", inbound, INBOUND_SHAPES))
         self._instance = uuid4().hex
-        self._api = Api(reading, rules, State(reading, life), Faults())
-        listener = _listen(host, port)
-        self.url = _url(listener)
+        self._api = Api(reading, rules, state, Faults(), inbox=inbox, agenda=agenda)
+        self.callback_url = callback_url
+        listener = listen(host, port)
+        self.url = url_of(listener)
         self._closed = False
         self._closing = threading.Lock()
-        self._server = _Server(self._api)
+        self._server = Server(self._api.application(), self._api.closing)
         self._thread = threading.Thread(
             target=self._server.run_on, args=(listener,), name=f"d7nb sandbox {self.url}", daemon=True
         )
@@ -134,6 +175,50 @@ class Sandbox:
         """
         frame = pd.DataFrame(self._api.state.rows(), columns=pd.Index(Row._fields))
         return frame.astype({column: "str" for column in Row._fields if column not in _OBJECTS})
+
+    @property
+    def callback_url(self) -> str | None:
+        """Where events go that no `report_url` claims. It holds for the messages that come after it was set."""
+        return self._api.agenda.callback_url
+
+    @callback_url.setter
+    def callback_url(self, url: str | None) -> None:
+        if url is not None and local_target(url) is None:
+            raise SandboxError(
+                "callback_url= is not on this machine, and the sandbox posts to nobody else: give one such as "
+                "http://127.0.0.1:8000/"
+            )
+        self._api.agenda.callback_url = url
+
+    @property
+    def events(self) -> pd.DataFrame:
+        """The delivery events so far: one row for each, in the order in which they were due.
+
+        `answer` is what the receiver said at the latest try: the HTTP status, or what went wrong; missing while there
+        is none. `not posted: only this machine` stands where the address is elsewhere. `at` is when the message came to
+        the `status`, by the sandbox's clock. The frame is new each time.
+
+        Example:
+            >>> from d7nb.sandbox import Sandbox
+            >>> with Sandbox() as sandbox:
+            ...     sandbox.events.empty
+            True
+        """
+        frame = pd.DataFrame(self._poster.events(), columns=pd.Index(EVENT_COLUMNS))
+        return frame.astype({column: "int64" if column == "tries" else "str" for column in EVENT_COLUMNS})
+
+    @property
+    def replies(self) -> pd.DataFrame:
+        """What people wrote: one row for each message, in its order, and when it was marked as read.
+
+        Example:
+            >>> from d7nb.sandbox import Sandbox
+            >>> with Sandbox() as sandbox:
+            ...     sandbox.replies.empty
+            True
+        """
+        frame = pd.DataFrame(self._api.inbox.rows(), columns=pd.Index(REPLY_COLUMNS))
+        return frame.astype({column: "bool" if column == "typing" else "str" for column in REPLY_COLUMNS})
 
     def client(self, **options: Any) -> Client:
         """A client of this sandbox.
@@ -191,8 +276,40 @@ class Sandbox:
         """
         self._api.faults.add(kind, times, options)
 
+    @closed_book
+    def script(self, number: str, kind: str | Sequence[Stage] | None) -> None:
+        """Give a number a life of its own, for the messages that come from now on. All of them are inventions.
+
+        Args:
+            number: The recipient, with or without a plus; national variants are other numbers.
+            kind: Stages as in `life=`, or None for the usual life, or a ready-made one:
+
+                - `never_delivered`: it stays `sent`.
+                - `never_read`: it stays `delivered`.
+                - `not_on_whatsapp`: accepted, then `failed` with Meta's code 131026.
+                - `window_closed`: free-form messages fail with 131047, templates live as usual.
+                - `opted_out`: templates, which the sandbox takes for marketing, fail with 131050.
+                - `blocked_by_cap`: the same with 131049.
+
+                The reasons begin with Meta's code; how D7 words them is not known.
+
+        Raises:
+            SandboxError: If the number or the kind is unfit.
+
+        Example:
+            >>> from d7nb.sandbox import Sandbox
+            >>> with Sandbox() as sandbox:
+            ...     sandbox.script("+12025550123", "never_read")
+            ...     sandbox.script(
+            ...         "+12025550124", [(0, "queued", None), (60, "failed", "131000: Something went wrong")]
+            ...     )
+        """
+        self._api.state.script(number, kind)
+
     def advance(self, **step: float) -> None:
-        """Move the sandbox's clock forward: messages age, and scheduled ones go out.
+        """Move the sandbox's clock forward: messages age, scheduled ones go out, and events that are due are posted.
+
+        They are under way when it returns; `flush` waits for their answers.
 
         Args:
             **step: As `datetime.timedelta` takes it.
@@ -203,9 +320,84 @@ class Sandbox:
             ...     sandbox.advance(hours=1, seconds=5)
         """
         self._api.state.advance(timedelta(**step))
+        self._api.agenda.hand_over()
+
+    def flush(self, timeout: float = 30.0) -> None:
+        """Wait until every event that is due by the sandbox's clock was taken by its receiver, or given up.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Raises:
+            SandboxError: If some are still under way by then.
+
+        Example:
+            >>> from d7nb.sandbox import Sandbox
+            >>> with Sandbox() as sandbox:
+            ...     sandbox.advance(seconds=4)
+            ...     sandbox.flush()
+        """
+        self._api.agenda.hand_over()
+        if left := self._poster.wait(timeout):
+            raise SandboxError(
+                f"{left} event{'' if left == 1 else 's'} still under way after {timeout:g} seconds: see sandbox.events "
+                "for what their receivers said, or give a longer timeout="
+            )
+
+    @closed_book
+    def reply(
+        self,
+        number: str,
+        text: str | None = None,
+        *,
+        originator: str | None = None,
+        kind: str | None = None,
+        media: bytes | None = None,
+        content_type: str | None = None,
+        filename: str | None = None,
+    ) -> str:
+        """Let a person write to a business number, and post the event that tells of it.
+
+        It goes to the `callback_url`, or else to the `report_url` of the latest message to that number. It is posted
+        once. What was written can be marked as read and its file downloaded, as at D7, and opens the person's window.
+
+        Args:
+            number: The person's number.
+            text: What is written, or the caption of a file.
+            originator: To which business number; by default, the one that the latest message to this person came from,
+                or the only registered one.
+            kind: What it is; `text`, or by its content type `image`, `audio`, `video` or `document`, if not given.
+            media: The bytes of a file.
+            content_type: What the file is, such as `image/png`.
+            filename: Its name.
+
+        Returns:
+            The id of the message, which a read receipt names.
+
+        Raises:
+            SandboxError: If there is nowhere to post to, the receiver did not take it, or an argument is unfit.
+
+        Example:
+            >>> from d7nb.sandbox import Sandbox
+            >>> with Sandbox() as sandbox:
+            ...     sandbox.reply("+12025550123", "STOP")
+            Traceback (most recent call last):
+                ...
+            d7nb.errors.SandboxError: there is nowhere to post what a person wrote: give the sandbox a callback_url=...
+        """
+        return self._people.write(
+            number,
+            text,
+            originator=originator,
+            kind=kind,
+            media=media,
+            content_type=content_type,
+            filename=filename,
+            callback_url=self.callback_url,
+        )
 
     def reset(self) -> None:
-        """Forget all messages and faults, and put the clock right.
+        """Forget all messages, events, replies and faults, and scripts but those of the beginning; put the clock right.
 
         Example:
             >>> from d7nb.sandbox import Sandbox
@@ -216,13 +408,15 @@ class Sandbox:
         self._api.reset()
 
     def close(self) -> None:
-        """End the server, and every exchange that is under way. What was taken in can still be read."""
+        """End the server, and every exchange that is under way. What was taken in, and posted, can still be read."""
         with self._closing:
             if self._closed:
                 return
             self._closed = True
             self._server.stop()
             self._thread.join()
+            self._api.agenda.close()
+            self._poster.close()
             atexit.unregister(self.close)
 
     def __enter__(self) -> Self:
@@ -237,103 +431,6 @@ class Sandbox:
         return f"<Sandbox {where}: {count} message{'' if count == 1 else 's'} taken in>"
 
 
-def serve(host: str = "127.0.0.1", port: int = 0, **options: Any) -> None:
-    """Run a sandbox in the foreground until SIGINT or SIGTERM; print one line with its URL first.
-
-    Call it from the main thread, which alone gets signals.
-
-    Args:
-        host: The address to listen on.
-        port: The port to listen on; 0 takes a free one.
-        **options: What `Sandbox` takes.
-
-    Raises:
-        SandboxError: If the port can't be had.
-    """
-    ended = threading.Event()
-    before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with Sandbox(host=host, port=port, **options) as sandbox:
-            print(f"d7nb sandbox at {sandbox.url} (its token is {TOKEN!r}; Ctrl+C ends it)", flush=True)
-            while not ended.wait(0.5):  # in steps, because Windows does not interrupt a wait for a signal
-                pass
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-class _Server(uvicorn.Server):
-    """Uvicorn without its tick: it ends when the API closes, and hangs up on whoever is still there."""
-
-    def __init__(self, api: Api) -> None:
-        super().__init__(
-            uvicorn.Config(
-                api.application(),
-                http=Protocol,
-                loop="asyncio",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                server_header=False,
-                timeout_keep_alive=600,  # longer than a notebook's idle client waits
-            )
-        )
-        self.ready = threading.Event()
-        self._api = api
-        self._loop = asyncio.SelectorEventLoop()  # on every system, for `remove_reader`
-
-    def run_on(self, listener: socket.socket) -> None:
-        """Serve until `stop`. The thread's whole life."""
-        try:
-            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-                runner.run(self.serve(sockets=[listener]))
-        finally:
-            listener.close()
-            self.ready.set()
-
-    def stop(self) -> None:
-        """End it, from any thread."""
-        with suppress(RuntimeError):  # the loop is closed already
-            self._loop.call_soon_threadsafe(self._api.closing.set)
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-    async def main_loop(self) -> None:
-        await self._api.closing.wait()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # Connections that were accepted a moment ago are tasks of asyncio's, which fail and leak their socket if the
-        # listener closes before they have run.
-        for listener in sockets or ():
-            self._loop.remove_reader(listener)
-        accepting = asyncio.all_tasks() - self.server_state.tasks - {asyncio.current_task()}
-        await asyncio.gather(*accepting, return_exceptions=True)
-        for server in self.servers:
-            server.close()
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
-        await asyncio.gather(*self.server_state.tasks, return_exceptions=True)
-        for server in self.servers:
-            await server.wait_closed()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except (OSError, OverflowError) as error:
-        raise SandboxError(
-            f"can't listen on {host} port {port} ({error}): leave port=0, which takes a free one"
-        ) from error
-
-
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
 def _listed(words: Iterable[str]) -> list[str]:
     """One word is a list of one."""
     return [words] if isinstance(words, str) else [*words]
@@ -341,3 +438,10 @@ def _listed(words: Iterable[str]) -> list[str]:
 
 def _digits(number: str) -> str:
     return str(number).strip().removeprefix("+")
+
+
+def _chosen(option: str, word: str, known: Mapping[str, T]) -> T:
+    """What a word of an option stands for."""
+    if word not in known:
+        raise SandboxError(f"{option}={word!r} is not known. There are: {', '.join(known)}")
+    return known[word]

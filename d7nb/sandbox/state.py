@@ -1,35 +1,35 @@
 """What the sandbox took in, and what becomes of it with time.
 
-Invented here, because nothing is documented: when a message is sent, delivered and read (`STATUS_LIFE`), what the
-reason of a status other than `read` says, and what the kind of a conversation depends on.
+Invented here, because nothing is documented: that `request_stage` is `scheduled` until a scheduled request's time has
+come, and what the kind of a conversation depends on. The lives of messages are invented, too, in `life.py`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from hashlib import blake2b
 from secrets import randbits
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
-from uuid import NAMESPACE_OID, uuid4, uuid5
+from uuid import uuid4
 
 from d7nb.errors import SandboxError
 from d7nb.sandbox.answers import timestamp
-from d7nb.sandbox.schema import REFERENCE_KEYS, moment
+from d7nb.sandbox.life import SCHEDULED, STATUS_LIFE, WINDOW, read_life, read_script, status_at
+from d7nb.sandbox.schema import REFERENCE_KEYS, digits, moment, read_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from d7nb.sandbox.schema import Envelope, Reading
+    from d7nb.sandbox.inbox import Inbox
+    from d7nb.sandbox.life import Life, OwnLife, Stage
+    from d7nb.sandbox.schema import Envelope, OneMessage, Reading
 
-# Seconds after a message went out, the status from then on, and its reason. Lower case, as in D7's sample of a report.
-Stage = tuple[float, str, str | None]
-STATUS_LIFE: tuple[Stage, ...] = (
-    (0, "queued", None),
-    (1, "sent", None),
-    (2, "delivered", None),
-    (4, "read", "Read by the user"),
-)
+# 100 ns steps from the Gregorian reform, where UUIDs of version 1 begin to count, to 1970.
+_UUID_EPOCH = 0x01B21DD213814000
+_REMEMBERED = 64  # requests whose rows stay at hand, for events and repeated reports
 
 
 class Row(NamedTuple):
@@ -50,45 +50,64 @@ class Row(NamedTuple):
     warnings: list[str]
 
 
-# 100 ns steps from the Gregorian reform, where UUIDs of version 1 begin to count, to 1970.
-_UUID_EPOCH = 0x01B21DD213814000
+class Kept(NamedTuple):
+    """What stays the same of one message to one recipient."""
+
+    message: OneMessage
+    named: dict[str, Any]  # what a report says of it, without its status and reason
+    own: OwnLife | None  # by a script
 
 
-def status_at(age: timedelta, life: Sequence[Stage]) -> tuple[str, str | None]:
-    """The status and reason of a message this long after it went out; before that, its first."""
-    reached = [stage for stage in life if stage[0] <= age.total_seconds()]
-    _, status, reason = (reached or life)[-1 if reached else 0]
-    return status, reason
+class Letter(NamedTuple):
+    """The latest message to a number."""
+
+    originator: str
+    report_url: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TakenIn:
     """One request that was taken in. It keeps the bytes, and makes rows of them when somebody looks."""
 
     request_id: str
-    body: bytes
+    body: bytes = field(repr=False)
     count: int
     first: int  # the running number of its first row
     created_at: datetime
     goes_at: datetime
     schedule_time: str | None
+    own: Mapping[int, OwnLife] = field(repr=False)  # of rows to numbers with a script, by place
 
 
 class State:
     """What was taken in, in order of arrival. Any thread may call any method.
 
-    A message's status is a function of its age on a clock that `advance` can move; nothing runs in the background.
+    A message's status is a function of its age on a clock that `advance` can move; nothing runs in the background. A
+    script holds for the messages that come after it. Where windows are tracked, a free-form message fails unless its
+    recipient wrote to its originator within the 24 hours before it went out.
     """
 
-    def __init__(self, reading: Reading, life: Sequence[Stage] = STATUS_LIFE) -> None:
-        if not life:
-            raise SandboxError("life= is empty: a message needs at least one status, such as (0, 'queued', None)")
+    def __init__(
+        self,
+        reading: Reading,
+        life: Sequence[Stage] = STATUS_LIFE,
+        scripts: Mapping[str, str | Sequence[Stage]] | None = None,
+        windows: Inbox | None = None,
+    ) -> None:
         self._reading = reading
-        self._life = sorted(life, key=lambda stage: stage[0])
+        self._life = read_life(life)
+        self._first_scripts = {
+            read_number(number): read_script(kind, self._life) for number, kind in (scripts or {}).items()
+        }
+        self._scripts = dict(self._first_scripts)
+        self._windows = windows
+        self._shut = read_script("window_closed", self._life)
         self._lock = Lock()
         self._requests: dict[str, TakenIn] = {}
+        self._letters: dict[str, Letter] = {}  # by the recipient's digits
         self._offset = timedelta()
         self._rows_ever = 0
+        self._kept = lru_cache(_REMEMBERED)(self._read)
         # The parts of a UUID version 1 that stay the same: where it was made, and when it began.
         self._node = f"{randbits(14) | 0x8000:04x}-{randbits(48) | 0x010000000000:012x}"
         self._ticks = _UUID_EPOCH + int(datetime.now(UTC).timestamp() * 10_000_000)
@@ -104,24 +123,47 @@ class State:
         with self._lock:
             self._offset += step
 
+    def script(self, number: str, kind: str | Sequence[Stage] | None) -> None:
+        """Give the messages to a number that come from now on a life of their own, or take it back."""
+        own = None if kind is None else read_script(kind, self._life)
+        with self._lock:
+            if own is None:
+                self._scripts.pop(read_number(number), None)
+            else:
+                self._scripts[read_number(number)] = own
+
     def reset(self) -> None:
-        """Forget all messages, and put the clock right."""
+        """Forget all messages, and the scripts but those of the beginning, and put the clock right."""
         with self._lock:
             self._requests.clear()
+            self._letters.clear()
+            self._scripts = dict(self._first_scripts)
             self._offset = timedelta()
+        self._kept.cache_clear()
 
     def take_in(self, envelope: Envelope, body: bytes) -> TakenIn:
         """Keep a request that was found good."""
         now, schedule_time = self.now(), envelope.schedule_time
+        own: dict[int, OwnLife] = {}
         with self._lock:
+            place = 0
+            for message in envelope.messages:
+                letter = Letter(message.originator, message.report_url)
+                for recipient in message.recipients:
+                    number = digits(recipient["recipient"])
+                    self._letters[number] = letter
+                    if number in self._scripts:
+                        own[place] = self._scripts[number]
+                    place += 1
             taken_in = TakenIn(
                 request_id=str(uuid4()),
                 body=body,
-                count=envelope.recipient_count,
+                count=place,
                 first=self._rows_ever,
                 created_at=now,
                 goes_at=now if schedule_time is None else max(now, moment(schedule_time)),
                 schedule_time=schedule_time,
+                own=own,
             )
             self._requests[taken_in.request_id] = taken_in
             self._rows_ever += taken_in.count
@@ -130,6 +172,11 @@ class State:
     def __len__(self) -> int:
         with self._lock:
             return sum(taken_in.count for taken_in in self._requests.values())
+
+    def letter(self, number: str) -> Letter | None:
+        """The latest message to a number, by its digits."""
+        with self._lock:
+            return self._letters.get(number)
 
     def rows(self) -> list[Row]:
         """One row for each message and recipient, in order of arrival."""
@@ -143,21 +190,61 @@ class State:
             taken_in = self._requests.get(request_id)
         if taken_in is None:
             return None
+        kept, now = self._kept(taken_in), self.now()
         return {
             "request_id": request_id,
-            "messages": [_report_on(row) for row in self._rows_of(taken_in)],
-            "request_stage": "processed",
+            "messages": [
+                {**one.named, "status": status, "reason": reason}
+                for one, (status, reason) in zip(kept, self._statuses(taken_in, kept, now), strict=True)
+            ],
+            "request_stage": SCHEDULED if now < taken_in.goes_at else "processed",
             "schedule_time": taken_in.schedule_time,
         }
 
+    def stage_times(self, taken_in: TakenIn) -> set[float]:
+        """Seconds after a request goes out at which a message of it may come to a stage."""
+        lives = [self._life, *(own.life for own in taken_in.own.values())]
+        if self._windows is not None:
+            lives.append(self._shut.life)
+        return {stage[0] for life in lives for stage in life}
+
+    def reached(self, taken_in: TakenIn, seconds: float) -> list[tuple[Kept, str, str | None]]:
+        """The messages of a request that come to a stage at this time of their life, with its status and reason."""
+        with self._lock:
+            if taken_in.request_id not in self._requests:
+                return []  # forgotten
+        return [
+            (one, status, reason)
+            for one in self._kept(taken_in)
+            for at, status, reason in self._life_of(taken_in, one)
+            if at == seconds
+        ]
+
+    def _life_of(self, taken_in: TakenIn, one: Kept) -> Life:
+        message = one.message
+        if one.own is not None and one.own.holds_for(message.message_type):
+            return one.own.life
+        if self._windows is None or not self._shut.holds_for(message.message_type):
+            return self._life
+        wrote = self._windows.last_wrote(message.recipient, message.originator, taken_in.goes_at)
+        return self._life if wrote is not None and taken_in.goes_at - wrote < WINDOW else self._shut.life
+
+    def _statuses(self, taken_in: TakenIn, kept: Sequence[Kept], now: datetime) -> list[tuple[str, str | None]]:
+        if now < taken_in.goes_at:
+            return [(SCHEDULED, None)] * len(kept)
+        age = now - taken_in.goes_at
+        usual = status_at(age, self._life)
+        lives = (self._life_of(taken_in, one) for one in kept)
+        return [usual if life is self._life else status_at(age, life) for life in lives]
+
     def _rows_of(self, taken_in: TakenIn) -> Iterator[Row]:
-        # Outcomes of single numbers (accepted, then failed) would choose another life here, by the recipient.
-        status, reason = status_at(self.now() - taken_in.goes_at, self._life)
-        created_at = timestamp(taken_in.created_at)
-        for number, message in enumerate(self._reading.messages(taken_in.body), start=taken_in.first):
+        # Read anew: these contents become the user's, who may change them.
+        kept, created_at = self._read(taken_in), timestamp(taken_in.created_at)
+        for one, (status, reason) in zip(kept, self._statuses(taken_in, kept, self.now()), strict=True):
+            message = one.message
             yield Row(
                 request_id=taken_in.request_id,
-                msg_id=self._msg_id(number),
+                msg_id=one.named["msg_id"],
                 originator=message.originator,
                 recipient=message.recipient,
                 message_type=message.message_type,
@@ -171,24 +258,29 @@ class State:
                 warnings=message.warnings,
             )
 
+    def _read(self, taken_in: TakenIn) -> list[Kept]:
+        return [
+            Kept(message, _named(message, self._msg_id(taken_in.first + place)), taken_in.own.get(place))
+            for place, message in enumerate(self._reading.messages(taken_in.body))
+        ]
+
     def _msg_id(self, number: int) -> str:
         """An id in the form of a UUID version 1, as D7's seem to be, made from a row's running number."""
         ticks = f"{self._ticks + number:015x}"
         return f"{ticks[-8:]}-{ticks[-12:-8]}-1{ticks[-15:-12]}-{self._node}"
 
 
-def _report_on(row: Row) -> dict[str, Any]:
-    """A row as the report shows it. That marks which were not given are null is a guess."""
-    template = row.content.get("template") if row.message_type == "TEMPLATE" else None
+def _named(message: OneMessage, msg_id: str) -> dict[str, Any]:
+    """A message as the report names it. That marks which were not given are null is a guess."""
+    template = message.content.get("template") if message.message_type == "TEMPLATE" else None
+    pair = f"{digits(message.originator)} {message.recipient}"
     return {
-        "msg_id": row.msg_id,
-        "originator": row.originator.removeprefix("+"),
-        "recipient": row.recipient,
-        "reference": {key: row.reference.get(key) for key in REFERENCE_KEYS},
+        "msg_id": msg_id,
+        "originator": digits(message.originator),
+        "recipient": message.recipient,
+        "reference": {key: message.reference.get(key) for key in REFERENCE_KEYS},
         "conversation_type": "marketing" if template else "service",
-        "message_type": row.message_type,
+        "message_type": message.message_type,
         "template_id": template["template_id"] if template else None,
-        "waConvId": uuid5(NAMESPACE_OID, f"{row.originator} {row.recipient}").hex,
-        "status": row.status,
-        "reason": row.reason,
+        "waConvId": blake2b(pair.encode(), digest_size=16).hexdigest(),
     }

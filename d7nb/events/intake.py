@@ -1,0 +1,143 @@
+"""Group commit: what waits is written in one transaction, and answered when that is on the disk.
+
+One event alone waits for one commit, and a thousand at once wait for one as well. So the disk bounds the time of an
+answer, not how many there are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+
+from d7nb.errors import LedgerError
+from d7nb.ledger import Aside
+from d7nb.stopwords import is_stop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from d7nb.ledger import Ledger
+    from d7nb.reports import Read
+
+logger = logging.getLogger("d7nb.events")
+
+MOST_WAITING = 16 * 1024 * 1024
+"""Bytes of bodies that may wait to be written; whoever comes later is sent away to come again."""
+_OVERHEAD = 1024  # what a waiting request costs beside its body
+
+
+class Answer(Enum):
+    """What became of something that was to be written."""
+
+    WRITTEN = "on the disk"
+    FULL = "too much was waiting, so it was not taken"
+    NOT_NOW = "the ledger could not be written"
+    NEVER = "it could not be written, and was kept aside"
+
+
+class _Waiting(NamedTuple):
+    read: Read
+    answer: asyncio.Future[Answer]
+
+
+class Intake:
+    """What lies between requests and the ledger. It belongs to one event loop.
+
+    Args:
+        ledger: Where everything goes.
+        destination: Whose events these are, as the ledger knows it.
+        stop_words: What counts as a wish to get no more messages.
+        clock: What time it is.
+    """
+
+    def __init__(
+        self, ledger: Ledger, destination: str, stop_words: Sequence[str], clock: Callable[[], datetime]
+    ) -> None:
+        self._ledger, self._destination, self._clock = ledger, destination, clock
+        self._stop_words = tuple(stop_words)
+        self._waiting: list[_Waiting] = []
+        self._bytes = 0
+        self._writing: asyncio.Task[None] | None = None
+        self._trouble = ""
+
+    async def take(self, read: Read, size: int) -> Answer:
+        """Have something written, and wait until it is.
+
+        Args:
+            read: What a body says.
+            size: The bytes of that body.
+        """
+        size += _OVERHEAD
+        if self._bytes + size > MOST_WAITING:
+            return Answer.FULL
+        self._bytes += size
+        try:
+            waiting = _Waiting(read, asyncio.get_running_loop().create_future())
+            self._waiting.append(waiting)
+            if self._writing is None or self._writing.done():
+                self._writing = asyncio.create_task(self._write_all())
+            return await waiting.answer
+        finally:
+            self._bytes -= size
+
+    async def _write_all(self) -> None:
+        """Write until nobody waits. While one batch is being written, the next one gathers."""
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            answers = [Answer.NOT_NOW] * len(batch)
+            try:
+                answers = await asyncio.to_thread(self._write, [waiting.read for waiting in batch])
+            except RuntimeError:  # no thread can be had: the process ends, or the machine is exhausted
+                logger.error("events could not be written: there is no thread for it")  # noqa: TRY400
+            finally:
+                for waiting, answer in zip(batch, answers, strict=True):
+                    if not waiting.answer.done():  # a server that ends in a hurry cancels its requests
+                        waiting.answer.set_result(answer)
+
+    def _write(self, batch: Sequence[Read]) -> list[Answer]:
+        """Write a batch in one transaction. One that the ledger chokes on must not keep back the others."""
+        try:
+            self._commit(batch)
+        except LedgerError as error:
+            self._note(str(error))
+            return [Answer.NOT_NOW] * len(batch)
+        except Exception as error:  # noqa: BLE001  (a defect of ours, and the others' events are not to blame)
+            if len(batch) > 1:
+                return [answer for read in batch for answer in self._write([read])]
+            return [self._keep_aside(batch[0], error)]
+        self._note("")
+        return [Answer.WRITTEN] * len(batch)
+
+    def _commit(self, batch: Sequence[Read]) -> None:
+        inbound = [message for read in batch for message in read.inbound]
+        self._ledger.take_in(
+            self._destination,
+            updates=[update for read in batch for update in read.updates],
+            inbound=inbound,
+            opt_outs=[message for message in inbound if is_stop(message.text, self._stop_words)],
+            aside=[Aside(*bad) for read in batch for bad in read.bad],
+            at=self._clock(),
+        )
+
+    def _keep_aside(self, read: Read, error: Exception) -> Answer:
+        why = f"it could not be written: {type(error).__name__}"  # the error's own words may hold what was in it
+        logger.error("an event could not be written (%s), and is kept aside", type(error).__name__)
+        try:
+            kept = [Aside(why, repr(part)) for part in (*read.updates, *read.inbound, *read.bad)]
+            self._ledger.take_in(self._destination, aside=kept, at=self._clock())
+        except Exception as again:  # noqa: BLE001
+            self._note(f"what could not be written could not be kept aside, either: {type(again).__name__}")
+            return Answer.NOT_NOW
+        return Answer.NEVER
+
+    def _note(self, trouble: str) -> None:
+        """Say once that events can't be written, and once that they can be again."""
+        if trouble != self._trouble:
+            self._trouble = trouble
+            if trouble:
+                logger.error("events are turned away, to come again: %s", trouble)
+            else:
+                logger.warning("events are taken in again")

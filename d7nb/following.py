@@ -1,0 +1,160 @@
+"""Following up on a mailing: what the ledger has heard of its rows by now, and what D7 says when it is asked."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from d7nb.errors import Forbidden, Unauthorized
+from d7nb.ledger import HEARD, Heard
+from d7nb.polling import ask
+from d7nb.resending import look_up, told_of
+from d7nb.statuses import FINAL
+from d7nb.verbs import with_verb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from d7nb.client import Client
+    from d7nb.errors import ApiError
+    from d7nb.ledger import Ledger
+    from d7nb.mailing import Mailing
+    from d7nb.outcomes import Outcomes
+    from d7nb.statuses import Update
+
+_AT_ONCE = 5_000
+"""So many statuses are written in one transaction: others want to write, too."""
+
+
+class Followed(NamedTuple):
+    """What is known of a mailing's rows after they were sent.
+
+    Attributes:
+        heard: What was heard of each row of the frame.
+        open: D7's ids of the requests of which more is to be expected.
+    """
+
+    heard: Heard
+    open: list[str]
+
+
+class Reports(NamedTuple):
+    """What came of asking.
+
+    Attributes:
+        asked: How many requests were asked about.
+        pending: How many of them D7 has no report of yet.
+        faults: Why some gave none.
+        strays: How many messages were reported on that are no row's.
+    """
+
+    asked: int
+    pending: int
+    faults: list[ApiError]
+    strays: int
+
+
+def follow(mailing: Mailing, outcomes: Outcomes, ledger: Ledger, destination: str, *, settle: bool = True) -> Followed:
+    """Say what the ledger knows by now; rows in doubt that D7 has reported on become accepted.
+
+    Args:
+        mailing: The rows.
+        outcomes: Their books.
+        ledger: What knows.
+        destination: Where they went.
+        settle: Whether to look for rows that are not in doubt any more.
+    """
+    ready, count = mailing.ready, len(mailing.frame)
+    places, known = look_up(mailing, ledger, destination)
+    numbers, codes = known.request[places], known.code[places]
+    heard = ledger.heard(destination, mailing.campaign, mailing.keys[ready], numbers)
+    doubtful = ~outcomes.went()[ready] & (known.outcome[places] == "accepted")
+    if settle and doubtful.any():
+        outcomes.recall(ready[doubtful], told_of(known).take(places[doubtful]))
+    went, ids = outcomes.went()[ready], outcomes.request_ids()[ready]
+    final = np.isin(heard.status.astype("str"), list(FINAL))
+    if len(outcomes.rows_with("unknown")):
+        final &= codes != HEARD  # its report may tell of its neighbours, which are in doubt
+    return Followed(heard.spread(ready, count), list(dict.fromkeys(each for each in ids[went & ~final] if each)))
+
+
+def take_reports(
+    client: Client,
+    request_ids: list[str],
+    mailing: Mailing,
+    ledger: Ledger,
+    destination: str,
+    *,
+    step: Callable[[int], None],
+) -> Reports:
+    """Ask D7 about requests, and write down what it says as it comes.
+
+    Args:
+        client: Asks.
+        request_ids: Of which requests.
+        mailing: Whose they are.
+        ledger: Where it is written.
+        destination: Where they went.
+        step: Is told how many are through.
+
+    Raises:
+        ApiError: The token was refused, or nothing at all could be had; what was heard before is written down.
+    """
+    waiting: list[Update] = []
+    faults: list[ApiError] = []
+    through = pending = strays = 0
+
+    def write() -> int:
+        gone, waiting[:] = waiting[:], []
+        return len(gone) - ledger.take_in(destination, updates=gone, at=mailing.clock()) if gone else 0
+
+    try:
+        with closing(ask(client, request_ids, mailing.clock)) as landing:
+            for landed in landing:
+                for asked in landed:
+                    waiting += asked.updates
+                    pending += asked.pending
+                    faults += [asked.fault] if asked.fault else []
+                through += len(landed)
+                step(through)
+                strays += write() if len(waiting) >= _AT_ONCE else 0
+    finally:
+        strays += write()
+    refused = [fault for fault in faults if isinstance(fault, Unauthorized | Forbidden)]
+    if refused or (faults and len(faults) == through):
+        raise (refused or faults)[0]
+    return Reports(through, pending, faults, strays)
+
+
+def status_columns(heard: Heard) -> dict[str, Any]:
+    """What was heard of each row, as columns that are joined to the user's frame."""
+    return {
+        "d7_msg_id": pd.array(heard.msg_id, dtype="str"),
+        "d7_status": pd.array(heard.status, dtype="str"),
+        "d7_status_reason": pd.array(heard.reason, dtype="str"),
+        "d7_status_at": pd.Series(heard.reached).dt.tz_localize("UTC").array,
+    }
+
+
+def tell_failures(columns: dict[str, Any], went: np.ndarray) -> None:
+    """Give a reason to rows that D7 accepted, and that failed later.
+
+    Args:
+        columns: A delivery's, by name; changed here.
+        went: Which rows D7 accepted.
+    """
+    failed = np.flatnonzero(went & (columns["d7_status"] == "failed"))
+    if len(failed):
+        said = columns["d7_status_reason"].take(failed)
+        told = {reason: _failure(reason) for reason in said.unique()}
+        for name, values in (("d7_reason", [told[reason] for reason in said]), ("d7_decided_by", "D7")):
+            columns[name] = columns[name].copy()
+            columns[name][failed] = values
+
+
+def _failure(reason: Any) -> str:
+    told = "failed after D7 accepted it"
+    return with_verb(f"{told}: {reason}") if isinstance(reason, str) else told

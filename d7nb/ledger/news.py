@@ -1,0 +1,364 @@
+"""What comes in after a send: statuses of rows' messages, what people wrote, and what nobody can make sense of.
+
+Everything here may come twice, late, and in any order, and leaves the ledger as if it had come once and in order.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import bindparam, case, delete, func, insert, literal_column, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from d7nb.envelope import from_base32
+from d7nb.ledger.database import prepare
+from d7nb.ledger.states import AT_ONCE, split_off
+from d7nb.ledger.tables import HEARD, RELEASED, aside, inbound, opt_outs, requests, rows, statuses, to_number
+from d7nb.masking import mask_number, mask_text
+from d7nb.statuses import rank
+from d7nb.variants import family
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Connection
+
+    from d7nb.statuses import Inbound, Update
+
+    People = Callable[[Iterable[str | None]], list[bytes | None]]
+
+KEPT_ASIDE = 10_000
+"""So many of the latest things that were put aside are kept: an account may send messages that are not ours."""
+_LONGEST_WORD, _LONGEST_TEXT = 60, 2_000
+_SENT = rank("sent")
+_INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+class Aside(NamedTuple):
+    """Something that came in and could not be made sense of.
+
+    Attributes:
+        why: Why not.
+        text: What it was; the ledger masks numbers in it, and shortens it.
+    """
+
+    why: str
+    text: str
+
+
+class _Place(NamedTuple):
+    """Where a status belongs: a request, and one of its rows."""
+
+    request: int
+    key: bytes
+
+
+_Carrier = tuple[int, str | None, str | None]
+
+
+class _Doubt(NamedTuple):
+    """A row's requests, each as number, D7's id and outcome: the last, and an earlier one where there is one."""
+
+    first: _Carrier | None
+    last: _Carrier | None
+
+
+def write_updates(
+    connection: Connection, place: int, people: People, updates: Sequence[Update], at: datetime
+) -> list[Update]:
+    """Write down what D7 says of messages.
+
+    A row is found by the key in its message's reference, or else by its request and recipient. D7's word on a row that
+    is in doubt, or that somebody said was not sent, settles it.
+
+    Args:
+        connection: In a write transaction.
+        place: The number of the destination.
+        people: Hashes numbers.
+        updates: What D7 says.
+        at: Now.
+
+    Returns:
+        Those that belong to no row.
+    """
+    found = _Finder(connection, place, people, at).find(updates)
+    values = [
+        (*home, _storable(one.status, _LONGEST_WORD), *_told(one))
+        for one, home in zip(updates, found, strict=True)
+        if home is not None
+    ]
+    if values:
+        prepare(connection.engine, _UPSERTS[connection.dialect.name])(connection, values)
+    return [one for one, home in zip(updates, found, strict=True) if home is None]
+
+
+class _Finder:
+    """Finds the rows of messages, and settles those that were in doubt."""
+
+    def __init__(self, connection: Connection, place: int, people: People, at: datetime) -> None:
+        self._connection = connection
+        self._place = place
+        self._people = people
+        self._at = at
+        self._heard: dict[tuple[int, str], int] = {}
+
+    def find(self, updates: Sequence[Update]) -> list[_Place | None]:
+        """The place of each, None where there is none."""
+        keys = _keys_of(updates)
+        named = self._in_named_requests({one.request_id for one in updates})
+        found: list[_Place | None] = [None] * len(updates)
+        others = {}
+        for number, (one, own) in enumerate(zip(updates, keys, strict=True)):
+            requests_of = named.get(one.request_id, {})
+            found[number] = next((_Place(requests_of[key], key) for key in own if key in requests_of), None)
+            if found[number] is None and own:
+                others[number] = own
+        doubts = self._by_key({key for own in others.values() for key in own})
+        for number, own in others.items():
+            found[number] = self._settled(updates[number], own, doubts)
+        without = [number for number, home in enumerate(found) if home is None]
+        self._by_recipient(updates, without, found)
+        return found
+
+    def _in_named_requests(self, ids: Iterable[str]) -> dict[str, dict[bytes, int]]:
+        """For each of D7's ids, the rows whose last request bears it."""
+        found: dict[str, dict[bytes, int]] = {}
+        for some in _chunks(sorted(ids)):
+            query = select(requests.c.request_id, rows.c.key, requests.c.id)
+            query = query.join(rows, rows.c.request == requests.c.id)
+            query = query.where(
+                requests.c.request_id.in_(some),
+                requests.c.destination == self._place,
+                requests.c.outcome == "accepted",
+            )
+            for request_id, key, number in self._connection.execute(query):
+                found.setdefault(request_id, {})[key] = number
+        return found
+
+    def _by_key(self, keys: Iterable[bytes]) -> dict[bytes, _Doubt]:
+        first, last = requests.alias(), requests.alias()
+        query = select(
+            rows.c.key, *(alias.c[name] for alias in (first, last) for name in ("id", "request_id", "outcome"))
+        )
+        query = query.select_from(
+            rows.join(last, last.c.id == rows.c.request).outerjoin(first, first.c.id == rows.c.sent)
+        ).where(rows.c.destination == self._place)
+        found = {}
+        for some in _chunks(sorted(keys)):
+            for key, *six in self._connection.execute(query.where(rows.c.key.in_(some))):
+                found[key] = _Doubt(*(None if three[0] is None else (*three,) for three in (six[:3], six[3:])))
+        return found
+
+    def _settled(self, one: Update, keys: Sequence[bytes], doubts: dict[bytes, _Doubt]) -> _Place | None:
+        """The place of an update whose row is known by its key, and whose request is not, or not as sent."""
+        for key in keys:
+            if key not in doubts:
+                continue
+            doubt = doubts[key]
+            carried = [(place, *request) for place, request in zip(doubt._fields, doubt, strict=True) if request]
+            for _, number, request_id, outcome in carried:
+                if request_id == one.request_id and outcome == "accepted":
+                    return _Place(number, key)
+            for place, number, request_id, outcome in carried:
+                fits = request_id in {None, one.request_id}
+                if fits and (outcome not in RELEASED or (rank(one.status) >= _SENT and one.status != "failed")):
+                    return self._settle(key, place, number, one.request_id, doubts)
+        return None
+
+    def _settle(self, key: bytes, place: str, number: int, request_id: str, doubts: dict[bytes, _Doubt]) -> _Place:
+        """Move a row to a request like its own that was accepted."""
+        new = self._heard.get((number, request_id))
+        if new is None:
+            new = self._heard[number, request_id] = self._accepted_like(number, request_id)
+        column = rows.c.sent if place == "first" else rows.c.request
+        own = (rows.c.destination == self._place, rows.c.key == key)
+        self._connection.execute(update(rows).where(*own).values({column: new}))
+        doubts[key] = doubts[key]._replace(**{place: (new, request_id, "accepted")})
+        return _Place(new, key)
+
+    def _accepted_like(self, number: int, request_id: str) -> int:
+        """The request for rows of which D7 says that it took them, while others of the same request are in doubt."""
+        like = requests.alias()
+        query = select(requests.c.id).join(like, (like.c.run == requests.c.run) & (like.c.id == number))
+        query = query.where(requests.c.request_id == request_id, requests.c.code == HEARD)
+        found: int | None = self._connection.execute(query.order_by(requests.c.id)).scalars().first()
+        if found is not None:
+            return found
+        said = {
+            "outcome": "accepted",
+            "request_id": request_id,
+            "code": HEARD,
+            "reason": "D7 reported on it",
+            "recorded_at": to_number(self._at),
+        }
+        new = split_off(self._connection, number, said)
+        assert new is not None  # noqa: S101  (the row that points to it was just read)
+        return new
+
+    def _by_recipient(self, updates: Sequence[Update], places: Sequence[int], found: list[_Place | None]) -> None:
+        """Of the rest, those whose request has exactly one row to their recipient."""
+        asked = [place for place in places if updates[place].recipient]
+        if not asked:
+            return
+        ids = sorted({updates[place].request_id for place in asked})
+        homes: dict[tuple[str, bytes], list[_Place]] = {}
+        for some in _chunks(ids):
+            query = select(requests.c.request_id, rows.c.person, rows.c.request, rows.c.key)
+            query = query.join(rows, rows.c.request == requests.c.id).where(
+                requests.c.request_id.in_(some),
+                requests.c.destination == self._place,
+                requests.c.outcome == "accepted",
+                rows.c.person.is_not(None),
+            )
+            for request_id, person, number, key in self._connection.execute(query):
+                homes.setdefault((request_id, person), []).append(_Place(number, key))
+        persons = self._people(families([updates[place].recipient for place in asked])) if homes else []
+        for place, person in zip(asked, persons, strict=False):
+            own = homes.get((updates[place].request_id, person), []) if person else []
+            found[place] = own[0] if len(own) == 1 else None
+
+
+def write_inbound(connection: Connection, place: int, people: People, written: Sequence[Inbound], at: datetime) -> None:
+    """Write down when people wrote. A time to come is taken for now: it would keep a window open."""
+    if not written:
+        return
+    now = to_number(at)
+    persons = people(families([each.sender for each in written]))
+    businesses = people(families([each.originator for each in written]))
+    latest: dict[tuple[bytes, bytes], int] = {}
+    for each, person, business in zip(written, persons, businesses, strict=True):
+        if person is not None:
+            pair = (person, business or b"")
+            latest[pair] = max(min(to_number(each.at), now), latest.get(pair, 0))
+    values = [
+        {"destination": place, "person": person, "originator": business, "at": when}
+        for (person, business), when in sorted(latest.items())
+    ]
+    if values:
+        table = _INSERT[connection.dialect.name](inbound)
+        later = table.on_conflict_do_update(
+            index_elements=list(inbound.primary_key),
+            set_={"at": table.excluded.at},
+            where=table.excluded.at > inbound.c.at,
+        )
+        connection.execute(later, values)
+
+
+def write_opt_outs(
+    connection: Connection, place: int, people: People, said: Iterable[tuple[str, str, datetime]], *, stopped: bool
+) -> None:
+    """Write down people's last word on whether to be written to.
+
+    Args:
+        connection: In a write transaction.
+        place: The number of the destination.
+        people: Hashes numbers.
+        said: For each person the number, what was said, and when.
+        stopped: Whether they do not want to be written to, or do again.
+    """
+    told = list(said)
+    forms = families([number for number, _, _ in told])
+    table = _INSERT[connection.dialect.name](opt_outs)
+    excluded = table.excluded
+    later = table.on_conflict_do_update(
+        index_elements=list(opt_outs.primary_key),
+        set_={name: excluded[name] for name in ("recipient", "stopped", "at", "word")},
+        # At one moment, whoever wants to be left alone is.
+        where=or_(excluded.at > opt_outs.c.at, (excluded.at == opt_outs.c.at) & excluded.stopped),
+    )
+    for (_, word, at), form, person in zip(told, forms, people(forms), strict=True):
+        if form is not None:
+            values = {"destination": place, "person": person, "recipient": mask_number(form), "stopped": stopped}
+            values |= {"at": to_number(at), "word": _storable(mask_text(word), _LONGEST_WORD)}
+            connection.execute(later, values)
+
+
+def put_aside(connection: Connection, things: Sequence[Aside], at: datetime) -> None:
+    """Keep what could not be made sense of, masked and shortened; the oldest makes room."""
+    if not things:
+        return
+    now = to_number(at)
+    values = [
+        {"at": now, "why": _storable(mask_text(why), _LONGEST_TEXT), "text": _storable(mask_text(text), _LONGEST_TEXT)}
+        for why, text in things
+    ]
+    connection.execute(insert(aside), values)
+    newest = select(func.max(aside.c.id)).scalar_subquery()
+    connection.execute(delete(aside).where(aside.c.id <= newest - KEPT_ASIDE))
+
+
+def stray(one: Update) -> Aside:
+    """What is kept of a status that belongs to no row of the ledger: another program may use the same account."""
+    told = f"{one.status} at {one.at.isoformat()}, request {one.request_id}, message {one.msg_id}"
+    return Aside("no row of this ledger has its key, or its request and recipient", told)
+
+
+def families(numbers: Sequence[str]) -> list[str | None]:
+    """One form for all national variants of a number, however D7 writes it; None for what is no number.
+
+    Example:
+        >>> families(["5212221234567", "+1 202 555 0123", "", "?"])
+        ['+522221234567', '+12025550123', None, None]
+    """
+    import pandas as pd  # noqa: PLC0415  (the receiver of events waits for it no longer than for its first event)
+
+    plain = ["+" + digits if (digits := "".join(filter(_is_digit, number))) else None for number in numbers]
+    distinct = list(dict.fromkeys(number for number in plain if number))
+    form_of = dict(zip(distinct, family(pd.Series(distinct, dtype="str")).tolist(), strict=True))
+    return [form_of[number] if number else None for number in plain]
+
+
+def _is_digit(sign: str) -> bool:
+    return sign.isascii() and sign.isdigit()
+
+
+def _keys_of(updates: Sequence[Update]) -> list[list[bytes]]:
+    """What of each update's marks could be a key."""
+    counts = [len(one.marks) for one in updates]
+    read = iter(from_base32([mark for one in updates for mark in one.marks]))
+    return [[key for key in (next(read) for _ in range(count)) if key is not None] for count in counts]
+
+
+def _told(update: Update) -> tuple[int, str, str]:
+    return (
+        to_number(update.at),
+        _storable(update.msg_id, _LONGEST_WORD * 2),
+        _storable(mask_text(update.reason), _LONGEST_TEXT),
+    )
+
+
+def _storable(text: str, longest: int) -> str:
+    """A text as every database takes it: PostgreSQL has no place for a zero byte, UTF-8 none for half a character."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()[:longest]
+
+
+def _chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(values), AT_ONCE):
+        yield values[start : start + AT_ONCE]
+
+
+def _upsert(dialect: str) -> Any:
+    """The earliest time, the fullest reason, the first of several ids: whatever the order, the same remains."""
+    table = _INSERT[dialect](statuses).values(
+        {name: bindparam(name) for name in ("request", "key", "status", "at", "msg_id", "reason")}
+    )
+    new, old = table.excluded, statuses.c
+    fuller = or_(
+        func.length(new.reason) > func.length(old.reason),
+        (func.length(new.reason) == func.length(old.reason)) & (new.reason > old.reason),
+    )
+    none: ColumnElement[str] = literal_column("''")
+    another = (new.msg_id != none) & ((old.msg_id == none) | (new.msg_id < old.msg_id))
+    return table.on_conflict_do_update(
+        index_elements=list(statuses.primary_key),
+        set_={
+            "at": case((new.at < old.at, new.at), else_=old.at),
+            "reason": case((fuller, new.reason), else_=old.reason),
+            "msg_id": case((another, new.msg_id), else_=old.msg_id),
+        },
+        where=(new.at < old.at) | fuller | another,
+    )
+
+
+_UPSERTS = {dialect: _upsert(dialect) for dialect in _INSERT}
