@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from d7nb.content.declare import Part, leaf, nearest, nested
-from d7nb.content.leaves import Cells, Column, Rendered, Unfit, by_distinct, plain_text
+from d7nb.content.leaves import Cells, Column, Rendered, Unfit, by_distinct, picked, plain_text
 from d7nb.content.rules import D7, TEXT, URL, Kind, matches
 from d7nb.errors import PlanError
 from d7nb.filling import MARK
@@ -242,7 +242,7 @@ def recipient_objects(numbers: pd.Series, reference: Reference, key_in: str | No
         key_in: Where the key travels; None for nowhere.
         keys: Each row's key.
     """
-    recipient = Computed("recipient", lambda rows: numbers.array.take(rows).tolist())
+    recipient = Computed("recipient", lambda rows: picked(numbers.array, rows).tolist())
     marks = {name: value for name in Reference.specs() if (value := getattr(reference, name)) is not None}
     if key_in is not None:
         marks[key_in] = Computed("key", lambda rows: base32(keys[rows]))

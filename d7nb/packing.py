@@ -63,7 +63,7 @@ class Packer:
         ways = pd.Series(
             [(routing["originator"], routing.get("schedule_time")) for routing in routings], dtype="object"
         )
-        self._way_of_routing = pd.factorize(ways)[0]
+        self._way_of_routing = pd.factorize(ways)[0].astype(routing_of.dtype)
         self._frames = [_frame_of(routing) for routing in routings]
 
     def batches(self, rows: np.ndarray, size: int) -> list[Batch]:
@@ -76,16 +76,27 @@ class Packer:
         Returns:
             Batches in the order in which they should go: that of the rows, as far as grouping allows.
         """
-        routings, contents = self._routing_of[rows], self._contents[rows]
-        ways = self._way_of_routing[routings]
-        messages = pd.factorize(contents * len(self._routings) + routings)[0]  # numbered as they first appear
-        order = np.lexsort((messages, ways))
-        groups = np.split(rows[order], np.flatnonzero(np.diff(ways[order])) + 1)
+        ways, contents = self._way_of_routing[self._routing_of[rows]], self._contents[rows]
+        if ways.any() or (contents[1:] <= contents[:-1]).any():  # else no two share a message: they are in order
+            order = np.lexsort((self._firsts_of(rows), ways))
+            rows, ways = rows[order], ways[order]
+        groups = np.split(rows, np.flatnonzero(np.diff(ways)) + 1)
         return [
             Batch(group[start : start + size], self._routings[self._routing_of[group[0]]]["originator"])
             for group in groups
             for start in range(0, len(group), size)
         ]
+
+    def _firsts_of(self, rows: np.ndarray) -> np.ndarray:
+        """For each of some rows, the place of the first whose message is the same."""
+        messages = self._contents[rows]
+        if len(self._routings) > 1:
+            messages = pd.factorize(messages * np.int64(len(self._routings)) + self._routing_of[rows])[0]
+        places = np.arange(len(rows), dtype=np.int32)
+        first = np.empty(messages.max(initial=-1) + 1, dtype=np.int32)
+        first[messages[::-1]] = places[::-1]  # what is written last stays
+        found: np.ndarray = first[messages]
+        return found
 
     def bodies(self, batches: Sequence[Batch]) -> Iterator[tuple[Batch, bytes]]:
         """Make the JSON of each batch, a slice of the frame at a time."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from d7nb.content.trees import Tree
 
 
-SLICE = 8192
+SLICE = 4096
 """How many rows are worked on at a time: enough to forget the overhead, few enough to stay small."""
 
 DIGEST_SIZE = 16
@@ -104,14 +104,15 @@ class Renderer:
             (text,) = self._texts({}, 1, canonical=True)
             return Checked(np.broadcast_to(digests_of([text.encode()]), (len(rows), DIGEST_SIZE)), [])
         problems: list[Problem] = []
-        digests: list[np.ndarray] = []
+        digests, done = np.empty((len(rows), DIGEST_SIZE), dtype=np.uint8), 0
         for part in sliced(rows):
             values, found = self._values(part)
             problems.extend(found)
             problems.extend(self._broken_row_rules(part, values, found))
             texts = self._texts(values, len(part), canonical=True)
-            digests.append(digests_of(map(str.encode, texts)))
-        return Checked(np.concatenate(digests) if digests else digests_of([]), problems)
+            digests[done : done + len(part)] = digests_of(map(str.encode, texts))
+            done += len(part)
+        return Checked(digests, problems)
 
     def fragments(self, rows: np.ndarray) -> list[str]:
         """The content's JSON for each of some rows without errors."""

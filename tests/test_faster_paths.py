@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b32encode
 from hashlib import blake2b
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from hypothesis import example, given, settings, strategies as st
 import d7nb
 from d7nb import Text
 from d7nb.columns import as_texts
-from d7nb.content.leaves import MISSING_WORDS, SUSPECT_WORDS, blanks_to_none, plain_text
+from d7nb.content.leaves import MISSING_WORDS, SUSPECT_WORDS, blanks_to_none, picked, plain_text
 from d7nb.content.rules import TEXT, max_length
 from d7nb.envelope import base32
 from d7nb.filling import MARK, filled, in_json
@@ -115,6 +116,16 @@ def test_texts_with_gaps_make_the_array_that_pandas_makes(texts: list[str | None
     pd.testing.assert_extension_array_equal(made, pd.array(texts, dtype="str"))
 
 
+@given(st.data())
+def test_rows_are_picked_out_of_a_column_in_pieces_as_out_of_one(data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, 12))
+    column = pd.Series([f"{place}" for place in range(count)], dtype="str")
+    cuts = sorted(data.draw(st.sets(st.integers(0, count), max_size=3)) | {0, count})
+    pieces = pd.concat([column.iloc[start:stop] for start, stop in pairwise(cuts)])
+    rows = np.array(data.draw(st.lists(st.integers(0, count - 1))), dtype=np.int64)
+    assert picked(pieces.array, rows).tolist() == [str(row) for row in rows]
+
+
 class Row:
     """One row worked off by itself, with nothing but Python's own library."""
 
@@ -161,5 +172,7 @@ def test_the_bytes_posted_are_those_of_a_loop_over_rows(dtype: str, cells: list[
     plan = d7nb.plan(frame, text, to="phone", originator=ORIGINATOR, campaign="may")
     packer, ready = plan._decision.packer, plan._ready
     assert len(ready) == len(frame)
-    bodies = [body for _, body in packer.bodies(packer.batches(ready, size))]
-    assert bodies == one_by_one([Row(*row) for row in frame.itertuples(index=False)], size)
+    rows = [Row(*row) for row in frame.itertuples(index=False)]
+    for some in (slice(None), slice(1, None), slice(None, None, 2)):
+        bodies = [body for _, body in packer.bodies(packer.batches(ready[some], size))]
+        assert bodies == one_by_one(rows[some], size)

@@ -76,7 +76,7 @@ class Cells:
 
     def __getitem__(self, name: Hashable) -> list[Any]:
         if name not in self._columns:
-            array = self.frame[name].array.take(self.rows)
+            array = picked(self.frame[name].array, self.rows)
             values = _values(array)
             for place in np.flatnonzero(array.isna()):
                 values[place] = None
@@ -90,6 +90,18 @@ def _values(array: Any) -> list[Any]:
         # As a Python float, a narrow one would show digits that nobody wrote: 0.10000000149011612.
         return list(array.to_numpy(f"f{dtype.itemsize}", na_value=np.nan))
     return array.tolist()  # type: ignore[no-any-return]
+
+
+def picked(array: Any, rows: np.ndarray) -> Any:
+    """The values at some positions; where these stand close together, without a look at the rest.
+
+    A column may be kept in many pieces, and would be put together for each look at all of it.
+    """
+    if not len(rows):
+        return array[:0]
+    low, high = rows.min(), rows.max() + 1
+    near = array[low:high]
+    return near if high - low == len(rows) and (rows[1:] > rows[:-1]).all() else near.take(rows - low)
 
 
 def is_missing(value: Any) -> bool:

@@ -33,9 +33,12 @@ class Duplicates(RowFilter):
 
     name = "duplicates"
     stage = "final"  # asked late: the row that is kept should be one that goes
+    reads_table = False
 
     def check(self, rows: pd.DataFrame) -> pd.Series:
         """Skip all but the first of each key."""
+        if not _repeat(rows):
+            return reasons(rows, np.zeros(len(rows), dtype=bool), "")
         codes = pd.factorize(rows["d7_same_as"])[0]
         first = np.unique(codes, return_index=True)[1]
         again = np.ones(len(rows), dtype=bool)
@@ -48,7 +51,8 @@ class Duplicates(RowFilter):
 
     def warning(self, rows: pd.DataFrame) -> str | None:
         """Say how many people get several different messages."""
-        people = family(rows.loc[~rows["d7_same_as"].duplicated().to_numpy(), "d7_recipient"])
+        once = rows.loc[~rows["d7_same_as"].duplicated().to_numpy()] if _repeat(rows) else rows
+        people = family(once["d7_recipient"])
         several = int((people.value_counts() > 1).sum())
         if not several:
             return None
@@ -57,6 +61,11 @@ class Duplicates(RowFilter):
             f"{who} more than one message; WhatsApp takes about one in six seconds to one person (Meta), so some may "
             "fail: send them in another campaign, later"
         )
+
+
+def _repeat(rows: pd.DataFrame) -> bool:
+    """Whether some rows may be the same; mostly none is, and that is soon told."""
+    return bool((rows["d7_same_as"] != rows["d7_row"]).any())
 
 
 class OptOut(RowFilter):
