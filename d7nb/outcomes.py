@@ -56,8 +56,8 @@ class Outcomes:
     """
 
     def __init__(self, verdicts: pd.DataFrame) -> None:
-        words = verdicts["verdict"].astype("str").where(verdicts["verdict"] != "ready", "unsent")
-        self._codes = words.map(_CODE).to_numpy(dtype=np.int8)
+        words = ["unsent" if word == "ready" else word for word in verdicts["verdict"].cat.categories]
+        self._codes = np.array([_CODE[word] for word in words], dtype=np.int8)[verdicts["verdict"].cat.codes]
         self._reasons = verdicts["reason"].to_numpy(dtype=object, copy=True)
         self._deciders = verdicts["decided_by"].to_numpy(dtype=object, copy=True)
         ready = np.flatnonzero(verdicts["verdict"] == "ready")
