@@ -52,4 +52,9 @@ class Mailing:
     @cached_property
     def people(self) -> np.ndarray:
         """Each row's recipient, one form for all national variants of a number; missing where it has none."""
-        return family(self.verdicts["recipient"]).to_numpy(dtype=object)
+        recipients = self.verdicts["recipient"]
+        families = family(recipients)
+        others = np.flatnonzero(families != recipients)
+        people = self.numbers.copy()  # most people's number is their only one
+        people[others] = families.iloc[others]
+        return people

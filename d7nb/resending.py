@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from d7nb.columns import chosen_of
 from d7nb.errors import PlanError
 from d7nb.ledger import OTHER_TEXT, SETTLED
 from d7nb.outcomes import Told
@@ -47,8 +48,10 @@ def look_up(mailing: Mailing, ledger: Ledger, destination: str) -> tuple[np.ndar
         already got is a question to the whole plan.
     """
     keyed, now = mailing.keyed, mailing.clock()
-    known = ledger.look_up(destination, mailing.campaign, mailing.keys[keyed], mailing.people[keyed].tolist(), at=now)
-    return np.searchsorted(keyed, mailing.ready), known
+    keys, people = chosen_of(mailing.keys, keyed), chosen_of(mailing.people, keyed).tolist()
+    known = ledger.look_up(destination, mailing.campaign, keys, people, at=now)
+    every = len(keyed) == len(mailing.ready)
+    return np.arange(len(keyed)) if every else np.searchsorted(keyed, mailing.ready), known
 
 
 def stand(mailing: Mailing, ledger: Ledger, destination: str, resend: Any) -> Standing:
@@ -63,6 +66,9 @@ def stand(mailing: Mailing, ledger: Ledger, destination: str, resend: Any) -> St
     places, known = look_up(mailing, ledger, destination)
     ready = mailing.ready
     chosen = _chosen(resend, mailing)[ready]
+    again = np.zeros(len(mailing.frame), dtype=np.int64)
+    if not known.seen:  # the campaign has not begun: nothing speaks against anybody
+        return Standing(ready, again, 0, ready[:0], told_of(known, places[:0]))
     if isinstance(resend, str) and resend == "failed":
         numbers = known.request[places]
         heard = ledger.heard(destination, mailing.campaign, mailing.keys[ready], numbers)
@@ -75,7 +81,6 @@ def stand(mailing: Mailing, ledger: Ledger, destination: str, resend: Any) -> St
     kept = np.flatnonzero(stays)
     told = told_of(known, places[kept], already=True)
     _hold(told, changed[kept])
-    again = np.zeros(len(mailing.frame), dtype=np.int64)
     again[ready] = np.where(chosen, known.request[places], 0)
     return Standing(ready[~stays], again, known.seen, ready[kept], told)
 
