@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 
 from tests.benchmarks import besides, importing, joining, ledger, planning, sending
-from tests.benchmarks.measuring import HEAD, Measured
+from tests.benchmarks.measuring import HEAD, RUNS, Measured
 
 TARGETS = sorted(
     (target for group in (planning, sending, ledger, importing, joining) for target in group.TARGETS),
@@ -30,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--only", type=int, nargs="+", metavar="NUMBER", help="measure these targets")
     parser.add_argument("--rows", type=int, help="tables of at most so many rows")
+    parser.add_argument("--runs", type=int, default=RUNS, help="how often each is measured")
     parser.add_argument("--json", action="store_true", help="print a list of number, name, target, measured, met")
     parser.add_argument("--besides", action="store_true", help="measure what is not a target, too")
     options = parser.parse_args(arguments)
@@ -42,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         measured = []
         for target in chosen:
             began = time.perf_counter()
-            measured.append(Measured(target, target.measure(options.rows)))
+            measured.append(Measured(target, target.measure(options.rows, options.runs)))
             say(measured[-1].line())
             say(f"    {measured[-1].result.said}  [{time.perf_counter() - began:.0f} s]")
         if options.json:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tests.benchmarks.measuring import RUNS, Result, Target, in_turns, medians
+from tests.benchmarks.measuring import Result, Target, in_turns, medians
 from tests.benchmarks.sending import Sends
 from tests.benchmarks.serving import serving
 from tests.benchmarks.tables import people, planned
@@ -40,7 +40,7 @@ def peer(frame: pd.DataFrame, joined: pd.DataFrame) -> Callable[[], pd.DataFrame
     return append
 
 
-def delivery_frame(rows: int | None) -> Result:
+def delivery_frame(rows: int | None, runs: int) -> Result:
     rows = min(rows or MANY, MANY)
     frame = people(rows)
     with TemporaryDirectory(prefix="d7nb-") as folder, serving() as server:
@@ -50,7 +50,7 @@ def delivery_frame(rows: int | None) -> Result:
         assert (joined["d7_outcome"] == "accepted").all()
         append = peer(frame, joined)
         # By the clock: pandas works in one thread here, but Arrow may not.
-        taken = in_turns(lambda: delivery.frame, append, runs=2 * RUNS + 1, clock=time.perf_counter)
+        taken = in_turns(lambda: delivery.frame, append, runs=2 * runs + 1, clock=time.perf_counter)
     ours, theirs = medians(taken)
     return Result([our / their for our, their in taken], f"{rows:,} rows: {1000 * ours:.0f} ms, {1000 * theirs:.0f} ms")
 

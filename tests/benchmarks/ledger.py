@@ -19,7 +19,7 @@ from tests.benchmarks.measuring import Result, Target
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROWS, REQUEST, RUNS = 100_000, 100, 5
+ROWS, REQUEST = 100_000, 100
 PLACE, CAMPAIGN = "https://api.d7networks.com", "balance-2026-11"
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 ANSWER = {"request_id": "0012c7f5-2ba5-49db-8901-4ee9be6dc8d1", "created_at": "2026-11-23T09:00:00Z", "status": 200}
@@ -82,7 +82,7 @@ def both_clocks(work: Callable[..., object], *arguments: object) -> tuple[float,
     return time.perf_counter() - clock, time.process_time() - processor
 
 
-def against_bare_sqlite(rows: int | None) -> Result:
+def against_bare_sqlite(rows: int | None, runs: int) -> Result:
     """Both in turns; by the clock, since most of it is the disk's. The processor's part is told beside it."""
     rows = min(rows or ROWS, ROWS)
     with TemporaryDirectory(prefix="d7nb-") as place:
@@ -93,7 +93,7 @@ def against_bare_sqlite(rows: int | None) -> Result:
         schema = [text for (text,) in reader.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")]
         reader.close()
         taken = []
-        for run in range(RUNS):
+        for run in range(runs):
             with Ledger(folder / f"ledger{run}.sqlite3") as ledger:
                 ours = both_clocks(send, ledger, rows)
             taken.append((ours, both_clocks(bare, folder / f"bare{run}.sqlite3", schema, rows)))

@@ -41,7 +41,7 @@ class Target(NamedTuple):
         beyond: Where it goes on to.
         unit: What the figure counts.
         more: Whether more is better.
-        measure: The benchmark; it takes the number of rows, None for its own.
+        measure: The benchmark; it takes the number of rows, None for its own, and how often to measure.
     """
 
     number: int
@@ -50,7 +50,7 @@ class Target(NamedTuple):
     beyond: float
     unit: str
     more: bool
-    measure: Callable[[int | None], Result]
+    measure: Callable[[int | None, int], Result]
 
     def met_by(self, measured: float, mark: float | None = None) -> bool:
         """Whether a figure reaches the target, or another mark."""
@@ -110,7 +110,7 @@ def in_turns(
     ours: Callable[[], object],
     theirs: Callable[[], object],
     *,
-    runs: int = RUNS,
+    runs: int,
     clock: Callable[[], float] = time.process_time,
 ) -> list[tuple[float, float]]:
     """Seconds of both, run after run; the one that begins is the other one next time."""

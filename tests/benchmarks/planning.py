@@ -8,7 +8,7 @@ from collections import deque
 
 import orjson
 
-from tests.benchmarks.measuring import RUNS, Result, Target, alone, in_turns, medians, seconds
+from tests.benchmarks.measuring import Result, Target, alone, in_turns, medians, seconds
 from tests.benchmarks.tables import analysts_loop, keys_in, people, planned, posted, same_as_json
 
 ROWS, MANY, FEW = 100_000, 1_000_000, 10_000
@@ -21,14 +21,14 @@ def drained(bodies: object) -> None:
     deque(bodies, maxlen=0)  # type: ignore[arg-type]
 
 
-def against_the_loop(rows: int | None) -> Result:
+def against_the_loop(rows: int | None, runs: int) -> Result:
     rows = min(rows or ROWS, ROWS)
     part = min(rows, LOOP_ROWS)
     frame, slice_ = people(rows), people(rows).head(part)
     bodies = list(posted(planned(slice_)))
     keys = keys_in(bodies)
     same_as_json(bodies, analysts_loop(slice_, keys))
-    taken = in_turns(lambda: drained(posted(planned(frame))), lambda: analysts_loop(slice_, keys))
+    taken = in_turns(lambda: drained(posted(planned(frame))), lambda: analysts_loop(slice_, keys), runs=runs)
     scale = rows / part
     ours, theirs = medians(taken)
     dicts = statistics.median(seconds(lambda: drained(planned(frame).requests())) for _ in range(3))
@@ -39,13 +39,13 @@ def against_the_loop(rows: int | None) -> Result:
     return Result([scale * their / our for our, their in taken], said)
 
 
-def against_orjson(rows: int | None) -> Result:
+def against_orjson(rows: int | None, runs: int) -> Result:
     rows = min(rows or ROWS, ROWS)
     plan = planned(people(rows))
     ready = [orjson.loads(body) for body in posted(plan)]
     same_as_json(list(posted(plan)), [orjson.dumps(body) for body in ready])
     taken = in_turns(
-        lambda: drained(posted(plan)), lambda: drained(orjson.dumps(body) for body in ready), runs=2 * RUNS + 1
+        lambda: drained(posted(plan)), lambda: drained(orjson.dumps(body) for body in ready), runs=2 * runs + 1
     )
     ours, theirs = medians(taken)
     said = f"{rows / ours / 1e6:.2f} M rows/s, the limit {rows / theirs / 1e6:.2f} M"
@@ -67,14 +67,16 @@ print(peak() - before, frame.memory_usage(deep=True).sum())
 """
 
 
-def memory(rows: int | None) -> Result:
+def memory(rows: int | None, runs: int) -> Result:
     rows = min(rows or MANY, MANY)
-    runs = [tuple(map(int, alone(MEMORY, rows).split())) for _ in range(RUNS)]
-    more, frame = (statistics.median(column) for column in zip(*runs, strict=True))
-    return Result([more / frame for more, frame in runs], f"{rows:,} rows: {more / 1e6:.0f} MB above {frame / 1e6:.0f}")
+    taken = [tuple(map(int, alone(MEMORY, rows).split())) for _ in range(runs)]
+    more, frame = (statistics.median(column) for column in zip(*taken, strict=True))
+    return Result(
+        [more / frame for more, frame in taken], f"{rows:,} rows: {more / 1e6:.0f} MB above {frame / 1e6:.0f}"
+    )
 
 
-def growth(rows: int | None) -> Result:
+def growth(rows: int | None, runs: int) -> Result:
     many = min(rows or MANY, MANY)
     few = min(FEW, max(many // 10, 1))
     small, large = people(few), people(many)
@@ -85,7 +87,7 @@ def growth(rows: int | None) -> Result:
         for _ in range(times):
             drained(posted(planned(small)))
 
-    taken = in_turns(lambda: drained(posted(planned(large))), repeated)
+    taken = in_turns(lambda: drained(posted(planned(large))), repeated, runs=runs)
     exponents = [math.log(large_time / (small_time / times)) / math.log(many / few) for large_time, small_time in taken]
     long, short = medians(taken)
     said = f"{few:,} rows in {1000 * short / times:.0f} ms, {many:,} in {long:.2f} s"

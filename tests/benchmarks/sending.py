@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import direct7  # type: ignore[import-untyped]
 
 import d7nb
-from tests.benchmarks.measuring import RUNS, Result, Target, in_turns, medians, seconds
+from tests.benchmarks.measuring import Result, Target, in_turns, medians, seconds
 from tests.benchmarks.serving import Server, serving
 from tests.benchmarks.tables import BODY, ORIGINATOR, people, planned
 
@@ -77,7 +77,7 @@ def told(bodies: list[Any]) -> list[Any]:
     return sorted(found)
 
 
-def against_the_sdk(rows: int | None) -> Result:
+def against_the_sdk(rows: int | None, runs: int) -> Result:
     rows = min(rows or ROWS, ROWS)
     frame = people(rows).assign(phone=lambda given: given["phone"].str.replace(" ", ""))
     part = frame.head(SLICE)
@@ -88,7 +88,7 @@ def against_the_sdk(rows: int | None) -> Result:
         assert ours == told(server.log().bodies), "the messages differ, so their times can't be compared"
         send = Sends(planned(frame), folder, server)
         send._count = 1
-        taken = in_turns(send, lambda: official(server, part), clock=time.perf_counter)
+        taken = in_turns(send, lambda: official(server, part), runs=runs, clock=time.perf_counter)
         assert server.log().count
     scale = len(frame) / len(part)
     our_time, their_time = medians(taken)
@@ -96,21 +96,21 @@ def against_the_sdk(rows: int | None) -> Result:
     return Result([scale * theirs / ours for ours, theirs in taken], said)
 
 
-def single_rows(rows: int | None) -> Result:
+def single_rows(rows: int | None, runs: int) -> Result:
     rows = min(rows or SINGLE, SINGLE)
     limit = WORKERS / LATENCY
     with TemporaryDirectory(prefix="d7nb-") as folder, serving(LATENCY) as server:
         send = Sends(planned(people(rows)), folder, server, workers=WORKERS, batch_size=1)
-        rates = [rows / seconds(send, time.perf_counter) for _ in range(RUNS)]
-        assert server.log().count == RUNS * rows
+        rates = [rows / seconds(send, time.perf_counter) for _ in range(runs)]
+        assert server.log().count == runs * rows
     said = f"{rows:,} requests by {WORKERS} workers: {statistics.median(rates):.0f} messages/s of {limit:.0f}"
     return Result([rate / limit for rate in rates], said)
 
 
-def until_the_first_post(rows: int | None) -> Result:
+def until_the_first_post(rows: int | None, runs: int) -> Result:
     rows = min(rows or MANY, MANY)
     taken = []
-    for _ in range(RUNS):  # a plan keeps what it has worked out for its first send
+    for _ in range(runs):  # a plan keeps what it has worked out for its first send
         with TemporaryDirectory(prefix="d7nb-") as folder, serving() as server:
             taken.append(Sends(planned(people(rows)), folder, server).first_post())
     return Result(taken, f"{rows:,} rows, a new plan and a new ledger each time")
