@@ -70,7 +70,8 @@ def ask_all(filters: Sequence[Sourced], rows: pd.DataFrame) -> list[Asked]:
     asked = []
     for each, source in filters:
         skip, reasons = answer(each, each.check, rows, source)
-        warning = _guarded(each, each.warning, rows, source)
+        warns = getattr(each.warning, "__func__", None) is not RowFilter.warning
+        warning = _guarded(each, each.warning, rows, source) if warns else None
         asked.append(Asked(each, source, len(rows), places[skip], reasons, warning))
         if len(skip):
             left = np.delete(np.arange(len(rows)), skip)

@@ -33,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, default=RUNS, help="how often each is measured")
     parser.add_argument("--json", action="store_true", help="print a list of number, name, target, measured, met")
     parser.add_argument("--besides", action="store_true", help="measure what is not a target, too")
+    parser.add_argument("--fresh", action="store_true", help="with --besides: the README's commands, over the network")
     options = parser.parse_args(arguments)
     chosen = [target for target in TARGETS if options.only is None or target.number in options.only]
     with TemporaryDirectory(prefix="d7nb-") as folder:
@@ -51,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             say(f"{sum(each.met for each in measured)} of {len(measured)} met; load {_load()}")
         if options.besides:
-            besides.show(say, options.rows)
+            besides.show(say, options.rows, fresh=options.fresh)
     return 0
 
 
