@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 import d7nb
-from d7nb import Text
+from d7nb import Text, strangest
 from d7nb.columns import as_texts
 from d7nb.content.leaves import MISSING_WORDS, SUSPECT_WORDS, blanks_to_none, picked, plain_text
 from d7nb.content.rules import TEXT, max_length
@@ -176,3 +176,31 @@ def test_the_bytes_posted_are_those_of_a_loop_over_rows(dtype: str, cells: list[
     for some in (slice(None), slice(1, None), slice(None, None, 2)):
         bodies = [body for _, body in packer.bodies(packer.batches(ready[some], size))]
         assert bodies == one_by_one(rows[some], size)
+
+
+def strangest_one_by_one(texts: list[str]) -> dict[str, int]:
+    """Why a row is strange, and which is the first, by a look at each."""
+    sizes = list(map(len, texts))
+    found = {"longest": sizes.index(max(sizes)), "shortest": sizes.index(min(sizes))} if len(set(sizes)) > 1 else {}
+    for reason, pattern in strangest._ALL_PATTERNS:
+        places = [place for place, text in enumerate(texts) if pattern.search(text)]
+        found |= {reason: places[0]} if places else {}
+    most = max(map(texts.count, texts))
+    same = f"the same for {'all ' if most == len(texts) else ''}{most:,} rows"
+    return found | ({same: [texts.count(text) for text in texts].index(most)} if most > 1 else {})
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(
+        st.sampled_from(["1.0", "0", ".0", "1.0.", "\u0627", "1", "\u20e3", "\ufe0f", "\U0001f389", "\u200b"]).flatmap(
+            lambda end: st.sampled_from(["a", "1", "#", ""]).map(lambda begin: begin + end)
+        ),
+        min_size=2,
+        max_size=9,
+    )
+)
+def test_the_strangest_rows_are_those_that_a_look_at_each_finds(texts: list[str]) -> None:
+    found = strangest._Found(lambda rows: [texts[row] for row in rows], np.arange(len(texts)))
+    assert dict(found.reasons()) == strangest_one_by_one(texts)
+    assert list(found.different()) == [place for place, text in enumerate(texts) if text not in texts[:place]]
