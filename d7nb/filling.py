@@ -6,51 +6,86 @@ texts tells where each of them ends; where one holds the mark itself, they are w
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import Any
 
 import orjson
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 MARK = "\x7f"
 """A sign that no writer types, and that JSON leaves as it is."""
 
 
-def filled(pieces: Sequence[str], columns: Sequence[Sequence[str]]) -> list[str]:
-    """Fill columns into the gaps of a text, a row at a time.
+class Woven(Sequence[str]):
+    """Texts that share constant pieces, with a column between each two; nobody puts them together before they must be.
 
     Args:
-        pieces: What stands before, between and after the gaps: one more than there are columns.
-        columns: The texts for each gap, all columns of one length; at least one.
-
-    Returns:
-        The whole text for each row.
+        pieces: What stands before, between and after the columns: one more than there are columns.
+        columns: At least one, all of one length. One that is woven itself is taken apart.
 
     Example:
-        >>> filled(["Hi ", "!"], [["Ali", "Sara"]])
+        >>> list(Woven(["Hi ", "!"], [["Ali", "Sara"]]))
         ['Hi Ali!', 'Hi Sara!']
     """
-    count, step = len(columns[0]), 2 * len(columns)
-    if not count:
-        return []
-    parts = [""] * (count * step)
-    for place, (column, piece) in enumerate(zip(columns, pieces[1:], strict=True)):
-        parts[2 * place :: step] = column
-        parts[2 * place + 1 :: step] = [piece] * count
-    parts[step - 1 :: step] = [pieces[-1] + MARK + pieces[0]] * count
-    parts[-1] = pieces[-1]
-    texts = (pieces[0] + "".join(parts)).split(MARK)
-    if len(texts) == count:
-        return texts
-    return ["".join([pieces[0], *chain(*zip(row, pieces[1:], strict=True))]) for row in zip(*columns, strict=True)]
+
+    def __init__(self, pieces: Sequence[str], columns: Sequence[Sequence[str]]) -> None:
+        self.pieces: list[str] = [pieces[0]]
+        self.columns: list[Sequence[str]] = []
+        for column, piece in zip(columns, pieces[1:], strict=True):
+            inner = column if isinstance(column, Woven) else None
+            self.pieces[-1] += inner.pieces[0] if inner else ""
+            self.pieces += inner.pieces[1:] if inner else [""]
+            self.pieces[-1] += piece
+            self.columns += inner.columns if inner else [column]
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._texts[place]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    @cached_property
+    def _texts(self) -> list[str]:
+        texts = self.joined(MARK).split(MARK) if len(self) else []
+        if len(texts) == len(self):
+            return texts
+        rows = zip(*self.columns, strict=True)
+        return ["".join([self.pieces[0], *chain(*zip(row, self.pieces[1:], strict=True))]) for row in rows]
+
+    def joined(self, mark: str) -> str:
+        """All texts in one, with a mark between each two; there must be one."""
+        count, last = len(self), self.pieces[-1]
+        tracks: list[Sequence[str]] = []
+        for column, piece in zip(self.columns, [*self.pieces[1:-1], last + mark + self.pieces[0]], strict=True):
+            tracks += [column, [piece] * count] if piece else [column]
+        parts = [""] * (count * len(tracks))
+        for place, track in enumerate(tracks):
+            parts[place :: len(tracks)] = track
+        if last or mark or self.pieces[0]:
+            parts[-1] = last
+        return self.pieces[0] + "".join(parts)
 
 
-def in_json(texts: list[str]) -> list[str]:
+def longest(texts: Sequence[str | None]) -> int:
+    """No text is longer than this; woven ones may all be shorter.
+
+    Example:
+        >>> longest(["Hi", None]), longest(Woven(["Hi ", "!"], [["Ali", "Sara"]]))
+        (2, 8)
+    """
+    if isinstance(texts, Woven):
+        return sum(map(len, texts.pieces)) + sum(map(longest, texts.columns))
+    return max(map(len, filter(None, texts)), default=0)
+
+
+def in_json(texts: Sequence[str]) -> Sequence[str]:
     r"""What stands between the quotes when texts are written in JSON.
 
-    JSON writes a text sign by sign, so that many can be written as one.
+    JSON writes a text sign by sign, so that many can be written as one, and one in pieces.
 
     Args:
         texts: Texts without lone surrogates.
@@ -59,9 +94,15 @@ def in_json(texts: list[str]) -> list[str]:
         >>> in_json(['"Ali"', "Sara"])
         ['\\"Ali\\"', 'Sara']
     """
+    if isinstance(texts, Woven):
+        return Woven([_in_json(piece) for piece in texts.pieces], [in_json(column) for column in texts.columns])
     joined = MARK.join(texts)
-    written = orjson.dumps(joined).decode()[1:-1]
+    written = _in_json(joined)
     if written == joined:
         return texts
     split = written.split(MARK)
-    return split if len(split) == len(texts) else [orjson.dumps(text).decode()[1:-1] for text in texts]
+    return split if len(split) == len(texts) else [_in_json(text) for text in texts]
+
+
+def _in_json(text: str) -> str:
+    return orjson.dumps(text).decode()[1:-1]

@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from d7nb.filling import filled
+from d7nb.filling import Woven
 from d7nb.rendering import SLICE, Renderer
 
 if TYPE_CHECKING:
@@ -145,27 +145,36 @@ class Packer:
 
     def contents(self, rows: np.ndarray) -> list[str]:
         """The content's JSON of each of some rows."""
+        return list(self._contents_of(rows))
+
+    def _contents_of(self, rows: np.ndarray) -> Sequence[str]:
         own = self._renderer_of[rows]
+        if len(rows) and (own == own[0]).all():
+            return self._renderers[int(own[0])].fragments(rows)
         fragments = np.empty(len(rows), dtype=object)
         for number in np.unique(own):
             places = np.flatnonzero(own == number)
-            fragments[places] = self._renderers[number].fragments(rows[places])
+            fragments[places] = list(self._renderers[number].fragments(rows[places]))
         return fragments.tolist()
 
     def _slice(self, batches: Sequence[Batch]) -> Iterator[tuple[Batch, bytes]]:
+        """Weave the requests of some batches into one text, which is cut where each of them ends."""
         rows = np.concatenate([batch.rows for batch in batches])
         starts = self._message_starts(batches, rows)
-        frames = [self._frames[routing] for routing in self._routing_of[rows[starts]].tolist()]
-        columns = [
-            [head for head, _, _ in frames],
-            self.contents(rows[starts]),
-            _joined(self._recipients.fragments(rows), starts),
-            [tail for _, tail, _ in frames],
-        ]
-        messages = filled(["", "", ',"recipients":[', "]", ""], columns)
-        bounds = np.searchsorted(starts, np.cumsum([0, *(len(batch.rows) for batch in batches)])).tolist()
-        for batch, first, last in zip(batches, bounds[:-1], bounds[1:], strict=True):
-            yield batch, f'{{"messages":[{",".join(messages[first:last])}]{frames[first][2]}}}'.encode()
+        routings = self._routing_of[rows[starts]].tolist()
+        after = [","] * len(starts)
+        for place in (np.searchsorted(starts, np.cumsum([len(batch.rows) for batch in batches])) - 1).tolist():
+            after[place] = f"]{self._frames[routings[place]][2]}}}{_CUT}{_BEGIN}"
+        columns = self._contents_of(rows[starts]), _joined(self._recipients.fragments(rows), starts), after
+        if len(set(routings)) == 1:
+            head, tail, _ = self._frames[routings[0]]
+            messages = Woven([head, ',"recipients":[', f"]{tail}", ""], columns)
+        else:
+            heads, tails, _ = zip(*(self._frames[routing] for routing in routings), strict=True)
+            messages = Woven(["", "", ',"recipients":[', "]", "", ""], [heads, *columns[:2], tails, after])
+        bodies = (_BEGIN + messages.joined("")).split(_CUT)
+        for batch, body in zip(batches, bodies[:-1], strict=True):  # after the last cut begins one that nobody needs
+            yield batch, body.encode()
 
     def _message_starts(self, batches: Sequence[Batch], rows: np.ndarray) -> np.ndarray:
         """Places where a new message begins: another content or routing, or another request."""
@@ -176,7 +185,11 @@ class Packer:
         return np.flatnonzero(new)
 
 
-def _joined(recipients: list[str], starts: np.ndarray) -> list[str]:
+_BEGIN = '{"messages":['
+_CUT = "\0"  # JSON has another way to write that sign
+
+
+def _joined(recipients: Sequence[str], starts: np.ndarray) -> Sequence[str]:
     """The recipients of each message, with commas between them."""
     if len(starts) == len(recipients):
         return recipients

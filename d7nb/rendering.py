@@ -19,7 +19,7 @@ from d7nb.content.declare import Part, expand, literal_fault, slots
 from d7nb.content.fields import Slot
 from d7nb.content.leaves import Cells, Column, Template, Unfit, missing
 from d7nb.content.trees import Fixed, below
-from d7nb.filling import filled, in_json
+from d7nb.filling import Woven, in_json
 from d7nb.problems import Problem
 
 if TYPE_CHECKING:
@@ -110,19 +110,22 @@ class Renderer:
             problems.extend(found)
             problems.extend(self._broken_row_rules(part, values, found))
             texts = self._texts(values, len(part), canonical=True)
-            digests[done : done + len(part)] = digests_of(map(str.encode, texts))
+            digests[done : done + len(part)] = digests_of(_encoded(texts))
             done += len(part)
         return Checked(digests, problems)
 
-    def fragments(self, rows: np.ndarray) -> list[str]:
-        """The content's JSON for each of some rows without errors."""
-        return self._texts(self._values(rows)[0], len(rows), canonical=False)
-
-    def _values(self, rows: np.ndarray) -> tuple[dict[str, list[Any]], list[Problem]]:
+    def fragments(self, rows: np.ndarray) -> Sequence[str]:
+        """The content's JSON for each of some rows without errors: what was checked is not checked again."""
         cells = Cells(self._frame, rows)
-        values: dict[str, list[Any]] = {}
+        rendered = {value: value.render(cells).values for value in {slot.value for slot in self._bound.values()}}
+        values = {path: slot.leaf.kind.column(rendered[slot.value]) for path, slot in self._bound.items()}
+        return self._texts(values, len(rows), canonical=False)
+
+    def _values(self, rows: np.ndarray) -> tuple[dict[str, Sequence[Any]], list[Problem]]:
+        cells = Cells(self._frame, rows)
+        values: dict[str, Sequence[Any]] = {}
         problems: list[Problem] = []
-        rendered: dict[Column | Template, list[Any]] = {}
+        rendered: dict[Column | Template, Sequence[Any]] = {}
         for path, slot in self._bound.items():
             if slot.value not in rendered:
                 rendered[slot.value], found = slot.value.render(cells)
@@ -135,7 +138,7 @@ class Renderer:
         return values, problems
 
     def _broken_row_rules(
-        self, rows: np.ndarray, values: dict[str, list[Any]], found: Sequence[Problem]
+        self, rows: np.ndarray, values: dict[str, Sequence[Any]], found: Sequence[Problem]
     ) -> Iterator[Problem]:
         bound = [(rule, paths) for rule, paths in self._rules if not values.keys().isdisjoint(paths)]
         if not bound:
@@ -171,8 +174,8 @@ class Renderer:
         empty = (place for place in bound if given[place] is None)
         return paths[next(chain(empty, alone, bound))]
 
-    def _texts(self, values: dict[str, list[Any]], count: int, *, canonical: bool) -> list[str]:
-        gaps = [path for path, column in values.items() if None in column]
+    def _texts(self, values: dict[str, Sequence[Any]], count: int, *, canonical: bool) -> Sequence[str]:
+        gaps = [path for path, column in values.items() if not isinstance(column, Woven) and None in column]
         if not gaps:
             return self._filled(frozenset(), values, count, canonical=canonical)
         groups: dict[tuple[bool, ...], list[int]] = defaultdict(list)
@@ -181,15 +184,17 @@ class Renderer:
         texts = [""] * count
         for absent, places in groups.items():
             left_out = frozenset(path for path, gone in zip(gaps, absent, strict=True) if gone)
-            chosen = {path: [column[place] for place in places] for path, column in values.items()}
-            filled = self._filled(left_out, chosen, len(places), canonical=canonical)
-            for place, text in zip(places, filled, strict=True):
+            chosen: dict[str, Sequence[Any]] = {
+                path: [column[place] for place in places] for path, column in values.items()
+            }
+            found = self._filled(left_out, chosen, len(places), canonical=canonical)
+            for place, text in zip(places, found, strict=True):
                 texts[place] = text
         return texts
 
     def _filled(
-        self, left_out: frozenset[str], values: dict[str, list[Any]], count: int, *, canonical: bool
-    ) -> list[str]:
+        self, left_out: frozenset[str], values: dict[str, Sequence[Any]], count: int, *, canonical: bool
+    ) -> Sequence[str]:
         key = (left_out, canonical)
         if key not in self._skeletons:
             skeleton = _skeleton(self._tree, "", left_out, canonical=canonical)
@@ -197,14 +202,22 @@ class Renderer:
         text, holes = self._skeletons[key]
         if not holes:
             return [text] * count
-        pieces, columns = text.split(_HOLE), []
+        pieces = text.split(_HOLE)
+        columns: list[Sequence[str]] = []
         for place, path in enumerate(holes):
-            if set(map(type, values[path])) == {str}:
+            if isinstance(values[path], Woven) or set(map(type, values[path])) == {str}:
                 columns.append(in_json(values[path]))
                 pieces[place], pieces[place + 1] = f'{pieces[place]}"', f'"{pieces[place + 1]}'
             else:
                 columns.append([_json(value) for value in values[path]])
-        return filled(pieces, columns)
+        return Woven(pieces, columns)
+
+
+def _encoded(texts: Sequence[str]) -> Iterable[bytes]:
+    """JSON texts as bytes."""
+    if isinstance(texts, Woven):
+        return texts.joined(_HOLE).encode().split(_HOLE.encode())
+    return map(str.encode, texts)
 
 
 def digests_of(parts: Iterable[bytes], begun: Any = None) -> np.ndarray:
@@ -236,12 +249,12 @@ def columns_of(bound: Iterator[Slot] | Any) -> list[Hashable]:
     return list(dict.fromkeys(name for slot in bound for name in slot.value.columns))
 
 
-def _checked(path: str, slot: Slot, values: list[Any], cells: Cells) -> tuple[list[Any], list[Problem]]:
+def _checked(path: str, slot: Slot, values: Sequence[Any], cells: Cells) -> tuple[Sequence[Any], list[Problem]]:
     """Convert a slot's values and hold them against its rules; None where one does not fit."""
     leaf = slot.leaf
     converted = leaf.kind.column(values)
     problems: list[Problem] = []
-    if Unfit in set(map(type, converted)):
+    if not isinstance(converted, Woven) and Unfit in set(map(type, converted)):
         unfit = {place: value.message for place, value in enumerate(converted) if isinstance(value, Unfit)}
         problems.extend(_located(Problem("bad_value", "", f"give a {leaf.kind.name}", field=path), unfit, slot, cells))
         converted = [None if isinstance(value, Unfit) else value for value in converted]

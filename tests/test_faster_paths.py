@@ -19,7 +19,7 @@ from d7nb.columns import as_texts
 from d7nb.content.leaves import MISSING_WORDS, SUSPECT_WORDS, blanks_to_none, picked, plain_text
 from d7nb.content.rules import TEXT, max_length
 from d7nb.envelope import base32
-from d7nb.filling import MARK, filled, in_json
+from d7nb.filling import MARK, Woven, in_json, longest
 from d7nb.identity import codes_of, repeated
 from tests.plans import ORIGINATOR, PHONES
 
@@ -44,11 +44,19 @@ def gaps(draw: st.DrawFn) -> tuple[list[str], list[list[str]]]:
 @given(gaps())
 @example((["", MARK], [["a", "b"]]))
 @example((["", ""], [[MARK, "", "b"]]))
-def test_texts_are_filled_in_as_one_by_one(drawn: tuple[list[str], list[list[str]]]) -> None:
+def test_texts_are_woven_as_one_by_one(drawn: tuple[list[str], list[list[str]]]) -> None:
     pieces, columns = drawn
     rows = zip(*columns, strict=True)
     expected = ["".join(part for pair in zip(pieces, (*row, ""), strict=True) for part in pair) for row in rows]
-    assert filled(pieces, columns) == expected
+    woven = Woven(pieces, columns)
+    assert list(woven) == expected
+    assert [woven[place] for place in range(len(woven))] == expected
+    assert longest(woven) >= longest(expected)
+    assert list(in_json(woven)) == list(in_json(expected))
+    assert not expected or woven.joined("\0\0") == "\0\0".join(expected)
+    assert list(Woven(["<", "|", ">"], [woven, columns[0]])) == [
+        f"<{text}|{cell}>" for text, cell in zip(expected, columns[0], strict=True)
+    ]
 
 
 @given(st.lists(TEXTS))
@@ -67,7 +75,7 @@ def same(one: list[Any], other: list[Any]) -> bool:
 
 @given(st.lists(CELLS))
 def test_a_column_of_texts_is_read_as_its_cells_are(cells: list[Any]) -> None:
-    assert same(TEXT.column(cells), [None if cell is None else plain_text(cell) for cell in cells])
+    assert same(list(TEXT.column(cells)), [None if cell is None else plain_text(cell) for cell in cells])
 
 
 @given(st.lists(CELLS))

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import chain
 from string import Formatter
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
@@ -21,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from d7nb.errors import PlanError, TemplateError
-from d7nb.filling import filled
+from d7nb.filling import Woven
 from d7nb.masking import mask_text
 from d7nb.problems import Problem
 
@@ -55,10 +56,10 @@ class Unfit(NamedTuple):
 
 
 class Rendered(NamedTuple):
-    """A leaf's values for some rows (None where there is none), and the problems met on the way."""
+    """A leaf's values for some rows, None where there is none, and the problems with them, sought when asked for."""
 
-    values: list[Any]
-    problems: list[Problem]
+    values: Sequence[Any]
+    problems: Iterable[Problem]
 
 
 class Cells:
@@ -123,7 +124,7 @@ _TEXTS = {str, type(None)}
 """The types in a column of texts."""
 
 
-def by_distinct(function: Callable[[Any], Any], values: list[Any]) -> list[Any]:
+def by_distinct(function: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
     """Apply a function to each value but None, once for equal texts.
 
     Only texts are shared: 1, 1.0 and True are equal too, and would be mistaken for one another.
@@ -182,20 +183,19 @@ class Field:
     name: str
     spec: str
 
-    def texts(self, cells: Cells) -> Rendered:
-        """The field's text in each row; None where the cell is missing or does not fit the spec."""
+    def texts(self, cells: Cells) -> tuple[Sequence[Any], list[Problem]]:
+        """The field's text in each row, None where the cell is missing or does not fit the spec; and what does not."""
         values = cells[self.name]
         texts = by_distinct(_formatter(self.spec), values) if self.spec else plain_texts(values)
         if set(map(type, texts)) <= _TEXTS:
-            return Rendered(texts, [])
+            return texts, []
         unfit = [place for place, text in enumerate(texts) if isinstance(text, Unfit)]
         messages = [texts[place].message for place in unfit]
-        for place in unfit:
-            texts[place] = None
+        texts = [None if isinstance(text, Unfit) else text for text in texts]
         code, hint = "bad_value", "put one value into the cell"
         if self.spec:
             code, hint = "bad_format", f"{self} reads numbers such as 1234.50 and dates such as 2026-11-30"
-        return Rendered(texts, [Problem(code, messages, hint, column=self.name, rows=cells.rows[unfit])])
+        return texts, [Problem(code, messages, hint, column=self.name, rows=cells.rows[unfit])]
 
     def __str__(self) -> str:
         return f"{{{self.name}:{self.spec}}}"
@@ -219,18 +219,22 @@ class Template:
 
     def render(self, cells: Cells) -> Rendered:
         """Fill the text in for the rows of `cells`; None, with a problem, where a cell is missing or unfit."""
-        problems = []
-        for name in self.columns:
-            problems += missing(name, cells[name], cells.rows, f"the text needs {{{name}}}") + suspects(name, cells)
         read = {field: field.texts(cells) for field in self.fields}
-        problems.extend(problem for _, unfit in read.values() for problem in unfit)
-        columns = [read[field].values for field in self.fields]
+        problems = self._problems(cells, chain(*(unfit for _, unfit in read.values())))
+        columns = [read[field][0] for field in self.fields]
         gaps = {place for texts in columns if None in texts for place, text in enumerate(texts) if text is None}
-        whole = [[text or "" for text in texts] for texts in columns] if gaps else columns
-        filled_in: list[Any] = filled(self.pieces, whole)
+        if not gaps:
+            return Rendered(Woven(self.pieces, columns), problems)
+        values: list[Any] = list(Woven(self.pieces, [[text or "" for text in texts] for texts in columns]))
         for place in gaps:
-            filled_in[place] = None
-        return Rendered(filled_in, problems)
+            values[place] = None
+        return Rendered(values, problems)
+
+    def _problems(self, cells: Cells, unfit: Iterable[Problem]) -> Iterator[Problem]:
+        for name in self.columns:
+            yield from missing(name, cells[name], cells.rows, f"the text needs {{{name}}}")
+            yield from suspects(name, cells)
+        yield from unfit
 
 
 def read_template(text: str) -> Template | str:
@@ -292,7 +296,7 @@ def _short(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
-def missing(name: Hashable, values: list[Any], rows: np.ndarray, why: str) -> list[Problem]:
+def missing(name: Hashable, values: Sequence[Any], rows: np.ndarray, why: str) -> list[Problem]:
     """A problem for each cell that is empty although a value is needed, and why one is."""
     if type(None) not in set(map(type, values)):
         return []
@@ -302,18 +306,18 @@ def missing(name: Hashable, values: list[Any], rows: np.ndarray, why: str) -> li
     return [Problem("missing", f"the cell is empty, but {why}", hint, column=name, rows=rows[places])]
 
 
-def suspects(name: Hashable, cells: Cells) -> list[Problem]:
+def suspects(name: Hashable, cells: Cells) -> Iterator[Problem]:
     """A warning for each cell whose text looks like a missing value."""
     values = cells[name]
     kinds = set(map(type, values))
     if str not in kinds or (kinds <= _TEXTS and SUSPECT_WORDS.isdisjoint(values)):
-        return []
+        return
     places = [place for place, value in enumerate(values) if type(value) is str and value in SUSPECT_WORDS]
     if not places:
-        return []
+        return
     message = "the cell's text looks like a missing value and would be sent as it stands"
     hint = "empty the cell if nothing is meant"
-    return [Problem("looks_missing", message, hint, "warning", column=name, rows=cells.rows[places])]
+    yield Problem("looks_missing", message, hint, "warning", column=name, rows=cells.rows[places])
 
 
 _VALUES = (bool, int, float, Decimal, Fraction, date, time, timedelta, np.generic, pd.Period, UUID)
@@ -335,8 +339,10 @@ def plain_text(value: Any) -> str | Unfit:
     return str(value)
 
 
-def plain_texts(values: list[Any]) -> list[Any]:
+def plain_texts(values: Sequence[Any]) -> Sequence[Any]:
     """`plain_text` of each value but None; texts that a message can hold are that already."""
+    if isinstance(values, Woven) and _encodable("".join(values.pieces)):
+        return values  # of columns that are plain texts
     if set(map(type, values)) <= _TEXTS and _encodable("".join(filter(None, values))):
         return values
     return by_distinct(plain_text, values)
