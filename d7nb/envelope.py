@@ -16,7 +16,7 @@ from d7nb.content.declare import Part, leaf, nearest, nested
 from d7nb.content.leaves import Cells, Column, Rendered, Unfit, by_distinct, picked, plain_text
 from d7nb.content.rules import D7, TEXT, URL, Kind, matches
 from d7nb.errors import PlanError
-from d7nb.filling import MARK
+from d7nb.filling import MARK, Plain
 from d7nb.problems import Problem
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def base32(digests: np.ndarray) -> list[str]:
     tens = padded.view(">u8").astype(np.uint64) >> np.array([30, 20, 10, 0], dtype=np.uint64) & 1023
     texts: np.ndarray = _PAIRS[tens].view(np.uint8).reshape(count, 32)[:, :27].copy()
     texts[:, 26] = ord(MARK)
-    return bytes(texts).decode().split(MARK)[:-1]
+    return Plain(bytes(texts).decode().split(MARK)[:-1])
 
 
 _PLACES = np.full(256, 255, dtype=np.uint8)
@@ -242,7 +242,8 @@ def recipient_objects(numbers: pd.Series, reference: Reference, key_in: str | No
         key_in: Where the key travels; None for nowhere.
         keys: Each row's key.
     """
-    recipient = Computed("recipient", lambda rows: picked(numbers.array, rows).tolist())
+    # Only rows that are ready are written, and these have a number.
+    recipient = Computed("recipient", lambda rows: Plain(picked(numbers.array, rows).tolist()))
     marks = {name: value for name in Reference.specs() if (value := getattr(reference, name)) is not None}
     if key_in is not None:
         marks[key_in] = Computed("key", lambda rows: base32(keys[rows]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import chain
-from typing import Any
+from typing import Any, TypeGuard
 
 import orjson
 
@@ -17,12 +17,16 @@ MARK = "\x7f"
 """A sign that no writer types, and that JSON leaves as it is."""
 
 
+class Plain(list[str]):
+    """Texts that a message can hold, and nothing else: told once, and not looked for again."""
+
+
 class Woven(Sequence[str]):
     """Texts that share constant pieces, with a column between each two; nobody puts them together before they must be.
 
     Args:
         pieces: What stands before, between and after the columns: one more than there are columns.
-        columns: At least one, all of one length. One that is woven itself is taken apart.
+        columns: At least one, all of one length: texts that a message can hold. One that is woven is taken apart.
 
     Example:
         >>> list(Woven(["Hi ", "!"], [["Ali", "Sara"]]))
@@ -68,6 +72,11 @@ class Woven(Sequence[str]):
         if last or mark or self.pieces[0]:
             parts[-1] = last
         return self.pieces[0] + "".join(parts)
+
+
+def are_texts(values: Sequence[Any]) -> TypeGuard[Plain | Woven]:
+    """Whether values are known to be nothing but texts."""
+    return isinstance(values, Plain | Woven)
 
 
 def longest(texts: Sequence[str | None]) -> int:

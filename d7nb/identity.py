@@ -17,6 +17,7 @@ import pandas as pd
 from d7nb.content.leaves import Cells, Unfit, by_distinct
 from d7nb.content.rules import TEXT
 from d7nb.errors import PlanError
+from d7nb.filling import MARK
 from d7nb.problems import Problem
 from d7nb.rendering import DIGEST_SIZE, digests_of
 from d7nb.variants import family
@@ -57,7 +58,7 @@ def keys_by_content(campaign: str, recipients: pd.Series[str], digests: np.ndarr
     contents = np.ascontiguousarray(digests).view(f"V{DIGEST_SIZE}").ravel()
     for start in range(0, len(digests), _PEOPLE):
         part = slice(start, start + _PEOPLE)
-        people = [f"{person} ".encode() for person in family(recipients.iloc[part]).tolist()]
+        people = f"{f' {MARK}'.join(family(recipients.iloc[part]).tolist())} ".encode().split(MARK.encode())
         keys[part] = digests_of(map(add, people, contents[part].tolist()), begun)
     return keys
 

@@ -19,7 +19,7 @@ from d7nb.content.declare import Part, expand, literal_fault, slots
 from d7nb.content.fields import Slot
 from d7nb.content.leaves import Cells, Column, Template, Unfit, missing
 from d7nb.content.trees import Fixed, below
-from d7nb.filling import Woven, in_json
+from d7nb.filling import Woven, are_texts, in_json
 from d7nb.problems import Problem
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ class Renderer:
         return paths[next(chain(empty, alone, bound))]
 
     def _texts(self, values: dict[str, Sequence[Any]], count: int, *, canonical: bool) -> Sequence[str]:
-        gaps = [path for path, column in values.items() if not isinstance(column, Woven) and None in column]
+        gaps = [path for path, column in values.items() if not are_texts(column) and None in column]
         if not gaps:
             return self._filled(frozenset(), values, count, canonical=canonical)
         groups: dict[tuple[bool, ...], list[int]] = defaultdict(list)
@@ -205,7 +205,7 @@ class Renderer:
         pieces = text.split(_HOLE)
         columns: list[Sequence[str]] = []
         for place, path in enumerate(holes):
-            if isinstance(values[path], Woven) or set(map(type, values[path])) == {str}:
+            if are_texts(values[path]) or set(map(type, values[path])) == {str}:
                 columns.append(in_json(values[path]))
                 pieces[place], pieces[place + 1] = f'{pieces[place]}"', f'"{pieces[place + 1]}'
             else:
@@ -254,7 +254,7 @@ def _checked(path: str, slot: Slot, values: Sequence[Any], cells: Cells) -> tupl
     leaf = slot.leaf
     converted = leaf.kind.column(values)
     problems: list[Problem] = []
-    if not isinstance(converted, Woven) and Unfit in set(map(type, converted)):
+    if not are_texts(converted) and Unfit in set(map(type, converted)):
         unfit = {place: value.message for place, value in enumerate(converted) if isinstance(value, Unfit)}
         problems.extend(_located(Problem("bad_value", "", f"give a {leaf.kind.name}", field=path), unfit, slot, cells))
         converted = [None if isinstance(value, Unfit) else value for value in converted]

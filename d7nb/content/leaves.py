@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from d7nb.errors import PlanError, TemplateError
-from d7nb.filling import Woven
+from d7nb.filling import Plain, Woven, are_texts
 from d7nb.masking import mask_text
 from d7nb.problems import Problem
 
@@ -113,7 +113,9 @@ def is_missing(value: Any) -> bool:
 def blanks_to_none(values: list[Any]) -> list[Any]:
     """Blank texts, and the words that stand for a missing value, become None."""
     kinds = set(map(type, values))
-    if str not in kinds or (kinds == {str} and _BLANK.isdisjoint(map(str.strip, values))):
+    if kinds == {str} and _BLANK.isdisjoint(map(str.strip, values)):
+        return Plain(values) if _encodable("".join(values)) else values
+    if str not in kinds:
         return values
     texts = {value for value in values if type(value) is str}
     blank = {text for text in texts if text.strip() in _BLANK}
@@ -187,7 +189,7 @@ class Field:
         """The field's text in each row, None where the cell is missing or does not fit the spec; and what does not."""
         values = cells[self.name]
         texts = by_distinct(_formatter(self.spec), values) if self.spec else plain_texts(values)
-        if set(map(type, texts)) <= _TEXTS:
+        if are_texts(texts) or set(map(type, texts)) <= _TEXTS:
             return texts, []
         unfit = [place for place, text in enumerate(texts) if isinstance(text, Unfit)]
         messages = [texts[place].message for place in unfit]
@@ -222,7 +224,8 @@ class Template:
         read = {field: field.texts(cells) for field in self.fields}
         problems = self._problems(cells, chain(*(unfit for _, unfit in read.values())))
         columns = [read[field][0] for field in self.fields]
-        gaps = {place for texts in columns if None in texts for place, text in enumerate(texts) if text is None}
+        holed = [texts for texts in columns if not are_texts(texts) and None in texts]
+        gaps = {place for texts in holed for place, text in enumerate(texts) if text is None}
         if not gaps:
             return Rendered(Woven(self.pieces, columns), problems)
         values: list[Any] = list(Woven(self.pieces, [[text or "" for text in texts] for texts in columns]))
@@ -298,7 +301,7 @@ def _short(text: str) -> str:
 
 def missing(name: Hashable, values: Sequence[Any], rows: np.ndarray, why: str) -> list[Problem]:
     """A problem for each cell that is empty although a value is needed, and why one is."""
-    if type(None) not in set(map(type, values)):
+    if are_texts(values) or type(None) not in set(map(type, values)):
         return []
     # By identity: an array among the cells would compare itself with None element by element.
     places = [place for place, value in enumerate(values) if value is None]
@@ -309,7 +312,7 @@ def missing(name: Hashable, values: Sequence[Any], rows: np.ndarray, why: str) -
 def suspects(name: Hashable, cells: Cells) -> Iterator[Problem]:
     """A warning for each cell whose text looks like a missing value."""
     values = cells[name]
-    kinds = set(map(type, values))
+    kinds = {str} if are_texts(values) else set(map(type, values))
     if str not in kinds or (kinds <= _TEXTS and SUSPECT_WORDS.isdisjoint(values)):
         return
     places = [place for place, value in enumerate(values) if type(value) is str and value in SUSPECT_WORDS]
@@ -341,8 +344,8 @@ def plain_text(value: Any) -> str | Unfit:
 
 def plain_texts(values: Sequence[Any]) -> Sequence[Any]:
     """`plain_text` of each value but None; texts that a message can hold are that already."""
-    if isinstance(values, Woven) and _encodable("".join(values.pieces)):
-        return values  # of columns that are plain texts
+    if isinstance(values, Plain) or (isinstance(values, Woven) and _encodable("".join(values.pieces))):
+        return values
     if set(map(type, values)) <= _TEXTS and _encodable("".join(filter(None, values))):
         return values
     return by_distinct(plain_text, values)
