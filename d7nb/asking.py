@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
 
+    from d7nb.transport import Line
+
 REPORT_PATH = "/whatsapp/v2/report/"
 READ_PATH = "/whatsapp/v2/read-receipt/"
 MEDIA_PATH = "/whatsapp/v2/download/"
@@ -53,7 +55,7 @@ class Asking:
 
     base_url: str
     timeout: tuple[float | None, float | None]
-    _session: requests.Session
+    _session: Line
     _clock: Callable[[], datetime]
 
     @closed_book
@@ -70,7 +72,12 @@ class Asking:
             NotFound: D7 has no such report, or not yet.
             ApiError: Anything else; its class says what.
         """
-        return self._get(REPORT_PATH + quote(request_id, safe=""))
+        return self.dated_report(request_id)[0]
+
+    def dated_report(self, request_id: str) -> tuple[dict[str, Any], datetime]:
+        """The same, and when that was by D7's clock, which no report tells; by ours where D7 does not say."""
+        response = self._ask("GET", REPORT_PATH + quote(request_id, safe=""))
+        return _object(response), _date(response.headers.get("Date")) or self._clock()
 
     @closed_book
     def mark_read(self, message_id: str, *, typing: bool = False) -> None:
@@ -151,11 +158,7 @@ class Asking:
         return Probe(self._error_of(response), _date(response.headers.get("Date")))
 
     def _get(self, path: str) -> dict[str, Any]:
-        response = self._ask("GET", path)
-        body = _parsed(response.content)
-        if response.status_code != 200 or not isinstance(body, dict):
-            raise _unreadable(response)
-        return body
+        return _object(self._ask("GET", path))
 
     def _ask(self, method: str, path: str, body: bytes | None = None, *, stream: bool = False) -> requests.Response:
         """An answer that is a success; anything else raises, with no word of what was sent."""
@@ -181,15 +184,7 @@ class Asking:
     def _request(self, method: str, path: str, body: bytes | None = None, *, stream: bool = False) -> requests.Response:
         headers = {"Content-Type": "application/json"} if body is not None else {}
         headers |= {"Accept": "*/*"} if stream else {}
-        return self._session.request(
-            method,
-            self.base_url + path,
-            data=body,
-            headers=headers,
-            timeout=self.timeout,
-            allow_redirects=False,
-            stream=stream,
-        )
+        return self._session.request(method, path, body, headers, timeout=self.timeout, stream=stream)
 
 
 def never_connected(failure: Exception) -> NotConnected | None:
@@ -212,6 +207,13 @@ def what_happened(failure: Exception) -> str:
 
 def _failed(failure: Exception) -> ApiError:
     return never_connected(failure) or ApiError(f"{what_happened(failure)}; ask again")
+
+
+def _object(response: requests.Response) -> dict[str, Any]:
+    body = _parsed(response.content)
+    if response.status_code != 200 or not isinstance(body, dict):
+        raise _unreadable(response)
+    return body
 
 
 def _unreadable(response: requests.Response) -> ApiError:

@@ -16,7 +16,7 @@ from d7nb.display.deliveries import Reason, Requests, ShownDelivery, delivery_ht
 from d7nb.display.progress import Progress
 from d7nb.display.words import plural
 from d7nb.errors import Interrupted, PlanError, closed_book
-from d7nb.following import Followed, Reports, follow, status_columns, take_reports, tell_failures
+from d7nb.following import Followed, Reports, failures, follow, follow_on, status_columns, take_reports, tell_failures
 from d7nb.funnel import funnel, reached, segmented
 from d7nb.ledger import SETTLED, Ledger, opened
 from d7nb.outcomes import COLUMNS, Outcomes
@@ -169,13 +169,16 @@ class Delivery:
         Added: ``d7_outcome``, ``d7_reason``, ``d7_decided_by``, ``d7_recipient``, ``d7_request_id``, ``d7_created_at``;
         after `refresh`, and where the ledger told of an earlier send, also ``d7_msg_id``, ``d7_status`` (queued, sent,
         delivered, read, failed, or a word of D7's own), ``d7_status_reason``, ``d7_status_at`` (D7's time of it where
-        an event told it; otherwise when it was asked).
+        an event told it; otherwise when it was asked, by D7's clock).
         """
+        return with_columns(self._mailing.frame, self._columns(), without=COLUMNS)
+
+    def _columns(self) -> dict[str, Any]:
         added = self._outcomes.columns(self._mailing.verdicts["recipient"])
         if self._followed is not None:
             added |= status_columns(self._followed.heard)
             tell_failures(added, self._outcomes.went())
-        return with_columns(self._mailing.frame, added, without=COLUMNS)
+        return added
 
     @property
     def summary(self) -> dict[str, int]:
@@ -227,7 +230,8 @@ class Delivery:
         """
         client = self._asker(client)
         with opened(self._ledger) as ledger:
-            open_ones = self._follow(ledger).open
+            followed = self._follow(ledger)
+            open_ones = followed.open
             try:
                 with Progress(len(open_ones), shown=progress and bool(open_ones), unit="report") as bar:
                     reports = take_reports(
@@ -236,7 +240,8 @@ class Delivery:
             except KeyboardInterrupt:
                 raise Interrupted("asking for reports was interrupted; what was heard is kept", self) from None
             finally:
-                self._follow(ledger)
+                rows = self._mailing, self._outcomes
+                self._followed = follow_on(followed, *rows, ledger, self._destination)
         self._asked_in_vain = _in_vain(reports)
         return self
 
@@ -335,7 +340,8 @@ class Delivery:
         heard, went = self._known().heard, self._outcomes.went()
         arrived = np.fmin(heard.since["delivered"], heard.since["read"])
         waits = (arrived - self._outcomes.accepted_at()) / np.timedelta64(1, "s")
-        return plot(lines, codes, funnel(lines, codes, reached(went, heard)), waits)
+        counts = funnel(lines.iloc[:, :0], codes, reached(went, heard))  # without the user's names, which may be ours
+        return plot(lines, codes, counts, waits)
 
     def _asker(self, client: Client | None) -> Client:
         """Who asks D7."""
@@ -426,12 +432,15 @@ class Delivery:
         """What the displays need, as plain data."""
         return ShownDelivery(
             summary=self.summary,
-            reasons=[Reason(*told) for told in self._outcomes.reasons()],
+            reasons=[Reason(*told) for told in [*self._outcomes.reasons(), *self._failures()]],
             requests=None if self._sending is None else Requests(*self._outcomes.tally()),
             done=self.done,
             warnings=[*self.warnings, *self._asked_in_vain],
             statuses=self._statuses(),
         )
+
+    def _failures(self) -> list[tuple[str, str, str, int]]:
+        return [] if self._followed is None else failures(self._columns(), self._outcomes.went())
 
     def _statuses(self) -> dict[str, int] | None:
         """How many of the accepted rows have each status; those of which nothing was heard yet are under ``""``."""
@@ -450,5 +459,6 @@ def _in_vain(reports: Reports) -> list[str]:
         fault = reports.faults[0].message
         told.append(f"{plural(len(reports.faults), 'report')} could not be had: {fault}; refresh() asks again")
     if reports.strays:
-        told.append(f"D7 reported on {plural(reports.strays, 'message')} that belong to no row: see Ledger().aside()")
+        are = "is no row's" if reports.strays == 1 else "are no row's"
+        told.append(f"D7 reported on {plural(reports.strays, 'message')} that {are}: see Ledger().aside()")
     return told

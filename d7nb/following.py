@@ -35,10 +35,12 @@ class Followed(NamedTuple):
     Attributes:
         heard: What was heard of each row of the frame.
         open: D7's ids of the requests of which more is to be expected.
+        numbers: The request that decides about each ready row, as the ledger counts them.
     """
 
     heard: Heard
     open: list[str]
+    numbers: np.ndarray
 
 
 class Reports(NamedTuple):
@@ -78,7 +80,17 @@ def follow(mailing: Mailing, outcomes: Outcomes, ledger: Ledger, destination: st
     final = np.isin(heard.status.astype("str"), list(FINAL))
     if len(outcomes.rows_with("unknown")):
         final &= codes != HEARD  # its report may tell of its neighbours, which are in doubt
-    return Followed(heard.spread(ready, count), list(dict.fromkeys(each for each in ids[went & ~final] if each)))
+    open_ones = list(dict.fromkeys(each for each in ids[went & ~final] if each))
+    return Followed(heard.spread(ready, count), open_ones, numbers)
+
+
+def follow_on(past: Followed, mailing: Mailing, outcomes: Outcomes, ledger: Ledger, destination: str) -> Followed:
+    """The same again, when only reports have come since: where nothing is in doubt, no row has another request now."""
+    if len(outcomes.rows_with("unknown")):
+        return follow(mailing, outcomes, ledger, destination)
+    ready = mailing.ready
+    heard = ledger.heard(destination, mailing.campaign, mailing.keys[ready], past.numbers)
+    return past._replace(heard=heard.spread(ready, len(mailing.frame)))
 
 
 def take_reports(
@@ -112,7 +124,7 @@ def take_reports(
         return len(gone) - ledger.take_in(destination, updates=gone, at=mailing.clock()) if gone else 0
 
     try:
-        with closing(ask(client, request_ids, mailing.clock)) as landing:
+        with closing(ask(client, request_ids)) as landing:
             for landed in landing:
                 for asked in landed:
                     waiting += asked.updates
@@ -146,13 +158,26 @@ def tell_failures(columns: dict[str, Any], went: np.ndarray) -> None:
         columns: A delivery's, by name; changed here.
         went: Which rows D7 accepted.
     """
-    failed = np.flatnonzero(went & (columns["d7_status"] == "failed"))
+    failed = _failed(columns, went)
     if len(failed):
-        said = columns["d7_status_reason"].take(failed)
-        told = {reason: _failure(reason) for reason in said.unique()}
-        for name, values in (("d7_reason", [told[reason] for reason in said]), ("d7_decided_by", "D7")):
+        reasons = pd.Series(columns["d7_status_reason"].take(failed))
+        before = pd.Series(columns["d7_reason"].take(failed))
+        told = reasons.map({reason: _failure(reason) for reason in reasons.unique()})
+        for name, values in (("d7_reason", told.where(before.isna(), before + "; " + told)), ("d7_decided_by", "D7")):
             columns[name] = columns[name].copy()
             columns[name][failed] = values
+
+
+def failures(columns: dict[str, Any], went: np.ndarray) -> list[tuple[str, str, str, int]]:
+    """Why rows failed later: outcome, who says so, reason, and how many rows; the most frequent first."""
+    failed = _failed(columns, went)
+    told = pd.DataFrame({name: columns[f"d7_{name}"].take(failed) for name in ("outcome", "decided_by", "reason")})
+    counts = told.astype("str").value_counts().reset_index()
+    return list(zip(*(counts[name].tolist() for name in counts), strict=True))
+
+
+def _failed(columns: dict[str, Any], went: np.ndarray) -> np.ndarray:
+    return np.flatnonzero(went & (columns["d7_status"] == "failed"))
 
 
 def _failure(reason: Any) -> str:

@@ -12,7 +12,7 @@ from d7nb.content.leaves import Column
 from d7nb.delivering import remembered
 from d7nb.destinations import destination_of
 from d7nb.identity import check_campaign, key_texts, keys_by_columns
-from d7nb.mailing import Mailing
+from d7nb.mailing import Mailing, texts_of
 from d7nb.recipients import check_numbers, number_problems
 from d7nb.rendering import DIGEST_SIZE
 from d7nb.variants import family
@@ -60,7 +60,7 @@ def history(
     if key_columns:
         keys[ready] = keys_by_columns(campaign, (texts[row] for row in ready))
     else:
-        people = family(recipients.take(ready)).to_numpy(dtype=object).tolist()
+        people = texts_of(family(recipients.take(ready))).tolist()
         keys[ready] = ledger.last_keys(destination_of(client), campaign, people)
     mailing = Mailing(
         frame=kept,

@@ -46,15 +46,27 @@ class Mailing:
 
     @cached_property
     def numbers(self) -> np.ndarray:
-        """Each row's recipient, E.164; missing where it has none."""
-        return self.verdicts["recipient"].to_numpy(dtype=object)
+        """Each row's recipient, E.164; None where it has none."""
+        return texts_of(self.verdicts["recipient"])
 
     @cached_property
     def people(self) -> np.ndarray:
-        """Each row's recipient, one form for all national variants of a number; missing where it has none."""
+        """Each row's recipient, one form for all national variants of a number; None where it has none."""
         recipients = self.verdicts["recipient"]
         families = family(recipients)
         others = np.flatnonzero(families != recipients)
         people = self.numbers.copy()  # most people's number is their only one
-        people[others] = families.iloc[others]
+        people[others] = texts_of(families.iloc[others])
         return people
+
+
+def texts_of(series: pd.Series) -> np.ndarray:
+    """A column of texts as Python's own, None where one is missing.
+
+    Example:
+        >>> texts_of(pd.Series(["+12025550123", None], dtype="str")).tolist()
+        ['+12025550123', None]
+    """
+    texts = series.to_numpy(dtype=object, copy=True)
+    texts[series.isna().to_numpy()] = None
+    return texts

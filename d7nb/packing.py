@@ -148,14 +148,18 @@ class Packer:
         return list(self._contents_of(rows))
 
     def _contents_of(self, rows: np.ndarray) -> Sequence[str]:
-        own = self._renderer_of[rows]
-        if len(rows) and (own == own[0]).all():
-            return self._renderers[int(own[0])].fragments(rows)
+        parts = [(renderer.fragments(rows[places]), places) for renderer, places in self.by_content(rows)]
+        if len(parts) == 1:
+            return parts[0][0]
         fragments = np.empty(len(rows), dtype=object)
-        for number in np.unique(own):
-            places = np.flatnonzero(own == number)
-            fragments[places] = list(self._renderers[number].fragments(rows[places]))
+        for texts, places in parts:
+            fragments[places] = list(texts)
         return fragments.tolist()
+
+    def by_content(self, rows: np.ndarray) -> Iterator[tuple[Renderer, np.ndarray]]:
+        """What fills in each content that some rows have, with the places of its own among them."""
+        own = self._renderer_of[rows]
+        return ((self._renderers[number], np.flatnonzero(own == number)) for number in np.unique(own))
 
     def _slice(self, batches: Sequence[Batch]) -> Iterator[tuple[Batch, bytes]]:
         """Weave the requests of some batches into one text, which is cut where each of them ends."""

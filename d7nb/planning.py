@@ -209,6 +209,46 @@ class Plan:
         return preview_of(packer.contents, self._ready, self._frame.index, recipients, n, bubble=bubble, groups=groups)
 
     @closed_book
+    def check_links(
+        self,
+        client: Client | None = None,
+        *,
+        workers: int | None = None,
+        timeout: tuple[float | None, float | None] | float | None = None,
+        progress: bool = True,
+    ) -> pd.DataFrame:
+        """Ask whether the files that the messages name are there, and are what WhatsApp takes. No file is read.
+
+        Each distinct address of the rows that are ready is asked once: that of an `Attachment`, a header, a template's
+        media. Nothing of yours goes along, and the plan stays as it is.
+
+        Args:
+            client: Says how many are asked at once and how long they may take. With a sandbox's, addresses on this
+                machine will do. No token leaves it.
+            workers: How many addresses are asked at once, never more than four of one host; 8 without a client.
+            timeout: Seconds to wait for the connection and for an answer, or one number for both; 5 and 15 without a
+                client. No address takes longer than the two together.
+            progress: Whether to show a progress bar.
+
+        Returns:
+            What is wrong, as in `problems`: ``error`` for what would fail, ``warning`` for what may.
+
+        Raises:
+            PlanError: An option makes no sense.
+
+        Example:
+            >>> import pandas as pd, d7nb
+            >>> people = pd.DataFrame({"phone": ["+12025550123"], "file": ["http://127.0.0.1:1/a.pdf"]})
+            >>> plan = d7nb.plan(people, d7nb.Attachment("document", "{file}"), to="phone", originator="+12025550100")
+            >>> plan.check_links(progress=False)[["row", "column", "code"]].to_numpy().tolist()
+            [[0, 'file', 'unreachable']]
+        """
+        from d7nb.links import check_links  # noqa: PLC0415  (a plan that asks nobody needs no HTTP)
+
+        options: dict[str, Any] = {"workers": workers, "timeout": timeout, "progress": progress}
+        return check_links(self._decision.packer, self._ready, self._frame, client, **options)
+
+    @closed_book
     def release(self, rows: Any = None, choose: str | Mapping[int, str] = "first") -> Plan:
         """Decide about rows that are held because their number can be read in two ways.
 

@@ -10,9 +10,8 @@ from d7nb.errors import ApiError, Forbidden, NotConnected, NotFound, RateLimited
 from d7nb.reports import read_report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Generator, Sequence
     from concurrent.futures import Future
-    from datetime import datetime
 
     from d7nb.client import Client
     from d7nb.statuses import Update
@@ -43,7 +42,7 @@ class Asked(NamedTuple):
     pending: bool = False
 
 
-def ask(client: Client, request_ids: Sequence[str], clock: Callable[[], datetime]) -> Generator[list[Asked]]:
+def ask(client: Client, request_ids: Sequence[str]) -> Generator[list[Asked]]:
     """Ask for the reports of requests, each once.
 
     Whoever stops listening, by an interrupt for instance, ends it when the reports under way are there.
@@ -51,7 +50,6 @@ def ask(client: Client, request_ids: Sequence[str], clock: Callable[[], datetime
     Args:
         client: Asks, with as many workers and at the rate that it has.
         request_ids: As D7 gave them.
-        clock: Tells the time of what a report says, which itself names none.
 
     Returns:
         What came, as it comes. After a refused token nothing more is asked for.
@@ -60,7 +58,7 @@ def ask(client: Client, request_ids: Sequence[str], clock: Callable[[], datetime
     waiting = iter(request_ids)
 
     def one(request_id: str) -> Asked:
-        asked = _report(client, request_id, clock, stopping)
+        asked = _report(client, request_id, stopping)
         if isinstance(asked.fault, Unauthorized | Forbidden):
             stopping.set()
         return asked
@@ -82,14 +80,14 @@ def ask(client: Client, request_ids: Sequence[str], clock: Callable[[], datetime
             stopping.set()
 
 
-def _report(client: Client, request_id: str, clock: Callable[[], datetime], stopping: threading.Event) -> Asked:
+def _report(client: Client, request_id: str, stopping: threading.Event) -> Asked:
     """In a worker: wait for leave, ask, and try again where that is all that D7 asks for."""
     fault: ApiError | None = None
     for attempt in range(TRIES):
         if not _has_leave(client, stopping):
             break
         try:
-            return Asked(read_report(client.report(request_id), clock()))
+            return Asked(read_report(*client.dated_report(request_id)))
         except NotFound as error:
             return Asked(pending=True) if error.code == NOT_YET else Asked(fault=error)
         except (RateLimited, NotConnected) as error:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import orjson
 
-from d7nb.content.declare import Part, expand, literal_fault, slots
+from d7nb.content.declare import Part, expand, file_links, literal_fault, slots
 from d7nb.content.fields import Slot
 from d7nb.content.leaves import Cells, Column, Template, Unfit, missing
 from d7nb.content.trees import Fixed, below
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from d7nb.content.rules import RowRule
+    from d7nb.content.rules import FileLink, RowRule
     from d7nb.content.trees import Tree
 
 
@@ -65,6 +65,9 @@ class Renderer:
     Args:
         content: What the messages say, or another part of the request.
         frame: The table; it must have the columns that the content names.
+
+    Attributes:
+        file_links: The content's leaves that are addresses of files.
     """
 
     def __init__(self, content: Part, frame: pd.DataFrame) -> None:
@@ -72,8 +75,9 @@ class Renderer:
         self._tree = content.tree()
         self._slots = slots(self._tree)
         self._bound = {path: slot for path, slot in self._slots.items() if slot.bound}
-        self._rules = [(rule, expand(rule, self._slots)) for rule in content.rules()]
+        self._rules = [(rule, expand(rule.paths, self._slots)) for rule in content.rules()]
         self._skeletons: dict[tuple[frozenset[str], bool], Skeleton] = {}
+        self.file_links: list[FileLink] = list(file_links(content, self._slots))
 
     @property
     def columns(self) -> list[Hashable]:
@@ -120,6 +124,40 @@ class Renderer:
         rendered = {value: value.render(cells).values for value in {slot.value for slot in self._bound.values()}}
         values = {path: slot.leaf.kind.column(rendered[slot.value]) for path, slot in self._bound.items()}
         return self._texts(values, len(rows), canonical=False)
+
+    def filled(self, path: str, rows: np.ndarray) -> Sequence[Any]:
+        """What stands at one leaf in the messages of some rows without errors; None where a message is without it."""
+        slot = self._slots.get(path)
+        if slot is None:
+            return [None] * len(rows)
+        cells = Cells(self._frame, rows)
+        values: Sequence[Any] = [slot.value] * len(rows)
+        if slot.bound:
+            values, _ = _checked(path, slot, slot.value.render(cells).values, cells)
+        for other, carrier in self._bound.items():
+            if carrier.leaf.carries and path != other and path.startswith(other.rpartition(".")[0] + "."):
+                carried = carrier.value.render(cells).values
+                values = [None if carries is None else value for carries, value in zip(carried, values, strict=True)]
+        return values
+
+    def is_bound(self, path: str) -> bool:
+        """Whether what stands at a leaf differs from row to row."""
+        return path in self._bound
+
+    def at_cells(self, problem: Problem, path: str, faults: Mapping[int, str], rows: np.ndarray) -> Iterator[Problem]:
+        """A problem with what stands at a leaf, at each faulty row and the column that the leaf has it from.
+
+        Args:
+            problem: What is wrong, but for its message.
+            path: The leaf.
+            faults: The message of each faulty row, by its place among the rows.
+            rows: Positions in the frame.
+        """
+        slot = self._slots[path]
+        if slot.bound:
+            yield from _located(problem, faults, slot, Cells(self._frame, rows))
+        else:  # the whole plan's
+            yield from (problem._replace(message=message) for message in dict.fromkeys(faults.values()))
 
     def _values(self, rows: np.ndarray) -> tuple[dict[str, Sequence[Any]], list[Problem]]:
         cells = Cells(self._frame, rows)

@@ -29,6 +29,7 @@ _TAGS = tuple(f"{tag}{number}" for tag in ("message_tag", "messageTag") for numb
 _MARKS = frozenset({"cust_ref", "custRef", "conversation_id", "conversationId", *_TAGS})
 _LONGEST_STATUS = 60
 _MOST_FIELDS = 200
+_MOST_BAD = 20
 _KEPT = 2_000
 _NESTED = re.compile(r"reference[\[.](\w+)\]?")
 _BOM = b"\xef\xbb\xbf"
@@ -111,11 +112,15 @@ def read_events(content: bytes, at: datetime, shapes: Sequence[InboundShape] = S
     events = _parsed(content)
     if isinstance(events, str):
         return Read([], [], [Bad(events, content[:_KEPT].decode("utf-8", "replace"))])
-    read = Read([], [], [])
+    read, bad = Read([], [], []), 0
     for event in events:
         why = _read_event(event, at, shapes, read) if isinstance(event, dict) else "it is no object"
         if why:
-            read.bad.append(Bad(why, _written(event, content)[:_KEPT].decode("utf-8", "replace")))
+            bad += 1
+            if bad <= _MOST_BAD:
+                read.bad.append(Bad(why, _written(event, content)[:_KEPT].decode("utf-8", "replace")))
+    if bad > _MOST_BAD:  # what is kept aside must not be flooded by one body
+        read.bad.append(Bad(f"the same body has {bad - _MOST_BAD:,} more that could not be read", ""))
     return read
 
 

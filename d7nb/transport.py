@@ -5,6 +5,7 @@ It also knows the one thing that urllib3's errors do not tell for certain: wheth
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import contextmanager
 from functools import cache
@@ -18,7 +19,7 @@ from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import HTTPError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from requests.auth import AuthBase
     from urllib3.poolmanager import PoolManager
@@ -103,14 +104,65 @@ class _Adapter(HTTPAdapter):
             super().cert_verify(*args, **options)
 
 
-class _Session(requests.Session):
-    """A session that does not even read where a redirect leads."""
+class Line:
+    """A session for one host, at whose start all is worked out that requests would work out for each request anew.
 
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Nowhere."""
+    It follows no redirect, and does not even read where one leads.
+
+    Args:
+        session: What is worked out from.
+        base_url: Where the API is.
+    """
+
+    def __init__(self, session: requests.Session, base_url: str) -> None:
+        self._session = session
+        self._blank = session.prepare_request(requests.Request("GET", base_url))  # says what is wrong with an address
+        self._base = str(self._blank.url).removesuffix("/")
+        self._adapter = session.get_adapter(self._base)
+
+    def request(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], *, timeout: Any, stream: bool
+    ) -> requests.Response:
+        """Send a request, and read its answer, or with `stream` its headers.
+
+        Args:
+            method: GET or POST.
+            path: What is asked for, below the address, quoted.
+            body: What is posted.
+            headers: Besides those of every request.
+            timeout: Seconds to connect, and to wait for bytes.
+            stream: Whether the answer is read later, by the caller.
+        """
+        request = self._blank.copy()
+        request.method, request.url, request.body = method, self._base + path, body
+        request.headers.update(headers)
+        if body is not None or method == "POST":
+            request.headers["Content-Length"] = str(len(body or b""))
+        session = self._session
+        response = self._adapter.send(request, stream, timeout, session.verify, session.cert, session.proxies)
+        if not stream:
+            response.content  # noqa: B018  (reads it)
+        return response
+
+    def close(self) -> None:
+        """Close the connections; new ones are opened when they are needed."""
+        self._session.close()
 
 
-def open_session(base_url: str, auth: AuthBase, connections: int, user_agent: str) -> requests.Session:
+def named_certificates() -> str | None:
+    """The certificates that the environment says to trust, a file or a folder; None where it says nothing.
+
+    Raises:
+        ValueError: They do not exist.
+    """
+    named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or None
+    if named and not Path(named).exists():
+        message = f"REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names {named}, which does not exist"
+        raise ValueError(message)
+    return named
+
+
+def open_session(base_url: str, auth: AuthBase, connections: int, user_agent: str) -> Line:
     """A session for one host.
 
     The environment's proxies and certificates are read once, here, and not at each request.
@@ -124,18 +176,14 @@ def open_session(base_url: str, auth: AuthBase, connections: int, user_agent: st
     Raises:
         ValueError: The address can be none, or the environment names certificates that do not exist.
     """
-    session = _Session()
+    session = requests.Session()
     settings = session.merge_environment_settings(base_url, {}, None, None, None)
     session.proxies = settings["proxies"] if base_url.startswith("https:") else {}
-    session.verify = settings["verify"]
-    if isinstance(session.verify, str) and not Path(session.verify).exists():
-        message = f"REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names {session.verify}, which does not exist"
-        raise ValueError(message)
+    session.verify = named_certificates() or True
     session.trust_env = False
     session.auth = auth
-    session.prepare_request(requests.Request("GET", base_url))  # which says what is wrong with an address
     session.headers.update({"Accept": "application/json", "User-Agent": user_agent})
     adapter = _Adapter(pool_connections=2, pool_maxsize=max(connections, 1), max_retries=0, pool_block=True)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
-    return session
+    return Line(session, base_url)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
+import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ from hypothesis import settings
 
 import d7nb
 from tests.ledgers import postgres
+from tests.local_servers import HOST
 from tests.watching import Watch
 
 if TYPE_CHECKING:
@@ -86,3 +89,28 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     else:
         with postgres() as url:
             yield url
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Self-signed certificates, key included, by what they are for."""
+    if not shutil.which("openssl"):
+        pytest.skip("openssl makes the certificates, and is not installed")
+    folder = tmp_path_factory.mktemp("certificates")
+    names = {"here": "IP:127.0.0.1", "d7": f"DNS:{HOST}", "elsewhere": "DNS:elsewhere.example"}
+    for name, subject in names.items():
+        key, certificate = folder / f"{name}.pem", folder / f"{name}.crt"
+        command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test"
+        rest = ["-keyout", str(key), "-out", str(certificate), "-addext", f"subjectAltName={subject}"]
+        subprocess.run([*command.split(), *rest], check=True, capture_output=True)
+        key.write_bytes(key.read_bytes() + certificate.read_bytes())
+    return {name: folder / f"{name}.pem" for name in names}
+
+
+@pytest.fixture
+def trusted(certificates: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Path]:
+    """The same certificates, and REQUESTS_CA_BUNDLE says to trust them all."""
+    bundle = tmp_path / "trusted.pem"
+    bundle.write_bytes(b"".join(path.with_suffix(".crt").read_bytes() for path in certificates.values()))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    return certificates

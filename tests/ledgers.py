@@ -26,8 +26,8 @@ AREAS = (201, 202, 203, 205, 206, 207, 208, 209, 210, 212, 213, 214, 215, 216, 2
 
 
 def people(rows: list[int] | range) -> list[str]:
-    """Numbers from the range that is kept for fiction, +1 NPA 555 01xx; two thousand of them."""
-    return [f"+1{AREAS[row // 100]}55501{row % 100:02d}" for row in rows]
+    """Numbers from the range that is kept for fiction, +1 NPA 555 01xx; two thousand of them, then again."""
+    return [f"+1{AREAS[row // 100 % len(AREAS)]}55501{row % 100:02d}" for row in rows]
 
 
 def keys(rows: list[int] | range, text: str = "") -> np.ndarray:

@@ -13,6 +13,9 @@ from typing import Any, NamedTuple
 
 ACCEPTED = b'{"request_id":"00000000-0000-4000-8000-000000000001","status":"accepted","created_at":"2026-11-23T10:00Z"}'
 
+HOST = "api.d7networks.com"
+"""A name for which the tests have a certificate."""
+
 
 class Request(NamedTuple):
     """What came in."""
@@ -35,14 +38,15 @@ class Handler(BaseHTTPRequestHandler):
         self.server.requests.append(Request(self.command, self.path, dict(self.headers), body))
         self.server.script(self)
 
-    do_GET = do_POST = do_CONNECT = handle_request
+    do_GET = do_HEAD = do_POST = do_CONNECT = handle_request
 
     def reply(self, status: int = 200, body: bytes = ACCEPTED, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
         for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def hang_up(self) -> None:
         self.close_connection = True

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import orjson
 import pandas as pd
@@ -30,6 +31,7 @@ from d7nb.answers import Answer
 from d7nb.destinations import BASE_URL
 from d7nb.testing import vcr_config
 from d7nb.version import version
+from tests.local_servers import serving
 
 FOLDER = Path(__file__).parent.parent / "cassettes"
 NEEDED = ("D7_API_TOKEN", "D7_ORIGINATOR", "D7_RECIPIENT")
@@ -37,6 +39,9 @@ HOW_TO_RECORD = "D7_API_TOKEN=... D7_ORIGINATOR=+... D7_RECIPIENT=+... python -m
 
 ORIGINATOR, RECIPIENT, STRANGER = "+12025550100", "+12025550123", "+12025550199"
 NO_REQUEST = "00000000-0000-4000-8000-000000000000"
+CAME_IN = "00000000-0000-4000-8000-000000000001"
+"""In a cassette, the id of what a person wrote."""
+LETTER = b"A letter from somebody"
 
 # The scenes
 
@@ -75,6 +80,32 @@ def ask_for_nothing(client: d7nb.Client, *_: str) -> dict[str, Any]:
     return client.report(NO_REQUEST)
 
 
+def mark_read(client: d7nb.Client, _: str, message_id: str) -> None:
+    """A receipt for what came in."""
+    client.mark_read(message_id, typing=True)
+
+
+def mark_nothing_read(client: d7nb.Client, *_: str) -> None:
+    """A receipt for what never came in."""
+    client.mark_read(NO_REQUEST)
+
+
+def download(client: d7nb.Client, _: str, media_id: str) -> bytes:
+    """What came in, by way of a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        return client.download(media_id, Path(folder) / "letter.txt").read_bytes()
+
+
+def ask_for_credit(client: d7nb.Client, *_: str) -> float:
+    """What is left."""
+    return client.balance()
+
+
+def check_token(client: d7nb.Client, *_: str) -> None:
+    """Whether the token is valid."""
+    client.check_token()
+
+
 def send_a_plan(client: d7nb.Client, originator: str, recipient: str) -> list[Answer]:
     """A plan's own requests, two of them, posted from a pool of one thread as a send does it."""
     people = pd.DataFrame({"to": [recipient, recipient], "name": ["Ali", "Žofie"], "id": [1, 2]})
@@ -93,6 +124,8 @@ class Scene(NamedTuple):
         statuses: The statuses that must come, or the recording is none.
         token: The token, where it is not to be a good one.
         fault: The sandbox's fault that brings it about; the real API can't be asked for it.
+        came_in: What must have come in before: the environment variable that has its id, for the real API. Then `play`
+            takes that id, and no recipient.
     """
 
     shows: str
@@ -100,6 +133,7 @@ class Scene(NamedTuple):
     statuses: tuple[int, ...]
     token: str | None = None
     fault: str | None = None
+    came_in: str | None = None
 
 
 SCENES = {
@@ -111,6 +145,14 @@ SCENES = {
     "test_report": Scene("200 to a send, and the report on it", send_and_ask, (200, 200)),
     "test_missing_report": Scene("404: there is no such report", ask_for_nothing, (404,)),
     "test_plan": Scene("200 to both requests of a plan", send_a_plan, (200, 200)),
+    "test_mark_read": Scene("200: a message is marked as read", mark_read, (200,), came_in="D7_MESSAGE_ID"),
+    "test_unknown_message": Scene("404: no message came in that has this id", mark_nothing_read, (404,)),
+    "test_download": Scene("200: a file that came in", download, (200,), came_in="D7_MEDIA_ID"),
+    "test_balance": Scene("200: the account's credit", ask_for_credit, (200,)),
+    "test_valid_token": Scene("200: the token is one", check_token, (200,)),
+    "test_invalid_token": Scene(
+        "401: the token that was asked about is not one", check_token, (401,), token="not-a-token"
+    ),
 }
 
 # Reading and writing cassettes
@@ -125,6 +167,7 @@ def tape(path: Path, record_mode: str = "none", scrub: Any = None) -> CassetteCo
 
 KEPT_HEADERS = {"accept", "content-type", "retry-after"}
 UUID = re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b|\b[0-9a-f]{32}\b")
+CREDIT = re.compile(r'("balance":\s*)-?[\d.]+')
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)?")
 
 
@@ -152,6 +195,7 @@ class Scrubber:
     def _clean(self, words: str) -> str:
         for name, other in self._names.items():
             words = words.replace(name, other)
+        words = CREDIT.sub(r"\g<1>100.0", words)
         return TIME.sub("2026-11-23T10:00:00.000Z", UUID.sub(self._numbered, words))
 
     def _numbered(self, found: re.Match[str]) -> str:
@@ -185,21 +229,40 @@ def _could_be_somebodys(digits: str) -> bool:
 # Recording
 
 
+class Stage(NamedTuple):
+    """Where a scene is played.
+
+    Attributes:
+        client: What plays it.
+        came_in: The id of what came in before; None where nothing did.
+    """
+
+    client: d7nb.Client
+    came_in: str | None
+
+
 @contextmanager
-def sandbox_client(scene: Scene) -> Iterator[d7nb.Client]:
-    """A client of a sandbox that is set up for a scene."""
-    with d7nb.Sandbox(originators=[ORIGINATOR]) as sandbox:
+def sandbox_stage(scene: Scene) -> Iterator[Stage]:
+    """A sandbox that is set up for a scene."""
+    with serving() as receiver, d7nb.Sandbox(originators=[ORIGINATOR], callback_url=receiver.url) as sandbox:
         if scene.fault:
             sandbox.fail_next(scene.fault)
+        ids = write_to(sandbox, RECIPIENT) if scene.came_in else {}
         with d7nb.Client(scene.token or "sandbox", base_url=sandbox.url, workers=1) as client:
-            yield client
+            yield Stage(client, ids.get(scene.came_in or ""))
+
+
+def write_to(sandbox: d7nb.Sandbox, sender: str) -> dict[str, str]:
+    """Have a person send a letter; its ids, by the variables that name them."""
+    message_id = sandbox.reply(sender, media=LETTER, content_type="text/plain", filename="letter.txt")
+    return {"D7_MESSAGE_ID": message_id, "D7_MEDIA_ID": str(sandbox.replies["media_id"].item())}
 
 
 @contextmanager
-def real_client(scene: Scene, base_url: str) -> Iterator[d7nb.Client]:
-    """A client of the real API, with the token of the environment."""
+def real_stage(scene: Scene, base_url: str) -> Iterator[Stage]:
+    """The real API, with token and ids of the environment."""
     with d7nb.Client(scene.token or os.environ["D7_API_TOKEN"], base_url=base_url, workers=1) as client:
-        yield client
+        yield Stage(client, os.environ.get(scene.came_in or ""))
 
 
 def metadata(scene: Scene, *, real: bool) -> dict[str, str]:
@@ -209,11 +272,17 @@ def metadata(scene: Scene, *, real: bool) -> dict[str, str]:
         "source": "the real API" if real else "the sandbox of d7nb, not D7",
         "date": datetime.now(UTC).date().isoformat(),
         "d7nb": version(),
-        "how_to_record_from_the_real_api": "can't be brought about there" if scene.fault else HOW_TO_RECORD,
+        "how_to_record_from_the_real_api": how_to_record(scene),
     }
 
 
-def record(name: str, folder: Path, *, real: bool, client: d7nb.Client) -> bool:
+def how_to_record(scene: Scene) -> str:
+    """The command, as a person types it."""
+    came_in = f"{scene.came_in}=... " if scene.came_in else ""
+    return "can't be brought about there" if scene.fault else came_in + HOW_TO_RECORD
+
+
+def record(name: str, folder: Path, *, real: bool, stage: Stage) -> bool:
     """Record one scene; whether that changed its file.
 
     Raises:
@@ -223,13 +292,15 @@ def record(name: str, folder: Path, *, real: bool, client: d7nb.Client) -> bool:
     originator = os.environ["D7_ORIGINATOR"].removeprefix("+") if real else ORIGINATOR[1:]
     recipient = os.environ["D7_RECIPIENT"].removeprefix("+") if real else RECIPIENT[1:]
     fictional = {originator: ORIGINATOR[1:], recipient: RECIPIENT[1:]}
+    if stage.came_in:
+        fictional |= {quote(stage.came_in, safe=""): CAME_IN, stage.came_in: CAME_IN}
     with tempfile.TemporaryDirectory() as drafts:
         draft = Path(drafts) / target.name
-        with tape(draft, "all", Scrubber(client.base_url, fictional)) as cassette:
+        with tape(draft, "all", Scrubber(stage.client.base_url, fictional)) as cassette:
             for key, value in metadata(scene, real=real).items():
                 cassette.get_metadata(key, value)  # which sets it
             with suppress(d7nb.D7Error):  # the statuses tell
-                scene.play(client, f"+{originator}", f"+{recipient}")
+                scene.play(stage.client, f"+{originator}", stage.came_in or f"+{recipient}")
             statuses = tuple(response["status"]["code"] for response in cassette.responses)
         words = draft.read_text(encoding="utf-8") if draft.exists() else ""
     if statuses != scene.statuses:
@@ -269,8 +340,11 @@ def main(arguments: list[str], folder: Path = FOLDER, base_url: str = BASE_URL) 
         if real and scene.fault:
             print(f"{name}: left as it is, the real API can't be asked for it")
             continue
-        with real_client(scene, base_url) if real else sandbox_client(scene) as client:
-            changed = record(name, folder, real=real, client=client)
+        if real and scene.came_in and scene.came_in not in os.environ:
+            print(f"{name}: left as it is, {scene.came_in} does not say what came in")
+            continue
+        with real_stage(scene, base_url) if real else sandbox_stage(scene) as stage:
+            changed = record(name, folder, real=real, stage=stage)
         print(f"{name}: {'recorded' if changed else 'unchanged'}")
     return 0
 

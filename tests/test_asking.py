@@ -7,7 +7,7 @@ import os
 import signal
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,46 @@ def refused(script: Script, ask: Callable[[d7nb.Client], Any], **options: Any) -
         ask(client)
     assert len(server.requests) == 1
     return caught.value
+
+
+# asked of the sandbox
+
+
+@pytest.fixture
+def inbox() -> Iterator[tuple[d7nb.Sandbox, d7nb.Client]]:
+    """A sandbox to which people can write, and a client of it."""
+    with serving() as receiver, d7nb.Sandbox(callback_url=receiver.url, balance=12.5) as sandbox:
+        with sandbox.client() as client:
+            yield sandbox, client
+
+
+def test_what_a_person_wrote_is_marked_read(inbox: tuple[d7nb.Sandbox, d7nb.Client]) -> None:
+    sandbox, client = inbox
+    message_id = sandbox.reply(PERSON, "Hello", originator="+12025550100")
+    client.mark_read(message_id)
+    assert (sandbox.replies["read_at"].notna().item(), sandbox.replies["typing"].item()) == (True, False)
+    client.mark_read(message_id, typing=True)
+    assert sandbox.replies["typing"].item()
+    with pytest.raises(errors.NotFound, match=r"WHATSAPP_MESSAGE_NOT_EXISTS.*\(fix the data\)"):
+        client.mark_read("another")
+
+
+def test_what_a_person_sent_is_downloaded(inbox: tuple[d7nb.Sandbox, d7nb.Client], tmp_path: Path) -> None:
+    sandbox, client = inbox
+    sandbox.reply(PERSON, media=PICTURE, content_type="image/png", originator="+12025550100")
+    media_id = sandbox.replies["media_id"].item()
+    assert client.download(media_id, tmp_path / "a.png").read_bytes() == PICTURE
+    with pytest.raises(errors.NotFound):
+        client.download("another", tmp_path / "b.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_the_sandbox_has_credit_and_one_token(inbox: tuple[d7nb.Sandbox, d7nb.Client]) -> None:
+    sandbox, client = inbox
+    assert client.balance() == 12.5
+    client.check_token()
+    with d7nb.Client("another", base_url=sandbox.url) as stranger, pytest.raises(errors.Unauthorized):
+        stranger.check_token()
 
 
 # receipts

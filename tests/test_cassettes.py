@@ -9,6 +9,7 @@ import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -17,13 +18,24 @@ from vcr.errors import CannotOverwriteExistingCassetteException  # type: ignore[
 
 import d7nb
 from d7nb import errors
-from d7nb.asking import REPORT_PATH
+from d7nb.asking import BALANCE_PATH, REPORT_PATH
 from d7nb.client import SEND_PATH
 from d7nb.destinations import BASE_URL
 from d7nb.testing import d7nb_cassette  # noqa: F401  (a fixture, used by name)
 from tests import record_cassettes
 from tests.local_servers import serving
-from tests.record_cassettes import FOLDER, NO_REQUEST, ORIGINATOR, RECIPIENT, SCENES, STRANGER, tape, text
+from tests.record_cassettes import (
+    CAME_IN,
+    FOLDER,
+    LETTER,
+    NO_REQUEST,
+    ORIGINATOR,
+    RECIPIENT,
+    SCENES,
+    STRANGER,
+    tape,
+    text,
+)
 
 FILES = sorted(FOLDER.glob("*/*.yaml"))
 FIRST = "00000000-0000-4000-8000-000000000001"
@@ -53,7 +65,8 @@ def reached(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 @pytest.fixture
 def play(request: pytest.FixtureRequest, d7nb_cassette: d7nb.Client) -> Any:  # noqa: F811
     """Play the scene that the test is named after, from its cassette, to the last interaction."""
-    return lambda: SCENES[request.node.name].play(d7nb_cassette, ORIGINATOR, RECIPIENT)
+    scene = SCENES[request.node.name]
+    return lambda: scene.play(d7nb_cassette, ORIGINATOR, CAME_IN if scene.came_in else RECIPIENT)
 
 
 def test_accepted(play: Any) -> None:
@@ -102,6 +115,34 @@ def test_plan(play: Any) -> None:
     answers = play()
     assert [answer.kind for answer in answers] == ["accepted", "accepted"]
     assert answers[0].request_id != answers[1].request_id
+
+
+def test_mark_read(play: Any) -> None:
+    assert play() is None
+
+
+def test_unknown_message(play: Any) -> None:
+    with pytest.raises(errors.NotFound) as caught:
+        play()
+    assert caught.value.code == "WHATSAPP_MESSAGE_NOT_EXISTS"
+
+
+def test_download(play: Any) -> None:
+    assert play() == LETTER
+
+
+def test_balance(play: Any) -> None:
+    assert play() == 100.0
+
+
+def test_valid_token(play: Any) -> None:
+    assert play() is None
+
+
+def test_invalid_token(play: Any) -> None:
+    with pytest.raises(errors.Unauthorized) as caught:
+        play()
+    assert caught.value.code == "ACCESS_TOKEN_SIGNATURE_VERIFICATION_FAILED"
 
 
 # what was not recorded
@@ -243,7 +284,9 @@ def real_api(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("D7_API_TOKEN", REAL_TOKEN)
     monkeypatch.setenv("D7_ORIGINATOR", REAL_ORIGINATOR)
     monkeypatch.setenv("D7_RECIPIENT", REAL_RECIPIENT)
-    with d7nb.Sandbox(originators=[REAL_ORIGINATOR]) as sandbox:
+    with serving() as receiver, d7nb.Sandbox(originators=[REAL_ORIGINATOR], callback_url=receiver.url) as sandbox:
+        for name, value in record_cassettes.write_to(sandbox, REAL_RECIPIENT).items():
+            monkeypatch.setenv(name, value)
         yield sandbox.url
 
 
@@ -262,6 +305,26 @@ def test_a_real_recording_takes_the_place_of_the_other(
         assert "source: the real API" in words
         here = FOLDER / "test_cassettes" / path.name
         assert record_cassettes.read(path)["interactions"] == record_cassettes.read(here)["interactions"]
+
+
+def test_what_did_not_come_in_is_left_as_it_is(
+    real_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("D7_MEDIA_ID")
+    assert record_cassettes.main(["--real"], tmp_path, real_api) == 0
+    assert "test_download: left as it is, D7_MEDIA_ID does not say what came in" in capsys.readouterr().out
+    written = {path.stem for path in (tmp_path / "test_cassettes").iterdir()}
+    assert "test_mark_read" in written
+    assert "test_download" not in written
+
+
+def test_nobody_reads_in_a_cassette_what_credit_there_is() -> None:
+    with d7nb.Sandbox(balance=1234.5) as sandbox, sandbox.client(workers=1) as client:
+        scrub = record_cassettes.Scrubber(sandbox.url, {})
+        response = client._request("GET", BALANCE_PATH)
+        told = {"headers": {}, "body": {"string": response.content}}
+        request = SimpleNamespace(uri=sandbox.url, body=None, headers={})
+        assert scrub(request, told)[1]["body"]["string"] == b'{"balance":100.0}'
 
 
 def test_a_recording_that_shows_something_else_is_not_written(

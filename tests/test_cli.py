@@ -123,7 +123,7 @@ def test_no_token_is_told(table: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert "D7_API_TOKEN" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["demo", "check", "send", "sandbox"])
+@pytest.mark.parametrize("command", ["demo", "check", "send", "receive", "sandbox"])
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])

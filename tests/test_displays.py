@@ -189,6 +189,7 @@ def test_a_delivery_shows_outcomes_requests_and_what_to_do(sandbox: d7nb.Sandbox
     (steps,) = shown.of("steps")
     assert [[code.text for code in entry.all("code")] for entry in steps.all("li")] == [
         ['delivery.settle("sent")', 'delivery.settle("not_sent")'],
+        ["delivery.refresh()", "delivery.watch()"],
         ["plan.send(client)"],
         ["delivery.frame"],
         ['plan.send(client, resend="changed")'],
@@ -218,10 +219,41 @@ def test_what_to_do_is_what_can_be_done(sandbox: d7nb.Sandbox) -> None:
         assert saying("b").send(client, progress=False, resend="changed").summary["accepted"] == 1
 
 
-def test_a_delivery_that_went_well_asks_for_nothing(sandbox: d7nb.Sandbox) -> None:
+def test_a_delivery_that_went_well_asks_to_be_asked_and_then_for_nothing(sandbox: d7nb.Sandbox) -> None:
     delivery = saying("a").send(sandbox.client(), progress=False)
+    assert [code.text for code in read(delivery._repr_html_()).all("code")] == [
+        "delivery.refresh()",
+        "delivery.watch()",
+    ]
+    sandbox.advance(minutes=1)
+    delivery.refresh()
     assert "what to do next" not in repr(delivery)
-    assert read(delivery._repr_html_()).of("steps") == []
+    shown = read(delivery._repr_html_())
+    assert shown.of("steps") == []
+    assert table(shown, "Accepted rows") == [["read", "1", "it was read"]]
+    assert "        1 read: it was read" in repr(delivery)
+
+
+def test_statuses_are_counted_and_a_failure_says_what_to_do(sandbox: d7nb.Sandbox) -> None:
+    sandbox.script(PHONES[0], "not_on_whatsapp")
+    sandbox.script(PHONES[1], [(0, "<b>Throttled</b> for +12025550123", None)])
+    frame = pd.DataFrame({"phone": PHONES[:3]})
+    plan = d7nb.plan(frame, Text("Hi"), to="phone", originator=ORIGINATOR)
+    delivery = plan.send(sandbox.client(), progress=False)
+    sandbox.advance(minutes=1)
+    shown = read(delivery.refresh()._repr_html_())
+    told = {row[0]: row[1:] for row in table(shown, "Accepted rows")}
+    assert told == {
+        "failed": ["1", "it did not arrive; the reasons say why"],
+        "read": ["1", "it was read"],
+        "<b>Throttled</b> for +120••••••23": ["1", "D7's own word; d7nb does not know it, and asks on"],
+    }
+    (reason,) = table(shown, "1 reason")
+    assert reason[:3] == ["accepted", "1", "failed after D7 accepted it: 131026: Message undeliverable"]
+    assert "fix the data" in reason
+    assert 'plan.send(client, resend="failed")' in [code.text for code in shown.all("code")]
+    for words in ("131026", "fix the data", "failed after D7 accepted it", 'resend="failed"'):
+        assert words in repr(delivery)
 
 
 def test_a_running_delivery_says_so(sandbox: d7nb.Sandbox) -> None:

@@ -28,7 +28,9 @@ import d7nb
 from d7nb import Text, by_column, col, errors
 from d7nb.cli import main
 from d7nb.display.previews import Preview
+from d7nb.ledger import Aside
 from d7nb.releasing import chosen_numbers
+from d7nb.statuses import Inbound, Update
 from d7nb.widgets import parts
 from tests.ledgers import NOW, keys, people, postgres
 from tests.local_servers import Handler, answering, free_port, serving
@@ -41,6 +43,7 @@ AWKWARD = "+1/202,555;0141x"
 LABELS = [f"+1 (212) 555-01{last}" for last in range(31, 42)]
 COLUMN = "asked by +61 491 570 156"
 FILTERED, FILTER_SAID = GOOD[1], "on the list of 0491.570.006"
+TOKEN_SHAPED = "eyJhbGciOiJIUzI1NiJ9.c2VjcmV0.abc"
 TOKEN, PASSWORD = "a-token-that-is-no-jwt.9f8e7d6c", "hush-hush"
 BODY = "Dear {name}, teal otters call you from +1-305-555-0107"
 SAID_BY_D7 = {"detail": {"code": "BLOCKED_+12025550138", "message": "+1 202 555 0138 and 012025550138 are blocked."}}
@@ -442,11 +445,34 @@ def check_kept(where: str, data: bytes) -> None:
     check(where, data.decode("latin-1"))
 
 
+def take_in_news(ledger: d7nb.Ledger, delivery: d7nb.Delivery) -> None:
+    """What comes in after a send, all of it with numbers and texts in it."""
+    went = delivery.frame.dropna(subset="d7_request_id")
+    request_id = str(went["d7_request_id"].iloc[0])
+    told = [
+        Update(request_id, "failed", NOW, "m1", f"131026: {number} is not on WhatsApp", (), number) for number in GOOD
+    ]
+    told.append(Update("no such request", "sent", NOW, "m2", f"to {GOOD[0]}", ("a mark",), GOOD[0]))
+    wrote = [Inbound(number, GOOD[1], NOW, "stop writing of teal otters, Alistair", "text", "i1") for number in GOOD]
+    oddities = [Aside(f"no event about {GOOD[2]}", f'{{"from": "{GOOD[3]}", "token": "{TOKEN_SHAPED}"}}')]
+    wanted = ledger.take_in(
+        delivery._destination,
+        updates=told,
+        inbound=wrote,
+        opt_outs=[one._replace(text="STOP") for one in wrote[:2]],
+        aside=oddities,
+        at=NOW,
+    )
+    assert wanted
+    for shown in (ledger.opt_outs(), ledger.aside()):
+        check("what the ledger shows", shown.to_string(max_colwidth=None))
+
+
 def test_a_ledger_s_files_hold_no_number_and_no_text(
     sandbox: d7nb.Sandbox, client: d7nb.Client, tmp_path: Path
 ) -> None:
     with d7nb.Ledger(tmp_path / "ledger.sqlite3") as ledger:
-        sent(sandbox, client, ledger=ledger)
+        take_in_news(ledger, sent(sandbox, client, ledger=ledger))
         files = {path.name: path.read_bytes() for path in tmp_path.glob("ledger.sqlite3*")}
         assert set(files) >= {"ledger.sqlite3", "ledger.sqlite3-wal", "ledger.sqlite3-shm", "ledger.sqlite3.secret"}
         check("the ledger's frame", ledger.frame().to_string(max_colwidth=None))
@@ -459,7 +485,9 @@ def test_a_ledger_s_files_hold_no_number_and_no_text(
 
 def test_a_ledger_in_postgresql_holds_no_number_and_no_text(sandbox: d7nb.Sandbox, client: d7nb.Client) -> None:
     with postgres() as url:
-        sent(sandbox, client, ledger=url)
+        delivery = sent(sandbox, client, ledger=url)
+        with d7nb.Ledger(url) as ledger:
+            take_in_news(ledger, delivery)
         engine = sqlalchemy.create_engine(url)
         found: dict[str, list[Any]] = {}
         with engine.connect() as connection:

@@ -40,13 +40,14 @@ def test_the_shell_examples_are_commands_that_exist(
     monkeypatch.chdir(tmp_path)
     commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("python -m d7nb")]
     words = [[word.strip('"') for word in re.findall(r'"[^"]*"|\S+', command)[3:]] for command in commands]
-    *ended, sandbox = words
-    assert [each[0] for each in words] == ["check", "send", *["ledger"] * 3, "sandbox"]
-    assert [main(each) for each in ended] == [0] * 5
+    *ended, receive, sandbox = words
+    assert [each[0] for each in words] == ["check", "send", *["ledger"] * 3, "plugins", "doctor", "receive", "sandbox"]
+    assert [main(each) for each in ended] == [0] * 7
     assert (tmp_path / "sent.csv").exists()
-    with pytest.raises(SystemExit):
-        main([sandbox[0], "--help"])
-    assert sandbox[1] in capsys.readouterr().out
+    for lasting in (receive, sandbox):
+        with pytest.raises(SystemExit):
+            main([lasting[0], "--help"])
+        assert lasting[1] in capsys.readouterr().out
 
 
 def test_there_are_two_set_up_commands_and_ci_calls_the_second() -> None:

@@ -424,6 +424,9 @@ def test_a_scheduled_message_waits_for_its_time(sandbox: Sandbox) -> None:
 def test_the_clock_does_not_go_back_and_a_life_is_not_empty(sandbox: Sandbox) -> None:
     with pytest.raises(SandboxError, match="forward"):
         sandbox.advance(seconds=-1)
+    with pytest.raises(SandboxError, match="9999"):
+        sandbox.advance(days=3_000_000)
+    assert post(sandbox).status_code == 200
     with pytest.raises(SandboxError, match="life"):
         Sandbox(life=[])
 

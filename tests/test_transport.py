@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,10 +17,9 @@ import d7nb
 from d7nb import transport
 from d7nb.answers import Answer
 from d7nb.errors import Ambiguous, Misdirected, NotConnected
-from tests.local_servers import Handler, LocalServer, Script, answering, free_port, sending, serving, tunnelling
+from tests.local_servers import HOST, Handler, LocalServer, Script, answering, free_port, sending, serving, tunnelling
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.c2VjcmV0.not-a-real-token"
-HOST = "api.d7networks.com"
 REAL = f"https://{HOST}"
 
 
@@ -30,31 +27,6 @@ REAL = f"https://{HOST}"
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("NO_PROXY", "no_proxy", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC"):
         monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Self-signed certificates, key included, by what they are for."""
-    if not shutil.which("openssl"):
-        pytest.skip("openssl makes the certificates, and is not installed")
-    folder = tmp_path_factory.mktemp("certificates")
-    names = {"here": "IP:127.0.0.1", "d7": f"DNS:{HOST}", "elsewhere": "DNS:elsewhere.example"}
-    for name, subject in names.items():
-        key, certificate = folder / f"{name}.pem", folder / f"{name}.crt"
-        command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test"
-        rest = ["-keyout", str(key), "-out", str(certificate), "-addext", f"subjectAltName={subject}"]
-        subprocess.run([*command.split(), *rest], check=True, capture_output=True)
-        key.write_bytes(key.read_bytes() + certificate.read_bytes())
-    return {name: folder / f"{name}.pem" for name in names}
-
-
-@pytest.fixture
-def trusted(certificates: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Path]:
-    """The same certificates, and REQUESTS_CA_BUNDLE says to trust them all."""
-    bundle = tmp_path / "trusted.pem"
-    bundle.write_bytes(b"".join(path.with_suffix(".crt").read_bytes() for path in certificates.values()))
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
-    return certificates
 
 
 def exchange(base_url: str, timeout: tuple[float, float] = (5, 5)) -> Answer:

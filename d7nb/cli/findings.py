@@ -38,11 +38,13 @@ SKEW = 60.0
 PACKAGES = ("pandas", "requests", "pluggy", "ipywidgets", "SQLAlchemy", "phonenumbers")
 EXTRAS = {
     "sandbox": ("pydantic", "starlette", "uvicorn"),
+    "events": ("starlette", "uvicorn"),
     "fast": ("pyarrow",),
     "excel": ("openpyxl",),
     "keyring": ("keyring",),
     "postgres": ("psycopg",),
     "voila": ("voila",),
+    "plot": ("matplotlib",),
 }
 """Each extra, and the modules that it brings."""
 _NOBODYS = "none"
@@ -134,7 +136,8 @@ def d7(patient: Patient) -> Iterator[Finding]:
         yield _reached(probe, client.base_url)
         if probe.error is None or probe.error.status is not None:
             yield from _taken(probe, client) if has_token else ()
-        yield from _clock(probe)
+        if probe.time is not None:
+            yield _clock(probe.time)
 
 
 def _proxy(base_url: str) -> Iterator[Finding]:
@@ -177,15 +180,12 @@ def _taken(probe: Probe, client: Client) -> Iterator[Finding]:
         yield Finding("warn", "balance", f"{balance:,.2f}: nothing would go", "top it up in D7's dashboard")
 
 
-def _clock(probe: Probe) -> Iterator[Finding]:
-    if probe.time is None:
-        return
-    ahead = (datetime.now(UTC) - probe.time).total_seconds()
+def _clock(theirs: datetime) -> Finding:
+    ahead = (datetime.now(UTC) - theirs).total_seconds()
     if abs(ahead) <= SKEW:
-        yield Finding("ok", "clock", "agrees with D7's")
-        return
+        return Finding("ok", "clock", "agrees with D7's")
     found = f"{about(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} D7's"
-    yield Finding("warn", "clock", found, "set it: quiet hours, service windows and schedules are judged by it")
+    return Finding("warn", "clock", found, "set it: quiet hours, service windows and schedules are judged by it")
 
 
 def ledger(patient: Patient) -> Iterator[Finding]:

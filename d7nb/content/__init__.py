@@ -22,6 +22,7 @@ from d7nb.content.interactive import (
 from d7nb.content.leaves import col
 from d7nb.content.location import Location
 from d7nb.content.reaction import Reaction
+from d7nb.content.rules import FileLink
 from d7nb.content.template import Template
 from d7nb.content.text import Text
 from d7nb.plugins.hooks import hookimpl
@@ -57,6 +58,7 @@ __all__ = [
     "Contacts",
     "Content",
     "CtaUrl",
+    "FileLink",
     "Flow",
     "Header",
     "ListMessage",

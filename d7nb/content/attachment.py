@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from d7nb.bubble import Bubble
 from d7nb.content.declare import Content, leaf
 from d7nb.content.drawing import file_of
-from d7nb.content.rules import D7, META, TEXT, URL, RowRule, max_length, one_of
+from d7nb.content.rules import D7, META, TEXT, URL, FileLink, RowRule, max_length, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,6 +53,7 @@ class Attachment(Content, message_type="ATTACHMENT", root="attachment"):
     caption: str | None = leaf("caption", TEXT, max_length(1024, META), default=None)
     filename: str | None = leaf("filename", default=None)
 
+    file_links: ClassVar[tuple[FileLink, ...]] = (FileLink("url", kind_at="type"),)
     row_rules: ClassVar[tuple[RowRule, ...]] = (
         RowRule("no_caption", ("caption", "type"), _caption_fault, "leave the caption out, or send it as a text", META),
         RowRule("no_filename", ("filename", "type"), _filename_fault, "leave the file name out", D7),

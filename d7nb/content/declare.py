@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast, dataclass_transform
 
 from d7nb.content.drawing import sketch
@@ -28,7 +28,7 @@ from d7nb.content.fields import (
     refusal,
     strangers,
 )
-from d7nb.content.rules import JSON, TEXT, Kind, RowRule, Rule
+from d7nb.content.rules import JSON, TEXT, FileLink, Kind, RowRule, Rule
 from d7nb.content.trees import Tree, copied, leaves, nearest, place, take
 from d7nb.errors import closed_book
 from d7nb.masking import mask_text
@@ -37,7 +37,19 @@ from d7nb.problems import Problem
 if TYPE_CHECKING:
     from d7nb.bubble import Bubble
 
-__all__ = ["Content", "Part", "expand", "free", "items", "leaf", "literal_fault", "nearest", "nested", "slots"]
+__all__ = [
+    "Content",
+    "Part",
+    "expand",
+    "file_links",
+    "free",
+    "items",
+    "leaf",
+    "literal_fault",
+    "nearest",
+    "nested",
+    "slots",
+]
 
 
 def _field(spec: Spec, default: Any) -> Any:
@@ -98,6 +110,8 @@ class Part:
     """JSON that is always there, by dotted path."""
     row_rules: ClassVar[tuple[RowRule, ...]] = ()
     """Rules about several fields together."""
+    file_links: ClassVar[tuple[FileLink, ...]] = ()
+    """Which leaves are addresses of files that WhatsApp fetches."""
     short: ClassVar[tuple[str, ...]] = ()
     """The fields that a bare scalar fills, where one may stand for the whole part."""
 
@@ -121,7 +135,7 @@ class Part:
         faulty = {problem.field for problem in problems}
         known = slots(Part.tree(self))
         for rule in Part.rules(self):
-            paths = expand(rule, known)
+            paths = expand(rule.paths, known)
             if faulty.isdisjoint(paths) and (fault := literal_fault(rule, paths, known)):
                 problems.append(fault)
         errors = [problem for problem in problems if problem.severity == "error"]
@@ -194,15 +208,9 @@ class Part:
 
     def rules(self, prefix: str = "") -> Iterator[RowRule]:
         """The row rules of this part and of all below it, with whole paths."""
-        for rule in self.row_rules:
-            yield rule._replace(paths=tuple(prefix + path for path in rule.paths))
-        for name, spec in self.specs().items():
-            value = getattr(self, name)
-            parts = value if isinstance(value, tuple) else (value,)
-            for number, part in enumerate(parts):
-                if isinstance(part, Part):
-                    inner = f"{spec.at}.{number}" if isinstance(spec, Items) else spec.at
-                    yield from part.rules(f"{prefix}{inner}.")
+        for before, part in _parts(self, prefix):
+            for rule in part.row_rules:
+                yield rule._replace(paths=tuple(before + path for path in rule.paths))
 
     def __repr__(self) -> str:
         shown = [f"{name}={_repr(value)}" for name in self.specs() if (value := getattr(self, name)) is not None]
@@ -272,18 +280,45 @@ class Content(Part):
         return cast("Self", made)
 
 
+def _parts(part: Part, prefix: str) -> Iterator[tuple[str, Part]]:
+    """A part and all below it, each with what stands before its paths."""
+    yield prefix, part
+    for name, spec in part.specs().items():
+        value = getattr(part, name)
+        for number, inner in enumerate(value if isinstance(value, tuple) else (value,)):
+            if isinstance(inner, Part):
+                at = f"{spec.at}.{number}" if isinstance(spec, Items) else spec.at
+                yield from _parts(inner, f"{prefix}{at}.")
+
+
+def file_links(part: Part, known: Mapping[str, Slot]) -> Iterator[FileLink]:
+    """The leaves of a part, and of all below it, that are addresses of files: one link for each, with whole paths.
+
+    Args:
+        part: A content, say.
+        known: The slots of its tree.
+    """
+    root = part.root if isinstance(part, Content) else ""
+    for before, inner in _parts(part, f"{root}." if root else ""):
+        for link in inner.file_links:
+            kind_at = link.kind_at and before + link.kind_at
+            for path in expand([before + link.at], known):
+                if path in known:
+                    yield FileLink(path, link.kind, kind_at)
+
+
 def slots(tree: Tree) -> dict[str, Slot]:
     """Every slot of a tree by its dotted path."""
     return {path: node for path, node in leaves(tree) if isinstance(node, Slot)}
 
 
-def expand(rule: RowRule, known: Mapping[str, Slot]) -> list[str]:
-    """The whole paths of the slots that a row rule speaks of; a field that is not set stands under its own path."""
-    paths: list[str] = []
-    for path in rule.paths:
+def expand(paths: Iterable[str], known: Mapping[str, Slot]) -> list[str]:
+    """The whole paths of the slots that some paths mean; a field that is not set stands under its own path."""
+    whole: list[str] = []
+    for path in paths:
         form = re.compile(re.escape(path).replace(r"\*", r"\d+"))
-        paths.extend([at for at in known if form.fullmatch(at)] if "*" in path else [path])
-    return paths
+        whole.extend([at for at in known if form.fullmatch(at)] if "*" in path else [path])
+    return whole
 
 
 def literal_fault(rule: RowRule, paths: Sequence[str], known: Mapping[str, Slot]) -> Problem | None:

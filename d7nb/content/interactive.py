@@ -10,7 +10,19 @@ from d7nb.bubble import Bubble, Button as Pressed, Line, Section as Listed
 from d7nb.content.declare import Content, Part, free, items, leaf, nested
 from d7nb.content.drawing import framed, lines_of
 from d7nb.content.fields import is_bound
-from d7nb.content.rules import COUNTRY_CODE, D7, META, TEXT, URL, RowRule, Rule, distinct, max_length, one_of
+from d7nb.content.rules import (
+    COUNTRY_CODE,
+    D7,
+    META,
+    TEXT,
+    URL,
+    FileLink,
+    RowRule,
+    Rule,
+    distinct,
+    max_length,
+    one_of,
+)
 from d7nb.content.trees import Tree, copied, take
 from d7nb.problems import Problem
 
@@ -40,6 +52,7 @@ class Header(Part):
     filename: str | None = leaf("filename", default=None)
     text: str | None = leaf("text", TEXT, max_length(60, D7), default=None)
 
+    file_links: ClassVar[tuple[FileLink, ...]] = tuple(FileLink(f"{kind}.link", kind) for kind in MEDIA)
     short: ClassVar[tuple[str, ...]] = ("text",)
 
     def structure(self) -> Iterator[Problem]:

@@ -93,6 +93,20 @@ class RowRule(NamedTuple):
     severity: Literal["error", "warning"] = "error"
 
 
+class FileLink(NamedTuple):
+    """One leaf that holds the address of a file, which WhatsApp fetches: a dead one fails every message that has it.
+
+    Attributes:
+        at: The leaf's dotted path below the part that declares it; ``*`` stands for every item of a list.
+        kind: What the file is to be: ``image``, ``video``, ``audio``, ``document`` or ``sticker``.
+        kind_at: The dotted path below the part of the leaf where that word stands, if it is not always the same.
+    """
+
+    at: str
+    kind: str = ""
+    kind_at: str = ""
+
+
 _EXACT = 2**53
 """From here on a reader of JSON that knows floats only would see another number."""
 

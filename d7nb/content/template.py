@@ -20,6 +20,7 @@ from d7nb.content.rules import (
     TEXT,
     URL,
     WHOLE,
+    FileLink,
     RowRule,
     between,
     distinct,
@@ -70,6 +71,7 @@ class Media(Part):
     text_header_title: str | None = leaf("text_header_title", TEXT, ONE_LINE, default=None)
     location: Place | Mapping[str, Any] | None = nested("location", Place, default=None)
 
+    file_links: ClassVar[tuple[FileLink, ...]] = (FileLink("media_url", kind_at="media_type"),)
     row_rules: ClassVar[tuple[RowRule, ...]] = (
         *_belongs("media_url", *FILES),
         *_belongs("text_header_title", "text"),
@@ -140,6 +142,10 @@ class Card(Part):
 
     card_index: str = leaf("card_index", TEXT, PLACE_FROM_0)
     components: Sequence[Any] = free("components", list, every=True)
+
+    file_links: ClassVar[tuple[FileLink, ...]] = tuple(
+        FileLink(f"components.*.parameters.*.{kind}.link", kind) for kind in FILES
+    )
 
 
 class Carousel(Part):

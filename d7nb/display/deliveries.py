@@ -38,7 +38,7 @@ STATUS_MEANING = {
 FOREIGN = "D7's own word; d7nb does not know it, and asks on"
 _ARRIVED = frozenset({"delivered", "read", "failed"})
 _STATUS_COLOURS = {"sent": "wait", "delivered": "good", "read": "good", "failed": "bad"}
-_OF_D7 = frozenset({"rejected", "unknown", "unsent"})
+_OF_D7 = frozenset({"accepted", "already_sent", "rejected", "unknown", "unsent"})
 """Outcomes whose reasons are, or hold, an answer of D7."""
 SHOWN_REASONS = 8
 SHOWN_WARNINGS = 5

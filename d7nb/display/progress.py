@@ -1,4 +1,4 @@
-"""A progress bar on stderr. Whatever goes wrong with it, the send does not notice."""
+"""A progress bar on stderr. Whatever goes wrong with it, the work that it shows does not notice."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Progress:
     Args:
         total: How many there are.
         shown: Whether there is to be a bar at all.
-        unit: What is counted.
+        unit: What is counted, where that is not rows.
     """
 
     def __init__(self, total: int, *, shown: bool, unit: str = "row") -> None:
@@ -24,7 +24,7 @@ class Progress:
                 self._bar = tqdm(total=total, unit=unit)
 
     def show(self, finished: int, word: str) -> None:
-        """Say how many are through, and what is waited for."""
+        """Say how many are through, and what is being waited for."""
         if self._bar is not None:
             with suppress(Exception):
                 self._bar.set_postfix_str(word, refresh=False)

@@ -6,7 +6,7 @@ answered to whom), `server` (the receiver in the foreground).
 
     app = receiver(d7nb.Ledger(), os.environ["D7NB_EVENTS_SECRET"])     # for any ASGI server
 
-The server's own access log would show the path, and with it the secret: turn it off.
+Uvicorn's access log does not show the secret. That of a proxy before it would: turn it off there.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ try:
     from d7nb.events.app import LARGEST_BODY, receiver
     from d7nb.events.server import serve
 except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] not in {"starlette", "uvicorn"}:
+    missing = (error.name or "").partition(".")[0]
+    if missing not in {"starlette", "uvicorn"}:
         raise
     raise ImportError(
-        f'The receiver needs {error.name}, which is not installed: pip install "d7nb[events]"', name=error.name
+        f'The receiver needs {missing}, which is not installed: pip install "d7nb[events]"', name=missing
     ) from error
 
 from d7nb.inbound import META, SANDBOX, InboundShape

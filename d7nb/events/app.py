@@ -32,6 +32,8 @@ FEWEST_CHARACTERS = 16
 """Characters of a secret: what is shorter could be guessed."""
 HOW_TO_MAKE_ONE = 'python -c "import secrets; print(secrets.token_urlsafe())"'
 """A secret, in one line for a shell."""
+_SHOWN = "/SECRET"
+"""What a server that logs each access sees of the path."""
 _SLOWEST_BODY = 20.0  # seconds
 _SECRET = re.compile(rf"[A-Za-z0-9_~.-]{{{FEWEST_CHARACTERS},}}")
 
@@ -128,6 +130,7 @@ class _Endpoint:
     async def _answer(self, scope: Scope, receive: Receive) -> Response | None:
         if not compare_digest(scope["path_params"]["secret"].encode("utf-8", "surrogatepass"), self._secret):
             return _NOT_FOUND
+        scope["path"], scope["raw_path"] = _SHOWN, _SHOWN.encode()
         if scope["method"] != "POST":
             return _HERE if scope["method"] in {"GET", "HEAD"} else _NOT_ALLOWED
         try:

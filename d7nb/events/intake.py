@@ -26,6 +26,8 @@ logger = logging.getLogger("d7nb.events")
 
 MOST_WAITING = 16 * 1024 * 1024
 """Bytes of bodies that may wait to be written; whoever comes later is sent away to come again."""
+_QUIET, _LONGEST_QUIET = 0.001, 0.01
+"""Seconds without a newcomer after which a batch is written, and seconds after which it is written anyway."""
 _OVERHEAD = 1024  # what a waiting request costs beside its body
 
 
@@ -86,6 +88,7 @@ class Intake:
     async def _write_all(self) -> None:
         """Write until nobody waits. While one batch is being written, the next one gathers."""
         while self._waiting:
+            await self._gather()
             batch, self._waiting = self._waiting, []
             answers = [Answer.NOT_NOW] * len(batch)
             try:
@@ -97,19 +100,39 @@ class Intake:
                     if not waiting.answer.done():  # a server that ends in a hurry cancels its requests
                         waiting.answer.set_result(answer)
 
+    async def _gather(self) -> None:
+        """Let those come who were answered together a moment ago: a commit costs the same for one and for all."""
+        loop, count = asyncio.get_running_loop(), 0
+        end = loop.time() + _LONGEST_QUIET
+        while len(self._waiting) > count and loop.time() < end:
+            count = len(self._waiting)
+            await asyncio.sleep(_QUIET)
+
     def _write(self, batch: Sequence[Read]) -> list[Answer]:
         """Write a batch in one transaction. One that the ledger chokes on must not keep back the others."""
         try:
             self._commit(batch)
-        except LedgerError as error:
-            self._note(str(error))
-            return [Answer.NOT_NOW] * len(batch)
-        except Exception as error:  # noqa: BLE001  (a defect of ours, and the others' events are not to blame)
-            if len(batch) > 1:
-                return [answer for read in batch for answer in self._write([read])]
-            return [self._keep_aside(batch[0], error)]
+        except Exception as error:  # noqa: BLE001  (a defect of ours, or a database that can't hold some text)
+            if isinstance(error, LedgerError) and not self._is_writable():
+                self._note(str(error))
+                return [Answer.NOT_NOW] * len(batch)
+            return self._one_by_one(batch) if len(batch) > 1 else [self._keep_aside(batch[0], error)]
         self._note("")
         return [Answer.WRITTEN] * len(batch)
+
+    def _is_writable(self) -> bool:
+        """Whether the ledger takes nothing at least: then it is something in the batch that it does not take."""
+        try:
+            self._ledger.take_in(self._destination, at=self._clock())
+        except LedgerError:
+            return False
+        return True
+
+    def _one_by_one(self, batch: Sequence[Read]) -> list[Answer]:
+        answers: list[Answer] = []
+        for read in batch:
+            answers += [Answer.NOT_NOW] if Answer.NOT_NOW in answers else self._write([read])
+        return answers
 
     def _commit(self, batch: Sequence[Read]) -> None:
         inbound = [message for read in batch for message in read.inbound]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _MOST_CONNECTIONS = 1_000
 _LAST_SECONDS = 30
+_IDLE_SECONDS = 120
+"""Longer than proxies keep a connection: whoever posts on one that is just being closed may not post again."""
 
 
 @closed_book
@@ -35,7 +37,7 @@ def serve(ledger: Ledger, secret: str, *, host: str = "127.0.0.1", port: int = 0
         ReceiverError: The secret or the port will not do.
     """
     application = receiver(ledger, secret, **options)
-    listener = _listen(host, port)
+    listener = listen(host, port)
     url = _url(listener)
     server = uvicorn.Server(
         uvicorn.Config(
@@ -46,12 +48,13 @@ def serve(ledger: Ledger, secret: str, *, host: str = "127.0.0.1", port: int = 0
             access_log=False,  # it would show the secret
             server_header=False,
             limit_concurrency=_MOST_CONNECTIONS,
+            timeout_keep_alive=_IDLE_SECONDS,
             timeout_graceful_shutdown=_LAST_SECONDS,
         )
     )
 
     def end(*_: object) -> None:
-        """Uvicorn listens by itself while it runs; this is for a signal before, and for the one that it raises after."""
+        """For a signal before uvicorn listens to them itself, and for the one that it raises again at its end."""
         server.should_exit = True
 
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -64,11 +67,19 @@ def serve(ledger: Ledger, secret: str, *, host: str = "127.0.0.1", port: int = 0
             signal.signal(number, handler)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens, such as uvicorn takes.
+
+    Raises:
+        ReceiverError: The port can't be had.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    if not 0 <= port < 2**16:
+        message = f"there is no port {port}: they go up to 65535, and 0 takes a free one"
+        raise ReceiverError(message)
     try:
         listener = socket.create_server((host, port), family=family, backlog=2048)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         message = f"can't listen on {host} port {port} ({error}): give another, or 0 for a free one"
         raise ReceiverError(message) from error
     # Only where the protocol is named does asyncio turn Nagle's algorithm off. An answer is written in two pieces:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import select
+from sqlalchemy import Text, cast, func, select
 
 from d7nb.identity import codes_of
 from d7nb.ledger.keys import key_bytes
 from d7nb.ledger.states import AT_ONCE
-from d7nb.ledger.tables import KEY_SIZE, requests, statuses
+from d7nb.ledger.tables import HEXADECIMAL, KEY_SIZE, SEPARATOR, requests, statuses
 from d7nb.statuses import STAGES, rank
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import ColumnElement, Connection
+
     from d7nb.ledger.database import Database
 
 _FEW = AT_ONCE // 2
@@ -76,23 +80,19 @@ def look_up_heard(database: Database, destination: str, campaign: str, keys: np.
     place = database.destination(destination)
     if place is None or not numbers.any():
         return Heard.nothing(len(keys))
-    columns = (statuses.c[name] for name in ("key", "request", "status", "at", "msg_id", "reason"))
-    query = select(*columns).join(requests, requests.c.id == statuses.c.request)
-    query = query.where(requests.c.destination == place, requests.c.campaign == campaign)
+    where = [requests.c.destination == place, requests.c.campaign == campaign]
     if len(keys) <= _FEW:
-        query = query.where(statuses.c.key.in_(key_bytes(keys)))
+        where.append(statuses.c.key.in_(key_bytes(keys)))
     with database.reading() as connection:
-        found = [tuple(row) for row in connection.execute(query)]
-    if not found:
+        stored = _stored(connection, where)
+    if not len(stored.requests):
         return Heard.nothing(len(keys))
-    kept, *columns_found = zip(*found, strict=True)
-    request, words, at, msg_ids, reasons = (np.array(column, dtype=object) for column in columns_found)
-    codes = codes_of(np.concatenate([keys, _columns(kept)]))
+    codes = codes_of(np.concatenate([keys, stored.keys]))
     asked, told = codes[: len(keys)], codes[len(keys) :]
     deciding = np.zeros(codes.max() + 1, dtype=np.int64)
     deciding[asked] = numbers
-    ours = deciding[told] == request.astype(np.int64)
-    times = at.astype(np.int64).view("datetime64[us]")
+    ours = deciding[told] == stored.requests
+    _, _, words, times, msg_ids, reasons = stored
     told = told[ours]
     heard = Heard.nothing(len(deciding))
     _date(heard, told, words[ours], times[ours])
@@ -100,6 +100,49 @@ def look_up_heard(database: Database, destination: str, campaign: str, keys: np.
     named = msg_ids[ours] != ""
     heard.msg_id[told[named]] = msg_ids[ours][named]
     return heard.take(asked)
+
+
+class _Stored(NamedTuple):
+    """Statuses as columns."""
+
+    keys: np.ndarray
+    requests: np.ndarray
+    words: np.ndarray
+    times: np.ndarray
+    msg_ids: np.ndarray
+    reasons: np.ndarray
+
+
+def _stored(connection: Connection, where: Sequence[ColumnElement[bool]]) -> _Stored:
+    """Statuses as columns; the database joins those of a request to one text a column."""
+    keys, numbers, counts = bytearray(), [], []
+    times: list[str] = []
+    texts: tuple[list[str], ...] = ([], [], [])
+    names = (statuses.c.status, statuses.c.msg_id, statuses.c.reason)
+    columns = [cast(statuses.c.at, Text), *names]
+    query = select(
+        statuses.c.request,
+        func.aggregate_strings(HEXADECIMAL[connection.dialect.name](statuses.c.key), ""),
+        *(func.aggregate_strings(column, SEPARATOR) for column in columns),
+    )
+    query = query.join(requests, requests.c.id == statuses.c.request).where(*where).group_by(statuses.c.request)
+    for number, of_keys, of_times, *others in connection.execute(query):
+        keys += bytes.fromhex(of_keys)
+        moments = of_times.split(SEPARATOR)
+        times += moments
+        numbers.append(number)
+        counts.append(len(moments))
+        for column, joined in zip(texts, others, strict=True):
+            column.extend(joined.split(SEPARATOR))
+    words, msg_ids, reasons = (np.array(column, dtype=object) for column in texts)
+    return _Stored(
+        np.frombuffer(keys, dtype=np.uint8).reshape(-1, KEY_SIZE),
+        np.repeat(np.array(numbers, dtype=np.int64), counts),
+        words,
+        np.array(times, dtype=object).astype(np.int64).view("datetime64[us]"),
+        msg_ids,
+        reasons,
+    )
 
 
 def _date(heard: Heard, rows: np.ndarray, words: np.ndarray, times: np.ndarray) -> None:
@@ -117,7 +160,3 @@ def _weigh(heard: Heard, rows: np.ndarray, words: np.ndarray, times: np.ndarray,
     rows, words, times, reasons = rows[order], words[order], times[order], reasons[order]
     heard.status[rows], heard.reached[rows], heard.reason[rows] = words, times, reasons  # the last assignment stays
     heard.reason[heard.reason == ""] = None
-
-
-def _columns(joined: tuple[bytes, ...]) -> np.ndarray:
-    return np.frombuffer(b"".join(joined), dtype=np.uint8).reshape(-1, KEY_SIZE)

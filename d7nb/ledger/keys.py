@@ -28,5 +28,9 @@ def key_bytes(keys: np.ndarray) -> list[bytes]:
         True
     """
     check_keys(keys)
-    joined = keys.tobytes()
+    return split_keys(keys.tobytes())
+
+
+def split_keys(joined: bytes) -> list[bytes]:
+    """Keys that stand one behind the other."""
     return [joined[start : start + KEY_SIZE] for start in range(0, len(joined), KEY_SIZE)]

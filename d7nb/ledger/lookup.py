@@ -12,10 +12,10 @@ from d7nb.identity import codes_of
 from d7nb.ledger.database import HASH_SIZE
 from d7nb.ledger.keys import check_keys, key_bytes
 from d7nb.ledger.states import AT_ONCE, Request, columns_of, presume, request_of
-from d7nb.ledger.tables import KEY_SIZE, RELEASED, last, requests, rows, runs
+from d7nb.ledger.tables import HEXADECIMAL, KEY_SIZE, RELEASED, last, requests, rows, runs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Connection
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 _FEW = AT_ONCE // 2
 """Up to so many rows, the database picks them out; for more, the whole campaign is read, which is faster."""
 _NOBODY = bytes(HASH_SIZE)
-_HEXADECIMAL: dict[str, Callable[[ColumnElement[bytes]], ColumnElement[str]]] = {
-    "sqlite": func.hex,
-    "postgresql": lambda column: func.encode(column, "hex"),
-}
 
 
 @dataclass(frozen=True)
@@ -166,7 +162,7 @@ def _requests(connection: Connection, conditions: Sequence[ColumnElement[bool]])
 def _rows(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> _Stored:
     """Rows as columns. The database joins those of a request to one text: a million rows are no million objects."""
     keys, persons, numbers, counts = bytearray(), bytearray(), [], []
-    hexadecimal = _HEXADECIMAL[connection.dialect.name]
+    hexadecimal = HEXADECIMAL[connection.dialect.name]
     columns = [hexadecimal(rows.c.key), hexadecimal(func.coalesce(rows.c.person, _NOBODY))]
     an_earlier_decides = last.c.outcome.in_(RELEASED) & rows.c.sent.is_not(None)  # `decided` in two parts: see below
     the_last_decides = last.c.outcome.is_(None) | last.c.outcome.not_in(RELEASED) | rows.c.sent.is_(None)

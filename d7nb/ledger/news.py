@@ -5,6 +5,7 @@ Everything here may come twice, late, and in any order, and leaves the ledger as
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import bindparam, case, delete, func, insert, literal_column, or_, select, update
@@ -12,17 +13,31 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from d7nb.envelope import from_base32
 from d7nb.ledger.database import prepare
+from d7nb.ledger.keys import split_keys
 from d7nb.ledger.states import AT_ONCE, split_off
-from d7nb.ledger.tables import HEARD, RELEASED, aside, inbound, opt_outs, requests, rows, statuses, to_number
+from d7nb.ledger.tables import (
+    HEARD,
+    HEXADECIMAL,
+    RELEASED,
+    SEPARATOR,
+    aside,
+    inbound,
+    opt_outs,
+    requests,
+    rows,
+    statuses,
+    to_number,
+)
 from d7nb.masking import mask_number, mask_text
 from d7nb.statuses import rank
 from d7nb.variants import family
+from d7nb.verbs import verb_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import ColumnElement, Connection, Engine
 
     from d7nb.statuses import Inbound, Update
 
@@ -31,6 +46,7 @@ if TYPE_CHECKING:
 KEPT_ASIDE = 10_000
 """So many of the latest things that were put aside are kept: an account may send messages that are not ours."""
 _LONGEST_WORD, _LONGEST_TEXT = 60, 2_000
+_UNFIT = frozenset({"\0", SEPARATOR})
 _SENT = rank("sent")
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
@@ -47,13 +63,8 @@ class Aside(NamedTuple):
     text: str
 
 
-class _Place(NamedTuple):
-    """Where a status belongs: a request, and one of its rows."""
-
-    request: int
-    key: bytes
-
-
+_Place = tuple[int, bytes]
+"""Where a status belongs: the number of a request, and the key of one of its rows."""
 _Carrier = tuple[int, str | None, str | None]
 
 
@@ -83,13 +94,9 @@ def write_updates(
         Those that belong to no row.
     """
     found = _Finder(connection, place, people, at).find(updates)
-    values = [
-        (*home, _storable(one.status, _LONGEST_WORD), *_told(one))
-        for one, home in zip(updates, found, strict=True)
-        if home is not None
-    ]
+    values = _values(updates, found)
     if values:
-        prepare(connection.engine, _UPSERTS[connection.dialect.name])(connection, values)
+        _prepared(connection.engine)(connection, values)
     return [one for one, home in zip(updates, found, strict=True) if home is None]
 
 
@@ -105,38 +112,37 @@ class _Finder:
 
     def find(self, updates: Sequence[Update]) -> list[_Place | None]:
         """The place of each, None where there is none."""
-        keys = _keys_of(updates)
         named = self._in_named_requests({one.request_id for one in updates})
         found: list[_Place | None] = [None] * len(updates)
-        others = {}
-        for number, (one, own) in enumerate(zip(updates, keys, strict=True)):
-            requests_of = named.get(one.request_id, {})
-            found[number] = next((_Place(requests_of[key], key) for key in own if key in requests_of), None)
-            if found[number] is None and own:
-                others[number] = own
-        doubts = self._by_key({key for own in others.values() for key in own})
-        for number, own in others.items():
+        others: dict[int, list[bytes]] = {}
+        for number, key in _keys_of(updates):
+            rows_of = named.get(updates[number].request_id)
+            if rows_of is not None and key in rows_of:
+                found[number] = (rows_of[key], key)
+            else:
+                others.setdefault(number, []).append(key)
+        left = {number: own for number, own in others.items() if found[number] is None}
+        doubts = self._by_key({key for own in left.values() for key in own})
+        for number, own in left.items():
             found[number] = self._settled(updates[number], own, doubts)
-        without = [number for number, home in enumerate(found) if home is None]
-        self._by_recipient(updates, without, found)
+        self._by_recipient(updates, [number for number, home in enumerate(found) if home is None], found)
         return found
 
     def _in_named_requests(self, ids: Iterable[str]) -> dict[str, dict[bytes, int]]:
         """For each of D7's ids, the rows whose last request bears it."""
         found: dict[str, dict[bytes, int]] = {}
+        joined = func.aggregate_strings(HEXADECIMAL[self._connection.dialect.name](rows.c.key), "")
+        query = select(requests.c.request_id, requests.c.id, joined).join(rows, rows.c.request == requests.c.id)
+        query = query.where(requests.c.destination == self._place, requests.c.outcome == "accepted")
+        query = query.group_by(requests.c.id)
         for some in _chunks(sorted(ids)):
-            query = select(requests.c.request_id, rows.c.key, requests.c.id)
-            query = query.join(rows, rows.c.request == requests.c.id)
-            query = query.where(
-                requests.c.request_id.in_(some),
-                requests.c.destination == self._place,
-                requests.c.outcome == "accepted",
-            )
-            for request_id, key, number in self._connection.execute(query):
-                found.setdefault(request_id, {})[key] = number
+            for request_id, number, keys in self._connection.execute(query.where(requests.c.request_id.in_(some))):
+                found.setdefault(request_id, {}).update(dict.fromkeys(split_keys(bytes.fromhex(keys)), number))
         return found
 
-    def _by_key(self, keys: Iterable[bytes]) -> dict[bytes, _Doubt]:
+    def _by_key(self, keys: Collection[bytes]) -> dict[bytes, _Doubt]:
+        if not keys:
+            return {}  # as nearly always: even to write the question costs a millisecond
         first, last = requests.alias(), requests.alias()
         query = select(
             rows.c.key, *(alias.c[name] for alias in (first, last) for name in ("id", "request_id", "outcome"))
@@ -159,7 +165,7 @@ class _Finder:
             carried = [(place, *request) for place, request in zip(doubt._fields, doubt, strict=True) if request]
             for _, number, request_id, outcome in carried:
                 if request_id == one.request_id and outcome == "accepted":
-                    return _Place(number, key)
+                    return number, key
             for place, number, request_id, outcome in carried:
                 fits = request_id in {None, one.request_id}
                 if fits and (outcome not in RELEASED or (rank(one.status) >= _SENT and one.status != "failed")):
@@ -175,7 +181,7 @@ class _Finder:
         own = (rows.c.destination == self._place, rows.c.key == key)
         self._connection.execute(update(rows).where(*own).values({column: new}))
         doubts[key] = doubts[key]._replace(**{place: (new, request_id, "accepted")})
-        return _Place(new, key)
+        return new, key
 
     def _accepted_like(self, number: int, request_id: str) -> int:
         """The request for rows of which D7 says that it took them, while others of the same request are in doubt."""
@@ -212,7 +218,7 @@ class _Finder:
                 rows.c.person.is_not(None),
             )
             for request_id, person, number, key in self._connection.execute(query):
-                homes.setdefault((request_id, person), []).append(_Place(number, key))
+                homes.setdefault((request_id, person), []).append((number, key))
         persons = self._people(families([updates[place].recipient for place in asked])) if homes else []
         for place, person in zip(asked, persons, strict=False):
             own = homes.get((updates[place].request_id, person), []) if person else []
@@ -258,6 +264,8 @@ def write_opt_outs(
         stopped: Whether they do not want to be written to, or do again.
     """
     told = list(said)
+    if not told:
+        return
     forms = families([number for number, _, _ in told])
     table = _INSERT[connection.dialect.name](opt_outs)
     excluded = table.excluded
@@ -313,24 +321,38 @@ def _is_digit(sign: str) -> bool:
     return sign.isascii() and sign.isdigit()
 
 
-def _keys_of(updates: Sequence[Update]) -> list[list[bytes]]:
-    """What of each update's marks could be a key."""
-    counts = [len(one.marks) for one in updates]
-    read = iter(from_base32([mark for one in updates for mark in one.marks]))
-    return [[key for key in (next(read) for _ in range(count)) if key is not None] for count in counts]
+def _keys_of(updates: Sequence[Update]) -> Iterator[tuple[int, bytes]]:
+    """What of the updates' marks could be a key, each with the place of its update."""
+    owners = [number for number, one in enumerate(updates) for _ in one.marks]
+    keys = from_base32([mark for one in updates for mark in one.marks])
+    return ((number, key) for number, key in zip(owners, keys, strict=True) if key is not None)
 
 
-def _told(update: Update) -> tuple[int, str, str]:
-    return (
-        to_number(update.at),
-        _storable(update.msg_id, _LONGEST_WORD * 2),
-        _storable(mask_text(update.reason), _LONGEST_TEXT),
-    )
+def _values(updates: Sequence[Update], found: Sequence[_Place | None]) -> list[tuple[Any, ...]]:
+    """What is stored of those that have a place."""
+    values: list[tuple[Any, ...]] = []
+    moment, number = None, 0
+    for one, home in zip(updates, found, strict=True):
+        if home is not None:
+            if one.at is not moment:  # all that a report says, it says at one moment
+                moment, number = one.at, to_number(one.at)
+            status, msg_id = _storable(one.status, _LONGEST_WORD), _storable(one.msg_id, _LONGEST_TEXT)
+            values.append((*home, status, number, msg_id, _kept_reason(one.reason) if one.reason else ""))
+    return values
+
+
+@lru_cache(maxsize=1024)
+def _kept_reason(reason: str) -> str:
+    """A reason, masked; what to do about it is put behind where masking takes its code for a part of a number."""
+    masked, verb = mask_text(reason), verb_for(reason)
+    return _storable(masked if verb is None or verb_for(masked) == verb else f"{masked} ({verb})", _LONGEST_TEXT)
 
 
 def _storable(text: str, longest: int) -> str:
     """A text as every database takes it: PostgreSQL has no place for a zero byte, UTF-8 none for half a character."""
-    return text.replace("\0", "").encode("utf-8", "replace").decode()[:longest]
+    if not text.isprintable():
+        text = "".join(sign for sign in text if sign not in _UNFIT).encode("utf-8", "replace").decode()
+    return text[:longest]
 
 
 def _chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -361,4 +383,7 @@ def _upsert(dialect: str) -> Any:
     )
 
 
-_UPSERTS = {dialect: _upsert(dialect) for dialect in _INSERT}
+@lru_cache(maxsize=16)
+def _prepared(engine: Engine) -> Callable[..., Any]:
+    """The statement for one database, compiled once: batches of events are small."""
+    return prepare(engine, _upsert(engine.dialect.name))

@@ -7,6 +7,7 @@ Changing anything here means a new `SCHEMA`, and a way to it from the last one.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from sqlalchemy import (
     BigInteger,
@@ -21,7 +22,13 @@ from sqlalchemy import (
     Text,
     and_,
     case,
+    func,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import ColumnElement
 
 SCHEMA = 2
 """The version of what stands below, kept in ``d7nb_meta``. Version 1 knew nothing of what came after a send."""
@@ -36,6 +43,14 @@ RECORDED = ("accepted", "rejected", "unknown", "unsent")
 PRESUMED, SETTLED, HEARD = "presumed", "settled", "heard"
 """Codes of the ledger's own: nobody recorded it; a person's word; D7's word, in an event or a report, on what was in
 doubt."""
+
+SEPARATOR = "\x1f"
+"""Stands between texts that the database joins, and in none of them."""
+HEXADECIMAL: dict[str, Callable[[ColumnElement[bytes]], ColumnElement[str]]] = {
+    "sqlite": func.hex,
+    "postgresql": lambda column: func.encode(column, "hex"),
+}
+"""Bytes as text, so that the database can join those of many rows: a million rows are no million objects."""
 
 _Number = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only what is called INTEGER
 

@@ -6,6 +6,7 @@ import asyncio
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, ValidationError
@@ -149,6 +150,7 @@ class Api:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await self.closing.wait()
+            response.headers["Date"] = format_datetime(self.state.now(), usegmt=True)
             return response
 
         return respond
@@ -164,7 +166,7 @@ class Api:
         if refusal is not None:
             return refusal
         taken_in = self.state.take_in(envelope, body)
-        self.agenda.add(taken_in, reports=any(message.report_url for message in envelope.messages))
+        self.agenda.add(taken_in, {message.report_url for message in envelope.messages})
         return answers.send_reply("accepted", taken_in.created_at, taken_in.request_id)
 
     def report(self, request: Request, _: bytes) -> Response:

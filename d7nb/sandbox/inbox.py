@@ -32,10 +32,6 @@ INBOUND_FIELDS = {
 `sender` is the person's number and `originator` the business number, both with a plus; `message_id` is what a read
 receipt names; `at` is in milliseconds; `kind` is a word such as `text` or `image`; `text` is what was written, or the
 caption of a file, and not there without either. The whole shape is the sandbox's invention.
-
-Example:
-    >>> INBOUND_FIELDS["originator"], INBOUND_FIELDS["text"]
-    ('business_number', 'text.body')
 """
 
 

@@ -12,10 +12,13 @@ from functools import lru_cache
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from ipaddress import ip_address
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
+
+from urllib3.util.wait import wait_for_read
 
 ELSEWHERE = "not posted: only this machine"
 
+_AS_THEY_ARE = "!#$%&'()*+,/:;=?@[]~"  # beside letters and digits, the characters of a path that is escaped already
 _MOST_OF_AN_ANSWER = 65536  # bytes that are read so that the connection can be used again
 
 
@@ -54,9 +57,7 @@ def local_target(url: str) -> tuple[Place, str] | None:
         return None
     https = parts.scheme == "https"
     query = f"?{parts.query}" if parts.query else ""
-    path = f"{parts.path or '/'}{query}"
-    if not path.isascii() or not path.isprintable():
-        return None
+    path = quote(f"{parts.path or '/'}{query}", safe=_AS_THEY_ARE)
     return Place(https, host, port or (443 if https else 80)), path
 
 
@@ -82,17 +83,18 @@ class Line:
         if target is None:
             return Answer(taken=False, words=ELSEWHERE)
         place, path = target
-        kept = place in self._kept
         try:
             return self._exchange(place, path, body, content_type)
         except (OSError, HTTPException) as error:
             self._drop(place)
-            if kept and isinstance(error, ConnectionError):
-                return self.post(url, body, content_type)  # its other end had closed it: once more, on a new one
             return Answer(taken=False, words=f"no answer: {type(error).__name__}")
 
     def _exchange(self, place: Place, path: str, body: bytes, content_type: str) -> Answer:
-        connection = self._kept.get(place) or self._connect(place)
+        connection = self._kept.get(place)
+        if connection is not None and wait_for_read(connection.sock, timeout=0):
+            self._drop(place)  # its other end closed it meanwhile, for nothing was asked
+            connection = None
+        connection = connection or self._connect(place)
         connection.request("POST", path, body, {"Content-Type": content_type, "User-Agent": "d7nb-sandbox"})
         answer = connection.getresponse()
         answer.read(_MOST_OF_AN_ANSWER)

@@ -11,24 +11,57 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
 from threading import Condition, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 from zlib import crc32
 
+from pydantic import Field, TypeAdapter, ValidationError
+
+from d7nb.errors import SandboxError
 from d7nb.sandbox.lines import ELSEWHERE, Line, local_target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 PAUSES = (0.5, 2.0, 8.0)  # seconds before the second try, the third, the fourth
-EVENT_COLUMNS = ("request_id", "msg_id", "recipient", "status", "at", "url", "answer", "tries")
-
 _WORKERS = 8
 _TIMEOUT = 10.0  # seconds for an answer
 
 
+_PAUSES: TypeAdapter[tuple[float, ...]] = TypeAdapter(
+    tuple[Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)], ...]
+)
+
+
+def read_pauses(pauses: object) -> tuple[float, ...]:
+    """The seconds before each further try.
+
+    Raises:
+        SandboxError: If they are no seconds.
+    """
+    try:
+        return _PAUSES.validate_python(pauses)
+    except ValidationError:
+        raise SandboxError(
+            "event_pauses= should be seconds, a day at most, such as (0.5, 2, 8); or () for no further try"
+        ) from None
+
+
+class EventRow(NamedTuple):
+    """What became of one event: a row of `Sandbox.events`."""
+
+    request_id: str
+    msg_id: str
+    recipient: str
+    status: str
+    at: str
+    url: str
+    answer: str | None
+    tries: int
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class Event:
-    """One event on its way: a row of `Sandbox.events`."""
+    """One event on its way."""
 
     request_id: str
     msg_id: str
@@ -40,12 +73,18 @@ class Event:
     answer: str | None = None  # the latest
     tries: int = 0
 
+    def row(self) -> EventRow:
+        """How it stands."""
+        return EventRow(
+            self.request_id, self.msg_id, self.recipient, self.status, self.at, self.url, self.answer, self.tries
+        )
+
 
 class Poster:
     """Some threads that post events, begun when there is one to post. Any thread may call any method."""
 
-    def __init__(self, content_type: str, pauses: Sequence[float] = PAUSES) -> None:
-        self._content_type, self._pauses = content_type, tuple(pauses)
+    def __init__(self, content_type: str, pauses: tuple[float, ...] = PAUSES) -> None:
+        self._content_type, self._pauses = content_type, pauses
         self._changed = Condition()
         self._events: list[Event] = []
         self._left = 0  # of them, those that are under way
@@ -77,13 +116,10 @@ class Poster:
             self._changed.wait_for(lambda: self._left == 0, timeout)
             return self._left
 
-    def events(self) -> list[tuple[str, str, str, str, str, str, str | None, int]]:
+    def rows(self) -> list[EventRow]:
         """Every event that was taken over, in that order."""
         with self._changed:
-            return [
-                (one.request_id, one.msg_id, one.recipient, one.status, one.at, one.url, one.answer, one.tries)
-                for one in self._events
-            ]
+            return [event.row() for event in self._events]
 
     def forget(self) -> None:
         """Forget every event; what waits is not posted any more."""
@@ -111,6 +147,7 @@ class Poster:
                 return None
             if not taken and event.tries <= len(self._pauses):
                 return self._pauses[event.tries - 1]
+            event.body = b""  # a long day has many
             self._left -= 1
             if not self._left:
                 self._changed.notify_all()

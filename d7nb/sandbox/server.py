@@ -19,7 +19,7 @@ from d7nb.sandbox.inbox import REPLY_COLUMNS, SHAPES as INBOUND_SHAPES, Inbox
 from d7nb.sandbox.life import STATUS_LIFE
 from d7nb.sandbox.lines import local_target
 from d7nb.sandbox.people import People
-from d7nb.sandbox.posting import EVENT_COLUMNS, PAUSES, Poster
+from d7nb.sandbox.posting import PAUSES, EventRow, Poster, read_pauses
 from d7nb.sandbox.schema import Reading
 from d7nb.sandbox.state import Row, State
 from d7nb.sandbox.wire import Server, listen, url_of
@@ -52,7 +52,8 @@ class Sandbox:
             are not counted.
         max_recipients: The most recipients in a request (invented; D7 documents no limit, so there is none at first).
         latency: Seconds before every answer of the API (invented). Many answers wait at the same time.
-        life: The stages of a message: seconds after it went out, status, reason. The times are invented.
+        life: The stages of a message: seconds after it went out, status, reason. The times are invented, and so is that
+            a message which waits for its `schedule_time` is `scheduled`.
         scripts: A life of their own for some numbers from the beginning, as `script` gives it.
         windows: Also keep to Meta's rule that free-form messages may follow within 24 hours of a person's own:
             others fail, as by the script `window_closed`. Who wrote is told by `reply`.
@@ -139,7 +140,7 @@ class Sandbox:
             raise SandboxError("events='nested' needs event_format='json': a form has no parts within parts")
         inbox = Inbox()
         state = State(reading, life, scripts, inbox if windows else None)
-        self._poster = Poster(content_type, event_pauses)
+        self._poster = Poster(content_type, read_pauses(event_pauses))
         agenda = Agenda(state, self._poster, _chosen("events", events, EVENT_SHAPES), encode)
         self._people = People(state, inbox, rules.originators, _chosen("inbound", inbound, INBOUND_SHAPES))
         self._instance = uuid4().hex
@@ -182,6 +183,7 @@ class Sandbox:
         return self._api.agenda.callback_url
 
     @callback_url.setter
+    @closed_book
     def callback_url(self, url: str | None) -> None:
         if url is not None and local_target(url) is None:
             raise SandboxError(
@@ -204,8 +206,8 @@ class Sandbox:
             ...     sandbox.events.empty
             True
         """
-        frame = pd.DataFrame(self._poster.events(), columns=pd.Index(EVENT_COLUMNS))
-        return frame.astype({column: "int64" if column == "tries" else "str" for column in EVENT_COLUMNS})
+        frame = pd.DataFrame(self._api.agenda.rows(), columns=pd.Index(EventRow._fields))
+        return frame.astype({column: "int64" if column == "tries" else "str" for column in EventRow._fields})
 
     @property
     def replies(self) -> pd.DataFrame:

@@ -121,6 +121,10 @@ class State:
         if step < timedelta():
             raise SandboxError("the sandbox's clock only moves forward")
         with self._lock:
+            try:
+                datetime.now(UTC) + self._offset + step + WINDOW
+            except OverflowError:
+                raise SandboxError("the sandbox's clock ends with the year 9999") from None
             self._offset += step
 
     def script(self, number: str, kind: str | Sequence[Stage] | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import assert_type
 
 import pandas as pd
@@ -10,6 +11,7 @@ import pandas as pd
 import d7nb
 from d7nb import Attachment, Contact, Contacts, Location, ReplyButtons, Template, Text, by_column, col
 from d7nb.errors import Interrupted, Unauthorized
+from d7nb.events import META, InboundShape, receiver
 
 people = d7nb.read_table("customers.csv")
 assert_type(people, pd.DataFrame)
@@ -30,6 +32,13 @@ assert_type(plan.summary, dict[str, int])
 assert_type(plan.problems, pd.DataFrame)
 assert_type(plan.rows, pd.DataFrame)
 
+assert_type(d7nb.reasons(), pd.DataFrame)
+
+client = d7nb.Client("x")
+assert_type(client.download("id", "picture.png", limit=10**6), Path)
+assert_type(client.balance(), float)
+client.mark_read("id", typing=True)
+
 with d7nb.Sandbox() as sandbox:
     try:
         delivery = plan.send(sandbox.client(rate=None), confirm=3)
@@ -40,3 +49,7 @@ with d7nb.Sandbox() as sandbox:
     else:
         assert_type(delivery, d7nb.Delivery)
         assert_type(delivery.frame, pd.DataFrame)
+
+receiver(d7nb.Ledger(), "secret", inbound=[META, InboundShape(sender="from", text=("text", "caption"))])
+receiver(d7nb.Ledger())  # type: ignore[call-arg]
+InboundShape()  # type: ignore[call-arg]

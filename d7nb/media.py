@@ -1,0 +1,217 @@
+"""What WhatsApp takes as an image, a video, an audio file, a document or a sticker, and what an address offers instead.
+
+Everything here is pure: `probing.py` asks the addresses. The limits are D7's where its pages show them (images), and
+Meta's table for all else (d7-api.md section 1.3).
+"""
+
+from __future__ import annotations
+
+import math
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from d7nb.content.rules import D7, META, URL
+from d7nb.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KB, MB = 1024, 1024**2  # whoever wrote the limits may have meant 1,000: what lies between the two is let pass
+
+
+class Probe(NamedTuple):
+    """What an address answered.
+
+    Attributes:
+        fault: Why there was no answer, a word of `FAULTS`; empty where there was one.
+        status: The HTTP status, 0 where there was no answer.
+        type: The media type in lower case, without parameters; empty where the answer names none.
+        size: The size in bytes; None where the answer does not tell.
+        at: The last address that was asked: another than the first, where that redirects.
+    """
+
+    fault: str = ""
+    status: int = 0
+    type: str = ""
+    size: int | None = None
+    at: str = ""
+
+
+_UNREACHABLE = ("unreachable", "can't be reached: {}", "check the address for slips; if it is right, check again later")
+_REDIRECT = ("bad_redirect", "leads nowhere: {}", "give the address at which the file itself is")
+FAULTS = {
+    "no_address": ("bad_url", "can't be asked: {}", URL.hint, "it is no address that a program can read"),
+    "no_host": (*_UNREACHABLE, "there is no host of that name"),
+    "no_connection": (*_UNREACHABLE, "no connection could be made"),
+    "no_tls": (*_UNREACHABLE, "no secure connection could be made"),
+    "timeout": (*_UNREACHABLE, "there was no answer in time"),
+    "broken": (*_UNREACHABLE, "the connection broke before there was an answer"),
+    "certificate": (
+        "bad_certificate",
+        "can't be trusted: {}",
+        "renew the certificate, or put the file on another host",
+        "its certificate is not valid for it",
+    ),
+    "redirects": (*_REDIRECT, "one redirect follows another"),
+    "bad_redirect": (*_REDIRECT, "it redirects to what is no http or https address"),
+}
+"""Code, message and hint for each way in which an address gives no answer, and what went wrong."""
+
+
+class Limit(NamedTuple):
+    """What a kind of file must keep.
+
+    Attributes:
+        types: The media types.
+        most: Its size in bytes.
+        by: Whose rule the size is; the types are Meta's.
+        doubtful: Media types of which it is not certain that they are refused.
+    """
+
+    types: tuple[str, ...]
+    most: int
+    by: str
+    doubtful: tuple[str, ...] = ()
+
+
+_OFFICE = "application/vnd.openxmlformats-officedocument"
+LIMITS = {
+    "image": Limit(("image/jpeg", "image/png"), 5 * MB, f"{D7}, {META}", ("image/webp", "image/jpg", "image/pjpeg")),
+    "audio": Limit(
+        ("audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/ogg"),
+        16 * MB,
+        META,
+        ("audio/mp3", "audio/x-m4a", "audio/m4a", "audio/opus", "application/ogg"),
+    ),
+    "video": Limit(("video/mp4", "video/3gp", "video/3gpp"), 16 * MB, META),
+    "document": Limit(
+        (
+            *("text/plain", "application/pdf", "application/msword"),
+            *("application/vnd.ms-excel", "application/vnd.ms-powerpoint"),
+            f"{_OFFICE}.wordprocessingml.document",
+            f"{_OFFICE}.spreadsheetml.sheet",
+            f"{_OFFICE}.presentationml.presentation",
+        ),
+        100 * MB,
+        META,
+    ),
+    "sticker": Limit(("image/webp",), 500 * KB, META),
+}
+"""By D7's word for the kind; a kind that is not here has no limits that we know."""
+
+STILL_STICKER = 100 * KB
+"""What Meta takes where a sticker does not move, which only the file itself tells."""
+UNTOLD = ("", "application/octet-stream", "binary/octet-stream", "application/force-download", "application/x-download")
+"""What hosts say of a file whose type they don't know."""
+PAGES = ("text/html", "application/xhtml+xml")
+
+
+def shown_url(url: str) -> str:
+    """An address as a message may show it: without a user, without a query, which may hold a token, and not too long.
+
+    Example:
+        >>> shown_url("https://ali:secret@example.com/a.png?token=abc")
+        'https://example.com/a.png'
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # it can't be read
+        return "the address"
+    bare = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return bare if len(bare) <= 120 else f"{bare[:119]}…"
+
+
+def is_private(url: str) -> bool:
+    """Whether an address is this machine's, or one that only a local network knows.
+
+    Example:
+        >>> is_private("http://localhost:8888/a.png"), is_private("http://192.168.1.4/a.png")
+        (True, True)
+        >>> is_private("https://example.com/a.png")
+        False
+    """
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    try:
+        return not ip_address(host).is_global
+    except ValueError:
+        return "." not in host or host.endswith((".localhost", ".local", ".internal", ".lan"))
+
+
+def faults_of_answer(url: str, probe: Probe, *, rehearsal: bool = False) -> Iterator[Problem]:
+    """What is wrong with an address, whatever file it is to offer.
+
+    Args:
+        url: The address.
+        probe: What it answered.
+        rehearsal: Whether this machine stands in for the world, so that its own addresses will do.
+    """
+    name, status = _name(url, probe), probe.status
+    if probe.fault:
+        code, message, hint, why = FAULTS[probe.fault]
+        yield Problem(code, f"{name} {message.format(why)}", hint)
+    elif status in {401, 403}:
+        message = f"{name} is not handed out without a login or a permission ({status})"
+        yield Problem("needs_login", message, "make the file public: WhatsApp fetches it as anybody would")
+    elif status in {404, 410}:
+        yield Problem("not_found", f"there is no file at {name} ({status})", "correct the address, or upload the file")
+    elif status == 429:
+        message = f"{name} could not be checked: its host is asked too often ({status})"
+        yield Problem("busy", message, "check again later", "warning")
+    elif status not in {200, 203, 206}:
+        message = f"{name} answers with no file but with status {status}"
+        yield Problem("bad_answer", message, "open it in a browser; if there is a file, check again later")
+    elif not rehearsal and is_private(probe.at or url):
+        message = f"{name} can be reached from this network only: WhatsApp would find nothing"
+        yield Problem("private_address", message, "put the file on a host that everybody can reach")
+
+
+def faults_of_file(url: str, kind: str, probe: Probe) -> Iterator[Problem]:
+    """What is wrong with the file that an address offers, as a file of its kind.
+
+    Args:
+        url: The address.
+        kind: D7's word for the kind.
+        probe: What the address answered.
+    """
+    limit, name, size = LIMITS.get(kind), _name(url, probe), probe.size
+    if size == 0:
+        yield Problem("empty_file", f"the file at {name} is empty", "upload it again")
+    if limit is None:
+        return
+    if size and size > limit.most:
+        message = f"the file at {name} has {_size(size)}, {_as(kind)} may have {_size(limit.most)} ({limit.by})"
+        yield Problem("too_large", message, "make it smaller")
+    elif size and kind == "sticker" and size > STILL_STICKER:
+        message = f"the file at {name} has {_size(size)}, a sticker that does not move may have 100 KB ({META})"
+        yield Problem("too_large", message, "make it smaller, if it does not move", "warning")
+    taken = f"{_as(kind)} may be {', '.join(limit.types)} ({META})"
+    if probe.type in PAGES:
+        message = f"{name} leads to a web page, not to a file"
+        yield Problem("wrong_type", message, "give the address of the file itself; a link for sharing leads to a page")
+    elif probe.type in UNTOLD:
+        message = f"the host of {name} does not say of what type it is; {taken}"
+        yield Problem("unknown_type", message, "let the host send the right Content-Type", "warning")
+    elif probe.type not in limit.types:
+        message = f"the file at {name} is {probe.type[:60]}; {taken}"
+        # Nobody says that all other documents are refused; and another spelling of a type may be read all the same.
+        open_ended = kind == "document" or probe.type in limit.doubtful
+        yield Problem(
+            "wrong_type", message, "convert it, or send it as what it is", "warning" if open_ended else "error"
+        )
+
+
+def _name(url: str, probe: Probe) -> str:
+    first, last = shown_url(url), shown_url(probe.at or url)
+    return first if first == last else f"{first} (which redirects to {last})"
+
+
+def _as(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}{' file' * (kind == 'audio')}"
+
+
+def _size(count: int) -> str:
+    """A size to read; never rounded down to the limit that it exceeds."""
+    if count < MB:
+        return f"{math.ceil(count / KB):,} KB"
+    return f"{math.ceil(count / MB * 10) / 10:,g} MB"
