@@ -64,6 +64,7 @@ def texts_of(series: pd.Series) -> np.ndarray:
     """A column of texts as Python's own, None where one is missing.
 
     Example:
+        >>> import pandas as pd
         >>> texts_of(pd.Series(["+12025550123", None], dtype="str")).tolist()
         ['+12025550123', None]
     """
