@@ -131,12 +131,12 @@ def decide(
 
     keyed = verdicts.ready
     said = chosen_of(digests, keyed)
-    contents = placed(codes_of(said).astype(np.int32), keyed, len(kept))
+    contents = placed(codes_of(said).astype(np.int32, copy=False), keyed, len(kept))
     if key_columns:
         keys = keys_by_columns(terms.campaign, (texts[row] for row in keyed))
     else:
         keys = keys_by_content(terms.campaign, take(numbers["recipient"], keyed), said)
-    del digests, said  # each is as large as a column
+    del digests, said
     keys = placed(keys, keyed, len(kept))
     routing_of, ways = _ways(routings, routing_digests, keyed)
     sourced = chosen(current().filters(), terms.filters)

@@ -49,13 +49,14 @@ def keys_by_content(campaign: str, recipients: pd.Series[str], digests: np.ndarr
     Args:
         campaign: The user's name for the mailing.
         recipients: Each row's number, E.164; all national variants of one come to the same key.
-        digests: Each row's content digest, ``uint8`` of shape (rows, 16).
+        digests: Each row's content digest, ``uint8`` of shape (rows, 16). They give way to the keys: a million of
+            either is as large as a column.
 
     Returns:
         ``uint8`` of shape (rows, 16).
     """
-    begun, keys = _begun(campaign, "content"), np.empty((len(digests), DIGEST_SIZE), dtype=np.uint8)
-    contents = np.ascontiguousarray(digests).view(f"V{DIGEST_SIZE}").ravel()
+    begun, keys = _begun(campaign, "content"), np.require(digests, requirements=["C", "W"])
+    contents = keys.view(f"V{DIGEST_SIZE}").ravel()
     for start in range(0, len(digests), _PEOPLE):
         part = slice(start, start + _PEOPLE)
         people = f"{f' {MARK}'.join(family(recipients.iloc[part]).tolist())} ".encode().split(MARK.encode())
@@ -111,7 +112,7 @@ def codes_of(digests: np.ndarray) -> np.ndarray:
     halves = np.ascontiguousarray(digests).view(np.uint64).reshape(len(digests), 2)
     ordered = np.sort(halves[:, 0])
     if (ordered[1:] != ordered[:-1]).all():  # no two are the same, as it often is: sorting takes a third of the time
-        return np.arange(len(digests))
+        return np.arange(len(digests), dtype=np.int32)
     left, right = (pd.factorize(halves[:, side])[0] for side in (0, 1))
     codes: np.ndarray = pd.factorize(left * (right.max(initial=0) + 1) + right)[0]
     return codes
