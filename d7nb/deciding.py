@@ -12,15 +12,14 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from d7nb.columns import chosen_of, columns_in, listed, placed, require, with_columns
+from d7nb.columns import columns_in, listed, placed, require, with_columns
 from d7nb.content.declare import Content
-from d7nb.content.leaves import Column
+from d7nb.content.leaves import Column, picked
 from d7nb.envelope import from_columns, past_schedules, read_reference, read_routing, recipient_objects
 from d7nb.errors import PlanError
 from d7nb.filtering import Asked, Recheck, ask_all, chosen
 from d7nb.identity import check_campaign, codes_of, firsts, key_texts, keys_by_columns, keys_by_content, repeated
 from d7nb.mixing import ByColumn, assign
-from d7nb.numbering import take
 from d7nb.packing import Packer
 from d7nb.plugins import content_types, current
 from d7nb.problems import Problem
@@ -130,14 +129,12 @@ def decide(
     verdicts.judge("key", found)
 
     keyed = verdicts.ready
-    said = chosen_of(digests, keyed)
-    contents = placed(codes_of(said).astype(np.int32, copy=False), keyed, len(kept))
+    contents = placed(codes_of(digests, keyed).astype(np.int32, copy=False), keyed, len(kept))
     if key_columns:
-        keys = keys_by_columns(terms.campaign, (texts[row] for row in keyed))
+        keys = placed(keys_by_columns(terms.campaign, (texts[row] for row in keyed)), keyed, len(kept))
     else:
-        keys = keys_by_content(terms.campaign, take(numbers["recipient"], keyed), said)
-    del digests, said
-    keys = placed(keys, keyed, len(kept))
+        keys = keys_by_content(terms.campaign, numbers["recipient"], digests, keyed)
+    del digests
     routing_of, ways = _ways(routings, routing_digests, keyed)
     sourced = chosen(current().filters(), terms.filters)
     rows_of = _Shown(
@@ -145,7 +142,7 @@ def decide(
         numbers,
         message_types=_Which(renderer_of, [kind.message_type for kind in kinds]),
         originators=_Which(routing_of, [way["originator"] for way in ways]),
-        repeated=_Repeated(*(keyed[places] for places in repeated(chosen_of(keys, keyed)))),
+        repeated=_Repeated(*repeated(keys, keyed)),
     )
     asked = ask_all(sourced, rows_of(keyed, whole=any(each.row_filter.reads_table for each in sourced)))
     for each in asked:
@@ -210,10 +207,8 @@ def _contents(
 
 def _ways(routings: Renderer, digests: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, list[dict[str, str]]]:
     """For each row which way its message goes, -1 where it has none, and each distinct way as D7's JSON."""
-    if len(digests) and not digests.strides[0]:  # one for all
-        codes = np.zeros(len(rows), dtype=np.int8)
-    else:
-        codes = codes_of(chosen_of(digests, rows))
+    one_for_all = len(digests) and not digests.strides[0]
+    codes = np.zeros(len(rows), dtype=np.int8) if one_for_all else codes_of(digests, rows)
     leaders = rows[firsts(codes)]
     routing_of = np.full(len(digests), -1, dtype=_small(len(leaders)))
     routing_of[rows] = codes
@@ -270,7 +265,7 @@ class _Shown:
         every, frame = len(rows) == len(self._frame), self._frame if whole else self._frame[[]]
         known = {
             "d7_row": rows,
-            "d7_recipient": take(self._numbers["recipient"], rows).array,
+            "d7_recipient": picked(self._numbers["recipient"].array, rows),
             "d7_country": self._numbers["country"].array.take(rows),
             "d7_message_type": self._message_types(rows),
             "d7_originator": self._originators(rows),

@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from d7nb.content.leaves import Cells, Unfit, by_distinct
+from d7nb.content.leaves import Cells, Unfit, by_distinct, picked
 from d7nb.content.rules import TEXT
 from d7nb.errors import PlanError
 from d7nb.filling import MARK
@@ -43,7 +43,7 @@ def check_campaign(campaign: Any) -> None:
         raise PlanError("campaign is the name of the mailing, and a part of each row's identity: give it as a text")
 
 
-def keys_by_content(campaign: str, recipients: pd.Series[str], digests: np.ndarray) -> np.ndarray:
+def keys_by_content(campaign: str, recipients: pd.Series[str], digests: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Keys of rows that are known by whom they reach and what they say.
 
     Args:
@@ -51,16 +51,22 @@ def keys_by_content(campaign: str, recipients: pd.Series[str], digests: np.ndarr
         recipients: Each row's number, E.164; all national variants of one come to the same key.
         digests: Each row's content digest, ``uint8`` of shape (rows, 16). They give way to the keys: a million of
             either is as large as a column.
+        rows: Positions of the rows that get a key, in order.
 
     Returns:
-        ``uint8`` of shape (rows, 16).
+        ``uint8`` of shape (rows, 16), zeros where there is no key.
     """
     begun, keys = _begun(campaign, "content"), np.require(digests, requirements=["C", "W"])
     contents = keys.view(f"V{DIGEST_SIZE}").ravel()
-    for start in range(0, len(digests), _PEOPLE):
-        part = slice(start, start + _PEOPLE)
-        people = f"{f' {MARK}'.join(family(recipients.iloc[part]).tolist())} ".encode().split(MARK.encode())
+    for start in range(0, len(rows), _PEOPLE):
+        part = rows[start : start + _PEOPLE]
+        numbers = family(pd.Series(picked(recipients.array, part))).tolist()
+        people = f"{f' {MARK}'.join(numbers)} ".encode().split(MARK.encode())
         keys[part] = digests_of(map(add, people, contents[part].tolist()), begun)
+    if len(rows) < len(keys):
+        without = np.ones(len(keys), dtype=bool)
+        without[rows] = False
+        keys[without] = 0
     return keys
 
 
@@ -102,18 +108,28 @@ def _begun(campaign: str, method: str) -> Any:
     return blake2b(orjson.dumps([RECIPE, method, campaign]), digest_size=DIGEST_SIZE)
 
 
-def codes_of(digests: np.ndarray) -> np.ndarray:
+def codes_of(digests: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
     """A number for each distinct digest, counted in the order of their first appearance.
+
+    Args:
+        digests: ``uint8`` of shape (rows, 16).
+        rows: Positions of those that are asked about, all of them unless given.
 
     Example:
         >>> codes_of(np.array([[7] * 16, [1] * 16, [7] * 16], dtype=np.uint8)).tolist()
         [0, 1, 0]
     """
     halves = np.ascontiguousarray(digests).view(np.uint64).reshape(len(digests), 2)
-    ordered = np.sort(halves[:, 0])
+
+    def half(side: int) -> np.ndarray:
+        return halves[:, side].copy() if rows is None else halves[rows, side]
+
+    ordered = half(0)
+    ordered.sort()
     if (ordered[1:] != ordered[:-1]).all():  # no two are the same, as it often is: sorting takes a third of the time
-        return np.arange(len(digests), dtype=np.int32)
-    left, right = (pd.factorize(halves[:, side])[0] for side in (0, 1))
+        return np.arange(len(ordered), dtype=np.int32)
+    del ordered
+    left, right = (pd.factorize(half(side))[0] for side in (0, 1))
     codes: np.ndarray = pd.factorize(left * (right.max(initial=0) + 1) + right)[0]
     return codes
 
@@ -129,16 +145,17 @@ def firsts(codes: np.ndarray) -> np.ndarray:
     return new
 
 
-def repeated(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The places whose key occurred before, and for each of them the place where it first did.
+def repeated(keys: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of some rows, in order, those whose key an earlier one has, and for each of them the first that has it.
 
     Example:
-        >>> [places.tolist() for places in repeated(np.array([[7] * 16, [1] * 16, [7] * 16], dtype=np.uint8))]
+        >>> keys = np.array([[7] * 16, [1] * 16, [7] * 16], dtype=np.uint8)
+        >>> [found.tolist() for found in repeated(keys, np.arange(3))]
         [[2], [0]]
     """
-    codes = codes_of(keys)
+    codes = codes_of(keys, rows)
     if not len(codes) or codes[-1] == len(codes) - 1:  # no number was given twice
-        return (nowhere := np.empty(0, dtype=np.int64)), nowhere
+        return rows[:0], rows[:0]
     new = firsts(codes)
     again = np.flatnonzero(~new)
-    return again, np.flatnonzero(new)[codes[again]]
+    return rows[again], rows[np.flatnonzero(new)[codes[again]]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b32encode
+from collections import Counter
 from hashlib import blake2b
 from itertools import pairwise
 from typing import Any
@@ -20,6 +21,7 @@ from d7nb.content.leaves import MISSING_WORDS, SUSPECT_WORDS, blanks_to_none, pi
 from d7nb.content.rules import TEXT, max_length
 from d7nb.envelope import base32
 from d7nb.filling import MARK, Woven, in_json, longest
+from d7nb.filters.people import _how_many_repeat
 from d7nb.identity import codes_of, repeated
 from tests.plans import ORIGINATOR, PHONES
 
@@ -107,10 +109,13 @@ def test_digests_are_numbered_and_found_again_as_in_a_dict(digests: list[bytes])
     places = [first.setdefault(digest, place) for place, digest in enumerate(digests)]
     numbers = {place: number for number, place in enumerate(first.values())}
     assert codes_of(array(digests)).tolist() == [numbers[place] for place in places]
-    again, before = repeated(array(digests))
+    again, before = repeated(array(digests), np.arange(len(digests)))
     assert dict(zip(again.tolist(), before.tolist(), strict=True)) == {
         place: known for place, known in enumerate(places) if place != known
     }
+    some = np.arange(0, len(digests), 2)
+    assert codes_of(array(digests), some).tolist() == codes_of(array(digests[::2])).tolist()
+    assert repeated(array(digests), some)[0].tolist() == some[repeated(array(digests[::2]), some // 2)[0]].tolist()
 
 
 @given(st.lists(st.binary(min_size=16, max_size=16)))
@@ -212,3 +217,9 @@ def test_the_strangest_rows_are_those_that_a_look_at_each_finds(texts: list[str]
     found = strangest._Found(lambda rows: [texts[row] for row in rows], np.arange(len(texts)))
     assert dict(found.reasons()) == strangest_one_by_one(texts)
     assert list(found.different()) == [place for place, text in enumerate(texts) if text not in texts[:place]]
+
+
+@given(st.lists(st.sampled_from(PHONES[:6]), max_size=14))
+def test_people_who_get_several_messages_are_counted_as_in_a_dict(phones: list[str]) -> None:
+    people = pd.Series(phones, dtype="str")
+    assert _how_many_repeat(people) == sum(count > 1 for count in Counter(phones).values())

@@ -96,13 +96,19 @@ def _values(array: Any) -> list[Any]:
 def picked(array: Any, rows: np.ndarray) -> Any:
     """The values at some positions; where these stand close together, without a look at the rest.
 
-    A column may be kept in many pieces, and would be put together for each look at all of it.
+    A column may be kept in many pieces, and `take` would put them together first: that costs time, and much memory.
     """
     if not len(rows):
         return array[:0]
     low, high = rows.min(), rows.max() + 1
     near = array[low:high]
-    return near if high - low == len(rows) and (rows[1:] > rows[:-1]).all() else near.take(rows - low)
+    if len(near) > 8 * len(rows) or not (rows[1:] > rows[:-1]).all():
+        return near.take(rows - low)
+    if len(near) == len(rows):
+        return near
+    chosen = np.zeros(len(near), dtype=bool)
+    chosen[rows - low] = True
+    return near[chosen]
 
 
 def is_missing(value: Any) -> bool:
