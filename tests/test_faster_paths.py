@@ -17,7 +17,7 @@ from hypothesis import example, given, settings, strategies as st
 import d7nb
 from d7nb import Text, strangest
 from d7nb.columns import as_texts
-from d7nb.content.leaves import MISSING_WORDS, SUSPECT_WORDS, blanks_to_none, picked, plain_text
+from d7nb.content.leaves import MISSING_WORDS, SUSPECT_WORDS, _formatted, _formatter, blanks_to_none, picked, plain_text
 from d7nb.content.rules import TEXT, max_length
 from d7nb.envelope import base32
 from d7nb.filling import MARK, Woven, in_json, longest
@@ -85,6 +85,15 @@ def test_blank_cells_of_a_column_are_those_that_are_blank_alone(cells: list[Any]
     blank = [type(cell) is str and (not cell.strip() or cell.strip() in MISSING_WORDS) for cell in cells]
     expected = [None if gone else cell for gone, cell in zip(blank, cells, strict=True)]
     assert same(blanks_to_none(cells), expected)
+
+
+@given(
+    st.lists(st.floats()) | st.lists(st.one_of(st.floats(), st.integers(), st.sampled_from(["1.5", "x", None, True]))),
+    st.sampled_from([".2f", ",.2f", "+.3e", "g", "08", ",", "%", ",d", ">9", "x"]),
+)
+def test_a_column_of_numbers_is_formatted_as_its_cells_are(cells: list[Any], spec: str) -> None:
+    expected = [None if cell is None else _formatter(spec)(cell) for cell in cells]
+    assert same(_formatted(cells, spec), expected)
 
 
 @given(st.lists(st.one_of(st.none(), TEXTS)))

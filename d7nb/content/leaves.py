@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, repeat
 from string import Formatter
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
@@ -90,7 +90,9 @@ def _values(array: Any) -> list[Any]:
     if dtype.kind == "f" and getattr(dtype, "itemsize", 8) < 8:
         # As a Python float, a narrow one would show digits that nobody wrote: 0.10000000149011612.
         return list(array.to_numpy(f"f{dtype.itemsize}", na_value=np.nan))
-    return array.tolist()  # type: ignore[no-any-return]
+    # NumPy knows how to make Python's own values at once; pandas would hand them over one by one.
+    values = array.to_numpy() if isinstance(array, pd.arrays.NumpyExtensionArray) else array
+    return values.tolist()
 
 
 def picked(array: Any, rows: np.ndarray) -> Any:
@@ -194,7 +196,7 @@ class Field:
     def texts(self, cells: Cells) -> tuple[Sequence[Any], list[Problem]]:
         """The field's text in each row, None where the cell is missing or does not fit the spec; and what does not."""
         values = cells[self.name]
-        texts = by_distinct(_formatter(self.spec), values) if self.spec else plain_texts(values)
+        texts = _formatted(values, self.spec) if self.spec else plain_texts(values)
         if are_texts(texts) or set(map(type, texts)) <= _TEXTS:
             return texts, []
         unfit = [place for place, text in enumerate(texts) if isinstance(text, Unfit)]
@@ -391,6 +393,14 @@ def _encodable(text: str) -> bool:
 
 def _python_time(value: Any) -> Any:
     return value.astype("datetime64[us]").item() if isinstance(value, np.datetime64) else value
+
+
+def _formatted(values: list[Any], spec: str) -> list[Any]:
+    """Each value but None in the form of a spec, or `Unfit`."""
+    of_numbers = _NUMERIC_SPEC.fullmatch(spec) and not _WHOLE_SPEC.fullmatch(spec)
+    if of_numbers and set(map(type, values)) == {float} and all(map(math.isfinite, values)):
+        return list(map(format, values, repeat(spec)))
+    return by_distinct(_formatter(spec), values)
 
 
 def _formatter(spec: str) -> Callable[[Any], str | Unfit]:
