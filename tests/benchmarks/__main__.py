@@ -1,7 +1,8 @@
 """All targets of speed.md, side by side with their peers: ``python -m tests.benchmarks``.
 
 Options: ``--only 1 3`` for some of them, ``--rows 20000`` for a quick look at smaller tables, ``--json`` for a list of
-what was measured, ``--besides`` for what is shown beside the targets. It is for a machine with nothing else to do.
+what was measured, ``--picture speed.svg`` for a picture of it, ``--besides`` for what is shown beside the targets. All of
+it is for a machine with nothing else to do.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import pandas as pd
 
 from tests.benchmarks import besides, importing, joining, ledger, planning, sending
 from tests.benchmarks.measuring import HEAD, RUNS, Measured
+from tests.benchmarks.picture import draw
 
 TARGETS = sorted(
     (target for group in (planning, sending, ledger, importing, joining) for target in group.TARGETS),
@@ -32,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, help="tables of at most so many rows")
     parser.add_argument("--runs", type=int, default=RUNS, help="how often each is measured")
     parser.add_argument("--json", action="store_true", help="print a list of number, name, target, measured, met")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw what was measured into an SVG file")
     parser.add_argument("--besides", action="store_true", help="measure what is not a target, too")
     parser.add_argument("--fresh", action="store_true", help="with --besides: the README's commands, over the network")
     options = parser.parse_args(arguments)
@@ -47,6 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
             measured.append(Measured(target, target.measure(options.rows, options.runs)))
             say(measured[-1].line())
             say(f"    {measured[-1].result.said}  [{time.perf_counter() - began:.0f} s]")
+        if options.picture:
+            draw(measured, options.picture)
         if options.json:
             _say(json.dumps([each.as_json() for each in measured], indent=1))
         else:

@@ -35,6 +35,7 @@ def show(say: Say, rows: int | None, *, fresh: bool) -> None:
     ten_sends(say)
     first_preview(say, min(rows or MANY, MANY))
     installation(say)
+    without_arrow(say)
     for script in ("compose_reaction", "filter_cost", "numbers"):
         command = [sys.executable, "-m", f"tests.benchmarks.{script}"]
         for line in subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
@@ -126,6 +127,21 @@ def first_preview(say: Say, rows: int) -> None:
     done = time.perf_counter()
     own, preview = f"{shown - start:.2f} s", f"{done - shown:.2f} s"
     say(f"  a plan of {rows:,} rows shows itself after {own}, its first preview takes {preview}")
+
+
+WITHOUT_ARROW = """
+import statistics, sys
+sys.modules["pyarrow"] = None
+from tests.benchmarks.planning import against_orjson, against_the_loop
+for benchmark in (against_the_loop, against_orjson):
+    print(statistics.median(benchmark(20_000, 3).ratios))
+"""
+
+
+def without_arrow(say: Say) -> None:
+    """All is the same without the extra `fast`, but for its speed."""
+    loop, orjson = (float(line) for line in alone(WITHOUT_ARROW).split())
+    say(f"  without pyarrow: target 1 {loop:.1f} times faster, target 2 {orjson:.2f} of the limit")
 
 
 def installation(say: Say) -> None:

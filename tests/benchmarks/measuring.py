@@ -85,16 +85,17 @@ class Measured(NamedTuple):
     def line(self) -> str:
         target, median, ratios = self.target, self.median, self.result.ratios
         word = "beyond" if target.met_by(median, target.beyond) else "met" if self.met else "NOT MET"
-        spread = f"{_short(min(ratios))} to {_short(max(ratios))}"
-        goal = f"{'>=' if target.more else '<='} {_short(target.target)}"
-        measured = f"{_short(median)} {target.unit}"
+        spread = f"{short(min(ratios))} to {short(max(ratios))}"
+        goal = f"{'>=' if target.more else '<='} {short(target.target)}"
+        measured = f"{short(median)} {target.unit}"
         return f"{target.number:>2}  {target.name:<52} {goal:>8}  {measured:<22} {spread:<18} {word}"
 
 
 HEAD = f"{'#':>2}  {'what':<52} {'target':>8}  {'measured (median)':<22} {'spread':<18}"
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
+    """A figure in three digits."""
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
