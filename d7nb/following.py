@@ -75,7 +75,7 @@ def follow(mailing: Mailing, outcomes: Outcomes, ledger: Ledger, destination: st
     heard = ledger.heard(destination, mailing.campaign, mailing.keys[ready], numbers)
     doubtful = ~outcomes.went()[ready] & (known.outcome[places] == "accepted")
     if settle and doubtful.any():
-        outcomes.recall(ready[doubtful], told_of(known).take(places[doubtful]))
+        outcomes.recall(ready[doubtful], told_of(known, places[doubtful]))
     went, ids = outcomes.went()[ready], outcomes.request_ids()[ready]
     final = np.isin(heard.status.astype("str"), list(FINAL))
     if len(outcomes.rows_with("unknown")):

@@ -52,7 +52,12 @@ class Mailing:
     @cached_property
     def people(self) -> np.ndarray:
         """Each row's recipient, one form for all national variants of a number; None where it has none."""
-        return texts_of(family(self.verdicts["recipient"]))
+        recipients = self.verdicts["recipient"]
+        families = family(recipients)
+        others = np.flatnonzero(families != recipients)
+        people = self.numbers.copy()  # most people's number is their only one
+        people[others] = texts_of(families.iloc[others])
+        return people
 
 
 def texts_of(series: pd.Series) -> np.ndarray:
