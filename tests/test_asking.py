@@ -194,7 +194,10 @@ def test_any_success_means_that_the_token_is_valid(status: int, body: bytes) -> 
     [
         ("Mon, 23 Nov 2026 10:00:30 GMT", datetime(2026, 11, 23, 10, 0, 30, tzinfo=UTC)),
         ("Mon, 23 Nov 2026 12:00:30 +0200", datetime(2026, 11, 23, 10, 0, 30, tzinfo=UTC)),
+        ("Mon, 23 Nov 2026 10:00:30 -0000", datetime(2026, 11, 23, 10, 0, 30, tzinfo=UTC)),
         ("yesterday", None),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", None),
+        ("Fri, 31 Dec 9999 23:59:59 -2300", None),
     ],
 )
 @pytest.mark.parametrize("status", [200, 401, 503])
