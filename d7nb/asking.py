@@ -21,6 +21,7 @@ from d7nb.answers import read_error
 from d7nb.downloading import LARGEST, PIECE, announced, check_free, check_size, save, told_apart
 from d7nb.errors import ApiError, NotConnected, closed_book
 from d7nb.transport import NeverConnected
+from d7nb.values import EARLIEST
 
 if TYPE_CHECKING:
     import os
@@ -72,7 +73,12 @@ class Asking:
             NotFound: D7 has no such report, or not yet.
             ApiError: Anything else; its class says what.
         """
-        return self._get(REPORT_PATH + quote(request_id, safe=""))
+        return self.dated_report(request_id)[0]
+
+    def dated_report(self, request_id: str) -> tuple[dict[str, Any], datetime]:
+        """The same, and when that was by D7's clock, which no report tells; by ours where D7 does not say."""
+        response = self._ask("GET", REPORT_PATH + quote(request_id, safe=""))
+        return _object(response), _date(response.headers.get("Date")) or self._clock()
 
     @closed_book
     def mark_read(self, message_id: str, *, typing: bool = False) -> None:
@@ -153,11 +159,7 @@ class Asking:
         return Probe(self._error_of(response), _date(response.headers.get("Date")))
 
     def _get(self, path: str) -> dict[str, Any]:
-        response = self._ask("GET", path)
-        body = _parsed(response.content)
-        if response.status_code != 200 or not isinstance(body, dict):
-            raise _unreadable(response)
-        return body
+        return _object(self._ask("GET", path))
 
     def _ask(self, method: str, path: str, body: bytes | None = None, *, stream: bool = False) -> requests.Response:
         """An answer that is a success; anything else raises, with no word of what was sent."""
@@ -208,6 +210,13 @@ def _failed(failure: Exception) -> ApiError:
     return never_connected(failure) or ApiError(f"{what_happened(failure)}; ask again")
 
 
+def _object(response: requests.Response) -> dict[str, Any]:
+    body = _parsed(response.content)
+    if response.status_code != 200 or not isinstance(body, dict):
+        raise _unreadable(response)
+    return body
+
+
 def _unreadable(response: requests.Response) -> ApiError:
     return ApiError(f"D7 gave no readable answer ({response.status_code})", status=response.status_code)
 
@@ -224,10 +233,13 @@ def _pieces(response: requests.Response) -> Iterator[bytes]:
 
 
 def _date(header: str | None) -> datetime | None:
+    """A time by somebody's clock; None where there is none, or that clock was never set."""
     try:
-        return parsedate_to_datetime(header or "").astimezone(UTC)
-    except ValueError:
+        moment = parsedate_to_datetime(header or "")
+        zoned = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)  # HTTP knows no local times
+    except (ValueError, OverflowError):
         return None
+    return zoned if zoned >= EARLIEST else None
 
 
 def _parsed(content: bytes) -> Any:

@@ -48,13 +48,16 @@ def frozen(frame: Any) -> pd.DataFrame:
     return kept
 
 
-def with_columns(frame: pd.DataFrame, columns: Mapping[str, Any], without: Iterable[str] = ()) -> pd.DataFrame:
+def with_columns(
+    frame: pd.DataFrame, columns: Mapping[str, Any], without: Iterable[str] = (), *, copy: bool = True
+) -> pd.DataFrame:
     """A frame with our own columns behind the user's; those of the same name are replaced.
 
     Args:
         frame: The user's; its column labels may have several levels.
         columns: Values by name, joined by position.
         without: More names of ours that the frame may have from before, and loses.
+        copy: Whether our columns are copied, so that writing to the frame does not change what they were made of.
 
     Example:
         >>> with_columns(pd.DataFrame({"name": ["Ali"], "d7_row": [7]}), {"d7_row": [0]})
@@ -64,10 +67,42 @@ def with_columns(frame: pd.DataFrame, columns: Mapping[str, Any], without: Itera
     below = [""] * (frame.columns.nlevels - 1)
     labels: dict[str, Hashable] = {name: (name, *below) if below else name for name in (*columns, *without)}
     kept = frame.loc[:, [label not in labels.values() for label in frame.columns]]
-    added = pd.DataFrame({labels[name]: values for name, values in columns.items()}, index=frame.index)
+    added = pd.DataFrame({labels[name]: values for name, values in columns.items()}, index=frame.index, copy=copy)
     joined = pd.concat([kept, added], axis=1)
     joined.attrs = frame.attrs
     return joined
+
+
+def as_texts(values: np.ndarray) -> Any:
+    """Texts and nothing, kept as objects, as an array of pandas' own kind: what is missing costs next to nothing.
+
+    Example:
+        >>> as_texts(np.array([None, "a", None], dtype=object)).tolist()
+        [nan, 'a', nan]
+    """
+    there = np.flatnonzero(pd.notna(values))
+    places = np.full(len(values), -1)
+    places[there] = np.arange(len(there))
+    return pd.array(values[there], dtype="str").take(places, allow_fill=True)
+
+
+def chosen_of(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The values at some positions, which are in order; no copy where that is all of them."""
+    return values if len(rows) == len(values) else values[rows]
+
+
+def placed(values: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
+    """Values at some positions of so many, which are in order, and zeros elsewhere; no copy where there is no other.
+
+    Example:
+        >>> placed(np.array([7, 8]), np.array([0, 2]), 3).tolist()
+        [7, 0, 8]
+    """
+    if len(rows) == count:
+        return values
+    whole = np.zeros((count, *values.shape[1:]), dtype=values.dtype)
+    whole[rows] = values
+    return whole
 
 
 def listed(names: Hashable | Sequence[Hashable] | None) -> list[Hashable]:

@@ -6,23 +6,24 @@ Everything here is pure: no network, no disk, and no clock but the one handed in
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import orjson
+import pandas as pd
 
-from d7nb.columns import columns_in, listed, require, with_columns
+from d7nb.columns import columns_in, listed, placed, require, with_columns
 from d7nb.content.declare import Content
-from d7nb.content.leaves import Column
+from d7nb.content.leaves import Column, picked
 from d7nb.envelope import from_columns, past_schedules, read_reference, read_routing, recipient_objects
 from d7nb.errors import PlanError
 from d7nb.filtering import Asked, Recheck, ask_all, chosen
-from d7nb.identity import check_campaign, codes_of, key_texts, keys_by_columns, keys_by_content, repeated
+from d7nb.identity import check_campaign, codes_of, firsts, key_texts, keys_by_columns, keys_by_content, repeated
 from d7nb.mixing import ByColumn, assign
 from d7nb.packing import Packer
 from d7nb.plugins import content_types, current
 from d7nb.problems import Problem
-from d7nb.recipients import check_numbers, family, number_problems
+from d7nb.recipients import check_numbers, number_problems
 from d7nb.releasing import RELEASED, with_released
 from d7nb.rendering import DIGEST_SIZE, Renderer
 from d7nb.verdicts import Verdicts
@@ -30,8 +31,6 @@ from d7nb.verdicts import Verdicts
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
     from datetime import datetime
-
-    import pandas as pd
 
     from d7nb.plugins.row_filters import RowFilter
 
@@ -66,6 +65,7 @@ class Decision:
         verdicts: The word on each row, and the problems.
         keys: Each row's key, ``uint8`` of shape (rows, 16); zeros where it has none.
         keyed: Positions of the rows that have a key, those that a filter skips or whose time is past among them.
+        ready: Positions of the rows that nothing speaks against.
         packer: Makes request bodies.
         kinds: The type of each content that the packer counts.
         asked: What each filter saw and skipped.
@@ -80,6 +80,7 @@ class Decision:
     verdicts: Verdicts
     keys: np.ndarray
     keyed: np.ndarray
+    ready: np.ndarray
     packer: Packer
     kinds: Sequence[type[Content]]
     asked: Sequence[Asked]
@@ -115,42 +116,37 @@ def decide(
     key_columns = listed(terms.key)
     require(kept, [to, *key_columns, *_columns_read(country, content), *columns_in(routing, marks)])
 
-    rows = np.arange(len(kept))
     verdicts = Verdicts(len(kept))
     found_numbers = check_numbers(kept[to], country=kept[country.name] if isinstance(country, Column) else country)
     numbers = with_released(found_numbers, released)
     verdicts.judge("numbers", number_problems(numbers, to))
     routings = Renderer(routing, kept)
-    routing_digests, found = routings.check(rows)
-    verdicts.judge("envelope", [*found, *Renderer(marks, kept).check(rows).problems])
-    assigned, unassigned = assign(content, kept, content_types())
-    verdicts.judge("content", unassigned)
-    renderers = [Renderer(each, kept) for each, _ in assigned]
-    renderer_of = np.full(len(kept), -1, dtype=np.int64)
-    digests = np.zeros((len(kept), DIGEST_SIZE), dtype=np.uint8)
-    for number, (renderer, (_, own)) in enumerate(zip(renderers, assigned, strict=True)):
-        renderer_of[own] = number
-        digests[own], found = renderer.check(own)
-        verdicts.judge("content", [*renderer.literal_warnings(), *found])
+    routing_digests, found = routings.check(np.arange(len(kept)))
+    verdicts.judge("envelope", [*found, *Renderer(marks, kept).check(np.arange(len(kept))).problems])
+    kinds, renderers, renderer_of, digests = _contents(content, kept, verdicts)
     texts, found = key_texts(kept, key_columns)
     verdicts.judge("key", found)
 
-    keys = np.zeros((len(kept), DIGEST_SIZE), dtype=np.uint8)
-    keyed = ready = verdicts.ready
-    keys[keyed] = (
-        keys_by_columns(terms.campaign, (texts[row] for row in ready))
-        if key_columns
-        else keys_by_content(terms.campaign, family(numbers["recipient"].take(ready)), digests[ready])
-    )
+    keyed = verdicts.ready
+    contents = placed(codes_of(digests, keyed).astype(np.int32, copy=False), keyed, len(kept))
+    if key_columns:
+        keys = placed(keys_by_columns(terms.campaign, (texts[row] for row in keyed)), keyed, len(kept))
+    else:
+        keys = keys_by_content(terms.campaign, numbers["recipient"], digests, keyed)
+    del digests
     # What is past today has a key nevertheless: it may have gone out in time.
     verdicts.judge("schedule", [*schedule_problems, *past_schedules(routing, kept, now)])
     ready = verdicts.ready
     routing_of, ways = _ways(routings, routing_digests, keyed)
     sourced = chosen(current().filters(), terms.filters)
-    message_types = np.array([*(each.message_type for each, _ in assigned), ""])[renderer_of]  # -1: the last, none
-    originators = np.array([*(way["originator"] for way in ways), ""], dtype=object)[routing_of]
-    rows_of = _Shown(kept, numbers, message_types=message_types, originators=originators, same_as=_same_as(keys, ready))
-    asked = ask_all(sourced, rows_of(ready))
+    rows_of = _Shown(
+        kept,
+        numbers,
+        message_types=_Which(renderer_of, [kind.message_type for kind in kinds]),
+        originators=_Which(routing_of, [way["originator"] for way in ways]),
+        repeated=_Repeated(*repeated(keys, ready)),
+    )
+    asked = ask_all(sourced, rows_of(ready, whole=any(each.row_filter.reads_table for each in sourced)))
     for each in asked:
         name = each.row_filter.name
         verdicts.decide("skipped", name, ready[each.places], each.reasons)
@@ -158,8 +154,6 @@ def decide(
 
     verdicts.remark(RELEASED, np.fromiter(released, dtype=np.int64), "a person chose this number")
     ready = verdicts.ready
-    contents = np.full(len(kept), -1, dtype=np.int64)
-    contents[ready] = codes_of(digests[ready])
     packer = Packer(
         renderers=renderers,
         renderer_of=renderer_of,
@@ -177,8 +171,9 @@ def decide(
         verdicts=verdicts,
         keys=keys,
         keyed=keyed,
+        ready=keyed if len(ready) == len(keyed) else ready,
         packer=packer,
-        kinds=[type(each) for each, _ in assigned],
+        kinds=kinds,
         asked=asked,
         recheck=Recheck(sourced, rows_of, packer.schedule_of, terms.clock),
     )
@@ -192,20 +187,64 @@ def _columns_read(country: Any, content: Content | ByColumn | None) -> list[Hash
     return [*named, *columns_in(content)] if isinstance(content, Content) else named
 
 
+def _contents(
+    content: Content | ByColumn | None, kept: pd.DataFrame, verdicts: Verdicts
+) -> tuple[list[type[Content]], list[Renderer], np.ndarray, np.ndarray]:
+    """Check what each row says: the contents' types, their renderers, each row's own of them, each row's digest."""
+    groups, unassigned = assign(content, kept, content_types())
+    verdicts.judge("content", unassigned)
+    renderers = [Renderer(each, kept) for each, _ in groups]
+    renderer_of = np.full(len(kept), -1, dtype=_small(len(groups)))
+    digests = np.zeros((len(kept) if len(groups) != 1 else 0, DIGEST_SIZE), dtype=np.uint8)
+    for number, (renderer, (_, own)) in enumerate(zip(renderers, groups, strict=True)):
+        renderer_of[own] = number
+        said, found = renderer.check(own)
+        verdicts.judge("content", [*renderer.literal_warnings(), *found])
+        if len(groups) == 1:
+            digests = placed(said, own, len(kept))
+        else:
+            digests[own] = said
+    return [type(each) for each, _ in groups], renderers, renderer_of, digests
+
+
 def _ways(routings: Renderer, digests: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, list[dict[str, str]]]:
     """For each row which way its message goes, -1 where it has none, and each distinct way as D7's JSON."""
-    routing_of = np.full(len(digests), -1, dtype=np.int64)
-    routing_of[rows] = codes_of(digests[rows])
-    leaders = rows[np.unique(routing_of[rows], return_index=True)[1]]
+    one_for_all = len(digests) and not digests.strides[0]
+    codes = np.zeros(len(rows), dtype=np.int8) if one_for_all else codes_of(digests, rows)
+    leaders = rows[firsts(codes)]
+    routing_of = np.full(len(digests), -1, dtype=_small(len(leaders)))
+    routing_of[rows] = codes
     return routing_of, [orjson.loads(text) for text in routings.fragments(leaders)]
 
 
-def _same_as(keys: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """For each row, the position of the first row with the same key."""
-    same_as = np.arange(len(keys))
-    again, first = repeated(keys[rows])
-    same_as[rows[again]] = rows[first]
-    return same_as
+def _small(count: int) -> np.dtype[Any]:
+    """The smallest kind of number that can count so many things, and -1."""
+    return np.min_scalar_type(-1 - count)
+
+
+class _Repeated(NamedTuple):
+    """Rows whose key an earlier row has, too: their positions, in order, and for each that of the first such row."""
+
+    again: np.ndarray
+    first: np.ndarray
+
+    def same_as(self, rows: np.ndarray) -> np.ndarray:
+        """For each of some rows the position of the first row with the same key: mostly its own."""
+        if not len(self.again):
+            return rows
+        places = np.minimum(np.searchsorted(self.again, rows), len(self.again) - 1)
+        return np.where(self.again[places] == rows, self.first[places], rows)
+
+
+class _Which(NamedTuple):
+    """A column of few words: for each row the number of its own, -1 for none."""
+
+    of: np.ndarray
+    words: list[str]
+
+    def __call__(self, rows: np.ndarray) -> Any:
+        """The words of some rows."""
+        return pd.Categorical([*self.words, None]).take(self.of[rows])
 
 
 class _Shown:
@@ -216,22 +255,22 @@ class _Shown:
         frame: pd.DataFrame,
         numbers: pd.DataFrame,
         *,
-        message_types: np.ndarray,
-        originators: np.ndarray,
-        same_as: np.ndarray,
+        message_types: _Which,
+        originators: _Which,
+        repeated: _Repeated,
     ) -> None:
         self._frame, self._numbers = frame, numbers
-        self._message_types, self._originators, self._same_as = message_types, originators, same_as
+        self._message_types, self._originators, self._repeated = message_types, originators, repeated
 
-    def __call__(self, rows: np.ndarray) -> pd.DataFrame:
-        """The frame of these rows, at the positions given."""
-        numbers = self._numbers.take(rows)
+    def __call__(self, rows: np.ndarray, *, whole: bool = True) -> pd.DataFrame:
+        """The frame of these rows, at the positions given; without the user's columns where nobody reads them."""
+        every, frame = len(rows) == len(self._frame), self._frame if whole else self._frame[[]]
         known = {
             "d7_row": rows,
-            "d7_recipient": numbers["recipient"].array,
-            "d7_country": numbers["country"].array,
-            "d7_message_type": self._message_types[rows],
-            "d7_originator": self._originators[rows],
-            "d7_same_as": self._same_as[rows],
+            "d7_recipient": picked(self._numbers["recipient"].array, rows),
+            "d7_country": self._numbers["country"].array.take(rows),
+            "d7_message_type": self._message_types(rows),
+            "d7_originator": self._originators(rows),
+            "d7_same_as": self._repeated.same_as(rows),
         }
-        return with_columns(self._frame.take(rows), known)
+        return with_columns(frame if every else frame.take(rows), known, copy=False)

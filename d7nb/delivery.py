@@ -169,7 +169,7 @@ class Delivery:
         Added: ``d7_outcome``, ``d7_reason``, ``d7_decided_by``, ``d7_recipient``, ``d7_request_id``, ``d7_created_at``;
         after `refresh`, and where the ledger told of an earlier send, also ``d7_msg_id``, ``d7_status`` (queued, sent,
         delivered, read, failed, or a word of D7's own), ``d7_status_reason``, ``d7_status_at`` (D7's time of it where
-        an event told it; otherwise when it was asked).
+        an event told it; otherwise when it was asked, by D7's clock).
         """
         return with_columns(self._mailing.frame, self._columns(), without=COLUMNS)
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 from urllib.parse import urlsplit
-
-if TYPE_CHECKING:
-    from d7nb.client import Client
 
 BASE_URL = "https://api.d7networks.com"
 
 
-def destination_of(client: Client | None) -> str:
+class Destined(Protocol):
+    """What speaks to some place, as a client does."""
+
+    destination: str
+
+
+def destination_of(client: Destined | None) -> str:
     """Where a client's messages go; without one, the real API."""
     return BASE_URL if client is None else client.destination
 

@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from d7nb.content.declare import Part, leaf, nearest, nested
-from d7nb.content.leaves import Cells, Column, Rendered, Unfit, by_distinct, plain_text
+from d7nb.content.leaves import Cells, Column, Rendered, Unfit, by_distinct, picked, plain_text
 from d7nb.content.rules import D7, TEXT, URL, Kind, matches
 from d7nb.errors import PlanError
+from d7nb.filling import MARK, Plain
 from d7nb.problems import Problem
 
 if TYPE_CHECKING:
@@ -108,7 +109,9 @@ class Routing(Part):
     schedule: Any = leaf("schedule_time", SCHEDULE, default=None)
 
 
-_ALPHABET = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", dtype="S1")
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_PAIRS = np.frombuffer(b"".join(bytes([one, two]) for one in _ALPHABET for two in _ALPHABET), dtype=np.uint16)
+"""The two characters for each ten bits."""
 
 
 def base32(digests: np.ndarray) -> list[str]:
@@ -118,15 +121,18 @@ def base32(digests: np.ndarray) -> list[str]:
         >>> base32(np.zeros((1, 16), dtype=np.uint8))
         ['AAAAAAAAAAAAAAAAAAAAAAAAAA']
     """
-    bits = np.unpackbits(digests, axis=1)
-    padded = np.pad(bits, ((0, 0), (0, -bits.shape[1] % 5)))
-    places = padded.reshape(len(digests), -1, 5) @ np.array([16, 8, 4, 2, 1], dtype=np.uint8)
-    texts = _ALPHABET[places].view(f"S{places.shape[1]}").ravel()
-    return texts.astype(str).tolist()
+    count = len(digests)
+    padded = np.zeros((count, 4, 8), dtype=np.uint8)  # five bytes make eight characters; a number has eight bytes
+    padded[:, :3, 3:] = digests[:, :15].reshape(count, 3, 5)
+    padded[:, 3, 3] = digests[:, 15]
+    tens = padded.view(">u8").astype(np.uint64) >> np.array([30, 20, 10, 0], dtype=np.uint64) & 1023
+    texts: np.ndarray = _PAIRS[tens].view(np.uint8).reshape(count, 32)[:, :27].copy()
+    texts[:, 26] = ord(MARK)
+    return Plain(bytes(texts).decode().split(MARK)[:-1])
 
 
 _PLACES = np.full(256, 255, dtype=np.uint8)
-_PLACES[_ALPHABET.view(np.uint8)] = np.arange(32)
+_PLACES[np.frombuffer(_ALPHABET, dtype=np.uint8)] = np.arange(32)
 _KEY_LENGTH = 26
 
 
@@ -236,7 +242,8 @@ def recipient_objects(numbers: pd.Series, reference: Reference, key_in: str | No
         key_in: Where the key travels; None for nowhere.
         keys: Each row's key.
     """
-    recipient = Computed("recipient", lambda rows: numbers.array.take(rows).tolist())
+    # Only rows that are ready are written, and these have a number.
+    recipient = Computed("recipient", lambda rows: Plain(picked(numbers.array, rows).tolist()))
     marks = {name: value for name in Reference.specs() if (value := getattr(reference, name)) is not None}
     if key_in is not None:
         marks[key_in] = Computed("key", lambda rows: base32(keys[rows]))

@@ -70,7 +70,8 @@ def ask_all(filters: Sequence[Sourced], rows: pd.DataFrame) -> list[Asked]:
     asked = []
     for each, source in filters:
         skip, reasons = answer(each, each.check, rows, source)
-        warning = _guarded(each, each.warning, rows, source)
+        warns = getattr(each.warning, "__func__", None) is not RowFilter.warning
+        warning = _guarded(each, each.warning, rows, source) if warns else None
         asked.append(Asked(each, source, len(rows), places[skip], reasons, warning))
         if len(skip):
             left = np.delete(np.arange(len(rows)), skip)
@@ -137,7 +138,7 @@ def answer(
     Raises:
         FilterError: It raised, or its answer does not fit.
     """
-    told: Any = _guarded(row_filter, question, rows.copy(deep=False), source)
+    told: Any = _guarded(row_filter, question, rows, source)
     if not isinstance(told, pd.Series):
         _refuse(row_filter, source, f"answered a {type(told).__name__}, not a series of reasons")
     if len(told) != len(rows) or not told.index.equals(rows.index):
@@ -153,7 +154,7 @@ def answer(
 
 def _guarded(row_filter: RowFilter, function: Callable[[pd.DataFrame], Any], rows: pd.DataFrame, source: str) -> Any:
     try:
-        return function(rows)
+        return function(rows.copy(deep=False))  # what it writes to is copied then
     except (Exception, SystemExit) as error:
         # The author of a filter needs the way to its fault; our own steps to it would only show the rows.
         while error.__traceback__ is not None and is_of(error.__traceback__, "d7nb", "pandas", "numpy"):

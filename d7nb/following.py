@@ -78,7 +78,7 @@ def follow(mailing: Mailing, outcomes: Outcomes, ledger: Ledger, destination: st
     another = ~outcomes.went()[ready] | (outcomes.request_ids()[ready] != known.request_id[places])
     told = another & (known.outcome[places] == "accepted")  # what was in doubt, or what was sent again since
     if settle and told.any():
-        outcomes.recall(ready[told], told_of(known).take(places[told]))
+        outcomes.recall(ready[told], told_of(known, places[told]))
     went, ids = outcomes.went()[ready], outcomes.request_ids()[ready]
     final = np.isin(heard.status.astype("str"), list(FINAL))
     if len(outcomes.rows_with("unknown")):
@@ -129,7 +129,7 @@ def take_reports(
         return len(gone) - ledger.take_in(destination, updates=gone, at=mailing.clock()) if gone else 0
 
     try:
-        with closing(ask(client, request_ids, mailing.clock)) as landing:
+        with closing(ask(client, request_ids)) as landing:
             for landed in landing:
                 for asked in landed:
                     waiting += asked.updates

@@ -7,23 +7,29 @@ content. Originator, reference, report URL, schedule and destination are no part
 from __future__ import annotations
 
 from hashlib import blake2b
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
 import pandas as pd
 
-from d7nb.content.leaves import Cells, Unfit, by_distinct
+from d7nb.content.leaves import Cells, Unfit, by_distinct, picked
 from d7nb.content.rules import TEXT
 from d7nb.errors import PlanError
+from d7nb.filling import MARK
 from d7nb.problems import Problem
-from d7nb.rendering import DIGEST_SIZE
+from d7nb.rendering import DIGEST_SIZE, digests_of
+from d7nb.variants import family
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
 
 RECIPE = "d7nb-row-1"
 """Changing anything below means a new recipe, and every user's rows would be new people: don't."""
+
+_PEOPLE = 32_768
+"""How many numbers are looked at together: more than texts, since each look takes a while, and each number little."""
 
 
 def check_campaign(campaign: Any) -> None:
@@ -37,26 +43,36 @@ def check_campaign(campaign: Any) -> None:
         raise PlanError("campaign is the name of the mailing, and a part of each row's identity: give it as a text")
 
 
-def keys_by_content(campaign: str, families: Iterable[str], digests: np.ndarray) -> np.ndarray:
+def keys_by_content(campaign: str, recipients: pd.Series[str], digests: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Keys of rows that are known by whom they reach and what they say.
 
     Args:
         campaign: The user's name for the mailing.
-        families: Each row's recipient, one form for all national variants of a number.
-        digests: Each row's content digest, ``uint8`` of shape (rows, 16).
+        recipients: Each row's number, E.164; all national variants of one come to the same key.
+        digests: Each row's content digest, ``uint8`` of shape (rows, 16). They give way to the keys: a million of
+            either is as large as a column.
+        rows: Positions of the rows that get a key, in order.
 
     Returns:
-        ``uint8`` of shape (rows, 16).
+        ``uint8`` of shape (rows, 16), zeros where there is no key.
     """
-    contents = digests.tobytes()
-    size = DIGEST_SIZE
-    parts = (family.encode() + b" " + contents[row * size : row * size + size] for row, family in enumerate(families))
-    return _hashed(campaign, "content", parts)
+    begun, keys = _begun(campaign, "content"), np.require(digests, requirements=["C", "W"])
+    contents = keys.view(f"V{DIGEST_SIZE}").ravel()
+    for start in range(0, len(rows), _PEOPLE):
+        part = rows[start : start + _PEOPLE]
+        numbers = family(pd.Series(picked(recipients.array, part))).tolist()
+        people = f"{f' {MARK}'.join(numbers)} ".encode().split(MARK.encode())
+        keys[part] = digests_of(map(add, people, contents[part].tolist()), begun)
+    if len(rows) < len(keys):
+        without = np.ones(len(keys), dtype=bool)
+        without[rows] = False
+        keys[without] = 0
+    return keys
 
 
 def keys_by_columns(campaign: str, rows: Iterable[tuple[str, ...]]) -> np.ndarray:
     """Keys of rows that the user's own columns tell apart."""
-    return _hashed(campaign, "columns", (orjson.dumps(row) for row in rows))
+    return digests_of(map(orjson.dumps, rows), _begun(campaign, "columns"))
 
 
 def key_texts(frame: pd.DataFrame, names: Sequence[Hashable]) -> tuple[list[tuple[str, ...]], list[Problem]]:
@@ -88,33 +104,58 @@ def _key_text(value: Any) -> str | Unfit:
     return text if isinstance(text, Unfit) else text.strip()
 
 
-def _hashed(campaign: str, method: str, parts: Iterable[bytes]) -> np.ndarray:
-    prefix = orjson.dumps([RECIPE, method, campaign])
-    digests = b"".join(blake2b(prefix + part, digest_size=DIGEST_SIZE).digest() for part in parts)
-    return np.frombuffer(digests, dtype=np.uint8).reshape(-1, DIGEST_SIZE)
+def _begun(campaign: str, method: str) -> Any:
+    return blake2b(orjson.dumps([RECIPE, method, campaign]), digest_size=DIGEST_SIZE)
 
 
-def codes_of(digests: np.ndarray) -> np.ndarray:
+def codes_of(digests: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
     """A number for each distinct digest, counted in the order of their first appearance.
+
+    Args:
+        digests: ``uint8`` of shape (rows, 16).
+        rows: Positions of those that are asked about, all of them unless given.
 
     Example:
         >>> codes_of(np.array([[7] * 16, [1] * 16, [7] * 16], dtype=np.uint8)).tolist()
         [0, 1, 0]
     """
     halves = np.ascontiguousarray(digests).view(np.uint64).reshape(len(digests), 2)
-    left, right = (pd.factorize(halves[:, side])[0] for side in (0, 1))
+
+    def half(side: int) -> np.ndarray:
+        return halves[:, side].copy() if rows is None else halves[rows, side]
+
+    ordered = half(0)
+    ordered.sort()
+    if (ordered[1:] != ordered[:-1]).all():  # no two are the same, as it often is: sorting takes a third of the time
+        return np.arange(len(ordered), dtype=np.int32)
+    del ordered
+    left, right = (pd.factorize(half(side))[0] for side in (0, 1))
     codes: np.ndarray = pd.factorize(left * (right.max(initial=0) + 1) + right)[0]
     return codes
 
 
-def repeated(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The places whose key occurred before, and for each of them the place where it first did.
+def firsts(codes: np.ndarray) -> np.ndarray:
+    """Whether each of some codes, counted in the order of their first appearance, appears there for the first time.
 
     Example:
-        >>> [places.tolist() for places in repeated(np.array([[7] * 16, [1] * 16, [7] * 16], dtype=np.uint8))]
+        >>> firsts(np.array([0, 1, 0, 2])).tolist()
+        [True, True, False, True]
+    """
+    new: np.ndarray = np.diff(np.maximum.accumulate(codes), prepend=-1) > 0
+    return new
+
+
+def repeated(keys: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of some rows, in order, those whose key an earlier one has, and for each of them the first that has it.
+
+    Example:
+        >>> keys = np.array([[7] * 16, [1] * 16, [7] * 16], dtype=np.uint8)
+        >>> [found.tolist() for found in repeated(keys, np.arange(3))]
         [[2], [0]]
     """
-    codes = codes_of(keys)
-    first = np.unique(codes, return_index=True)[1]
-    again = np.setdiff1d(np.arange(len(codes)), first)
-    return again, first[codes[again]]
+    codes = codes_of(keys, rows)
+    if not len(codes) or codes[-1] == len(codes) - 1:  # no number was given twice
+        return rows[:0], rows[:0]
+    new = firsts(codes)
+    again = np.flatnonzero(~new)
+    return rows[again], rows[np.flatnonzero(new)[codes[again]]]

@@ -53,13 +53,19 @@ class Mailing:
     @cached_property
     def people(self) -> np.ndarray:
         """Each row's recipient, one form for all national variants of a number; None where it has none."""
-        return texts_of(family(self.verdicts["recipient"]))
+        recipients = self.verdicts["recipient"]
+        families = family(recipients)
+        others = np.flatnonzero(families != recipients)
+        people = self.numbers.copy()  # most people's number is their only one
+        people[others] = texts_of(families.iloc[others])
+        return people
 
 
 def texts_of(series: pd.Series) -> np.ndarray:
     """A column of texts as Python's own, None where one is missing.
 
     Example:
+        >>> import pandas as pd
         >>> texts_of(pd.Series(["+12025550123", None], dtype="str")).tolist()
         ['+12025550123', None]
     """

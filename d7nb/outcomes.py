@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from d7nb.columns import as_texts
+from d7nb.identity import firsts
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -56,8 +59,8 @@ class Outcomes:
     """
 
     def __init__(self, verdicts: pd.DataFrame) -> None:
-        words = verdicts["verdict"].astype("str").where(verdicts["verdict"] != "ready", "unsent")
-        self._codes = words.map(_CODE).to_numpy(dtype=np.int8)
+        words = ["unsent" if word == "ready" else word for word in verdicts["verdict"].cat.categories]
+        self._codes = np.array([_CODE[word] for word in words], dtype=np.int8)[verdicts["verdict"].cat.codes]
         self._reasons = verdicts["reason"].to_numpy(dtype=object, copy=True)
         self._deciders = verdicts["decided_by"].to_numpy(dtype=object, copy=True)
         ready = np.flatnonzero(verdicts["verdict"] == "ready")
@@ -97,7 +100,8 @@ class Outcomes:
 
     def recall(self, rows: np.ndarray, told: Told) -> None:
         """Write down what the ledger tells of rows: what earlier runs, other runs or a person made of them."""
-        _, first, own = np.unique(told.request_id.astype("str"), return_index=True, return_inverse=True)
+        own = pd.factorize(told.request_id, use_na_sentinel=False)[0]
+        first = np.flatnonzero(firsts(own))
         with self._lock:
             start = len(self._ids)
             self._ids += zip(told.request_id[first].tolist(), told.created_at[first].tolist(), strict=True)
@@ -186,8 +190,8 @@ class Outcomes:
             ids = pd.DataFrame(self._ids, columns=["request_id", "created_at"]).astype("str")
             return {
                 "d7_outcome": pd.Categorical.from_codes(self._codes.copy(), categories=pd.Index(OUTCOMES)),
-                "d7_reason": pd.array(self._reasons, dtype="str"),
-                "d7_decided_by": pd.array(self._deciders, dtype="str"),
+                "d7_reason": as_texts(self._reasons),
+                "d7_decided_by": as_texts(self._deciders),
                 "d7_recipient": recipients.array,
                 "d7_request_id": _taken(ids["request_id"], self._request_of),
                 "d7_created_at": _taken(_times(ids["created_at"]), self._request_of),
@@ -196,7 +200,7 @@ class Outcomes:
 
 def _taken(values: pd.Series, places: np.ndarray) -> Any:
     """Each row's value of its request, missing where it has none."""
-    return values.reindex(places).array
+    return values.array.take(places, allow_fill=True)
 
 
 def _times(texts: pd.Series) -> pd.Series:

@@ -6,12 +6,14 @@ since D7 has only one place for it (d7-api.md section 2).
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import orjson
 import pandas as pd
 
+from d7nb.filling import Woven
 from d7nb.rendering import SLICE, Renderer
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ class Packer:
         ways = pd.Series(
             [(routing["originator"], routing.get("schedule_time")) for routing in routings], dtype="object"
         )
-        self._way_of_routing = pd.factorize(ways)[0]
+        self._way_of_routing = pd.factorize(ways)[0].astype(routing_of.dtype)
         self._frames = [_frame_of(routing) for routing in routings]
 
     def batches(self, rows: np.ndarray, size: int) -> list[Batch]:
@@ -74,16 +76,27 @@ class Packer:
         Returns:
             Batches in the order in which they should go: that of the rows, as far as grouping allows.
         """
-        routings, contents = self._routing_of[rows], self._contents[rows]
-        ways = self._way_of_routing[routings]
-        messages = pd.factorize(contents * len(self._routings) + routings)[0]  # numbered as they first appear
-        order = np.lexsort((messages, ways))
-        groups = np.split(rows[order], np.flatnonzero(np.diff(ways[order])) + 1)
+        ways, contents = self._way_of_routing[self._routing_of[rows]], self._contents[rows]
+        if ways.any() or (contents[1:] <= contents[:-1]).any():  # else no two share a message: they are in order
+            order = np.lexsort((self._firsts_of(rows), ways))
+            rows, ways = rows[order], ways[order]
+        groups = np.split(rows, np.flatnonzero(np.diff(ways)) + 1)
         return [
             Batch(group[start : start + size], self._routings[self._routing_of[group[0]]]["originator"])
             for group in groups
             for start in range(0, len(group), size)
         ]
+
+    def _firsts_of(self, rows: np.ndarray) -> np.ndarray:
+        """For each of some rows, the place of the first whose message is the same."""
+        messages = self._contents[rows]
+        if len(self._routings) > 1:
+            messages = pd.factorize(messages * np.int64(len(self._routings)) + self._routing_of[rows])[0]
+        places = np.arange(len(rows), dtype=np.int32)
+        first = np.empty(messages.max(initial=-1) + 1, dtype=np.int32)
+        first[messages[::-1]] = places[::-1]  # what is written last stays
+        found: np.ndarray = first[messages]
+        return found
 
     def bodies(self, batches: Sequence[Batch]) -> Iterator[tuple[Batch, bytes]]:
         """Make the JSON of each batch, a slice of the frame at a time."""
@@ -132,11 +145,16 @@ class Packer:
 
     def contents(self, rows: np.ndarray) -> list[str]:
         """The content's JSON of each of some rows."""
-        fragments = [""] * len(rows)
-        for renderer, places in self.by_content(rows):
-            for place, text in zip(places, renderer.fragments(rows[places]), strict=True):
-                fragments[place] = text
-        return fragments
+        return list(self._contents_of(rows))
+
+    def _contents_of(self, rows: np.ndarray) -> Sequence[str]:
+        parts = [(renderer.fragments(rows[places]), places) for renderer, places in self.by_content(rows)]
+        if len(parts) == 1:
+            return parts[0][0]
+        fragments = np.empty(len(rows), dtype=object)
+        for texts, places in parts:
+            fragments[places] = list(texts)
+        return fragments.tolist()
 
     def by_content(self, rows: np.ndarray) -> Iterator[tuple[Renderer, np.ndarray]]:
         """What fills in each content that some rows have, with the places of its own among them."""
@@ -144,21 +162,23 @@ class Packer:
         return ((self._renderers[number], np.flatnonzero(own == number)) for number in np.unique(own))
 
     def _slice(self, batches: Sequence[Batch]) -> Iterator[tuple[Batch, bytes]]:
+        """Weave the requests of some batches into one text, which is cut where each of them ends."""
         rows = np.concatenate([batch.rows for batch in batches])
-        recipients = self._recipients.fragments(rows)
         starts = self._message_starts(batches, rows)
-        contents = self.contents(rows[starts])
-        messages = []
-        for content, start, stop in zip(contents, starts, [*starts[1:], len(rows)], strict=True):
-            head, tail, _ = self._frames[self._routing_of[rows[start]]]
-            messages.append(f'{head}{content},"recipients":[{",".join(recipients[start:stop])}]{tail}')
-        place = 0
-        message_of = dict(zip(starts.tolist(), range(len(starts)), strict=True))
-        for batch in batches:
-            first, place = message_of[place], place + len(batch.rows)
-            last = message_of.get(place, len(messages))
-            end = self._frames[self._routing_of[batch.rows[0]]][2]
-            yield batch, f'{{"messages":[{",".join(messages[first:last])}]{end}}}'.encode()
+        routings = self._routing_of[rows[starts]].tolist()
+        after = [","] * len(starts)
+        for place in (np.searchsorted(starts, np.cumsum([len(batch.rows) for batch in batches])) - 1).tolist():
+            after[place] = f"]{self._frames[routings[place]][2]}}}{_CUT}{_BEGIN}"
+        columns = self._contents_of(rows[starts]), _joined(self._recipients.fragments(rows), starts), after
+        if len(set(routings)) == 1:
+            head, tail, _ = self._frames[routings[0]]
+            messages = Woven([head, ',"recipients":[', f"]{tail}", ""], columns)
+        else:
+            heads, tails, _ = zip(*(self._frames[routing] for routing in routings), strict=True)
+            messages = Woven(["", "", ',"recipients":[', "]", "", ""], [heads, *columns[:2], tails, after])
+        bodies = (_BEGIN + messages.joined("")).split(_CUT)
+        for batch, body in zip(batches, bodies[:-1], strict=True):  # after the last cut begins one that nobody needs
+            yield batch, body.encode()
 
     def _message_starts(self, batches: Sequence[Batch], rows: np.ndarray) -> np.ndarray:
         """Places where a new message begins: another content or routing, or another request."""
@@ -167,6 +187,18 @@ class Packer:
         new[1:] = (contents[1:] != contents[:-1]) | (routings[1:] != routings[:-1])
         new[np.cumsum([len(batch.rows) for batch in batches])[:-1]] = True
         return np.flatnonzero(new)
+
+
+_BEGIN = '{"messages":['
+_CUT = "\0"  # JSON has another way to write that sign
+
+
+def _joined(recipients: Sequence[str], starts: np.ndarray) -> Sequence[str]:
+    """The recipients of each message, with commas between them."""
+    if len(starts) == len(recipients):
+        return recipients
+    bounds = [*starts.tolist(), len(recipients)]
+    return [",".join(recipients[start:stop]) for start, stop in pairwise(bounds)]
 
 
 def _frame_of(routing: dict[str, str]) -> tuple[str, str, str]:

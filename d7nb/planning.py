@@ -24,7 +24,6 @@ from d7nb.pacing import RATE
 from d7nb.problems import problem_frame
 from d7nb.rehearsing import rehearsed
 from d7nb.releasing import chosen_numbers
-from d7nb.verdicts import VERDICTS
 
 if TYPE_CHECKING:
     import os
@@ -120,8 +119,7 @@ class Plan:
     def __init__(self, decision: Decision) -> None:
         self._decision = decision
         self._frame = decision.frame
-        self._rows = decision.verdicts.frame(decision.frame.index, decision.numbers["recipient"])
-        self._ready = decision.verdicts.ready
+        self._ready = decision.ready
         self.campaign = decision.terms.campaign
 
     def __len__(self) -> int:
@@ -135,11 +133,14 @@ class Plan:
         """
         return self._rows.copy(deep=False)
 
+    @cached_property
+    def _rows(self) -> pd.DataFrame:
+        return self._decision.verdicts.frame(self._frame.index, self._decision.numbers["recipient"])
+
     @property
     def summary(self) -> dict[str, int]:
         """How many rows have each verdict."""
-        counts = self._rows["verdict"].value_counts()
-        return {verdict: int(counts[verdict]) for verdict in VERDICTS}
+        return self._decision.verdicts.count()
 
     @property
     def problems(self) -> pd.DataFrame:

@@ -7,12 +7,12 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, NamedTuple
 
 from d7nb.errors import ApiError, Forbidden, NotConnected, NotFound, RateLimited, Unauthorized
+from d7nb.pacing import LONGEST_WAIT
 from d7nb.reports import read_report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Generator, Sequence
     from concurrent.futures import Future
-    from datetime import datetime
 
     from d7nb.client import Client
     from d7nb.statuses import Update
@@ -43,7 +43,7 @@ class Asked(NamedTuple):
     pending: bool = False
 
 
-def ask(client: Client, request_ids: Sequence[str], clock: Callable[[], datetime]) -> Generator[list[Asked]]:
+def ask(client: Client, request_ids: Sequence[str]) -> Generator[list[Asked]]:
     """Ask for the reports of requests, each once.
 
     Whoever stops listening, by an interrupt for instance, ends it when the reports under way are there.
@@ -51,17 +51,16 @@ def ask(client: Client, request_ids: Sequence[str], clock: Callable[[], datetime
     Args:
         client: Asks, with as many workers and at the rate that it has.
         request_ids: As D7 gave them.
-        clock: Tells the time of what a report says, which itself names none.
 
     Returns:
-        What came, as it comes. After a refused token nothing more is asked for.
+        What came, as it comes. After a refused token, or where D7 asks to wait for long, nothing more is asked for.
     """
     stopping = threading.Event()
     waiting = iter(request_ids)
 
     def one(request_id: str) -> Asked:
-        asked = _report(client, request_id, clock, stopping)
-        if isinstance(asked.fault, Unauthorized | Forbidden):
+        asked = _report(client, request_id, stopping)
+        if isinstance(asked.fault, Unauthorized | Forbidden) or _asks_for_long(asked.fault):
             stopping.set()
         return asked
 
@@ -82,24 +81,30 @@ def ask(client: Client, request_ids: Sequence[str], clock: Callable[[], datetime
             stopping.set()
 
 
-def _report(client: Client, request_id: str, clock: Callable[[], datetime], stopping: threading.Event) -> Asked:
+def _report(client: Client, request_id: str, stopping: threading.Event) -> Asked:
     """In a worker: wait for leave, ask, and try again where that is all that D7 asks for."""
     fault: ApiError | None = None
     for attempt in range(TRIES):
         if not _has_leave(client, stopping):
             break
         try:
-            return Asked(read_report(client.report(request_id), clock()))
+            return Asked(read_report(*client.dated_report(request_id)))
         except NotFound as error:
             return Asked(pending=True) if error.code == NOT_YET else Asked(fault=error)
         except (RateLimited, NotConnected) as error:
             fault = error
+            if _asks_for_long(error):
+                break  # whoever waits for the others' answers, or sends with this client, need not wait so long
             client.hold(error.retry_after if error.retry_after is not None else FIRST_WAIT * 2**attempt)
         except ApiError as error:
             return Asked(fault=error)
         finally:
             client.end_leave()
     return Asked(fault=fault)
+
+
+def _asks_for_long(error: ApiError | None) -> bool:
+    return error is not None and (error.retry_after or 0) > LONGEST_WAIT
 
 
 def _has_leave(client: Client, stopping: threading.Event) -> bool:

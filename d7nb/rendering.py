@@ -17,12 +17,13 @@ import orjson
 
 from d7nb.content.declare import Part, expand, file_links, literal_fault, slots
 from d7nb.content.fields import Slot
-from d7nb.content.leaves import Cells, Column, Template, Unfit, by_distinct, missing
+from d7nb.content.leaves import Cells, Column, Template, Unfit, missing
 from d7nb.content.trees import Fixed, below
+from d7nb.filling import Woven, are_texts, in_json
 from d7nb.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
     import pandas as pd
 
@@ -30,10 +31,13 @@ if TYPE_CHECKING:
     from d7nb.content.trees import Tree
 
 
-SLICE = 8192
+SLICE = 4096
 """How many rows are worked on at a time: enough to forget the overhead, few enough to stay small."""
 
 DIGEST_SIZE = 16
+
+
+_HOLE = "\0"  # JSON has another way to write that sign
 
 
 class Checked(NamedTuple):
@@ -49,9 +53,9 @@ class Checked(NamedTuple):
 
 
 class Skeleton(NamedTuple):
-    """A content's JSON as a `str.format` pattern, and the paths of its holes in their order."""
+    """A content's JSON with a `_HOLE` for each slot that columns fill, and the paths of these in their order."""
 
-    pattern: str
+    text: str
     holes: list[str]
 
 
@@ -102,28 +106,32 @@ class Renderer:
         """
         if not self._bound:
             (text,) = self._texts({}, 1, canonical=True)
-            return Checked(np.broadcast_to(_digests([text]), (len(rows), DIGEST_SIZE)), [])
+            return Checked(np.broadcast_to(digests_of([text.encode()]), (len(rows), DIGEST_SIZE)), [])
         problems: list[Problem] = []
-        digests: list[np.ndarray] = []
+        digests, done = np.empty((len(rows), DIGEST_SIZE), dtype=np.uint8), 0
         for part in sliced(rows):
             values, found = self._values(part)
             problems.extend(found)
             problems.extend(self._broken_row_rules(part, values, found))
             texts = self._texts(values, len(part), canonical=True)
-            digests.append(_digests(texts))
-        return Checked(np.concatenate(digests) if digests else _digests([]), problems)
+            digests[done : done + len(part)] = digests_of(_encoded(texts))
+            done += len(part)
+        return Checked(digests, problems)
 
-    def fragments(self, rows: np.ndarray) -> list[str]:
-        """The content's JSON for each of some rows without errors."""
-        return self._texts(self._values(rows)[0], len(rows), canonical=False)
+    def fragments(self, rows: np.ndarray) -> Sequence[str]:
+        """The content's JSON for each of some rows without errors: what was checked is not checked again."""
+        cells = Cells(self._frame, rows)
+        rendered = {value: value.render(cells).values for value in {slot.value for slot in self._bound.values()}}
+        values = {path: slot.leaf.kind.column(rendered[slot.value]) for path, slot in self._bound.items()}
+        return self._texts(values, len(rows), canonical=False)
 
-    def filled(self, path: str, rows: np.ndarray) -> list[Any]:
+    def filled(self, path: str, rows: np.ndarray) -> Sequence[Any]:
         """What stands at one leaf in the messages of some rows without errors; None where a message is without it."""
         slot = self._slots.get(path)
         if slot is None:
             return [None] * len(rows)
         cells = Cells(self._frame, rows)
-        values = [slot.value] * len(rows)
+        values: Sequence[Any] = [slot.value] * len(rows)
         if slot.bound:
             values, _ = _checked(path, slot, slot.value.render(cells).values, cells)
         for other, carrier in self._bound.items():
@@ -151,11 +159,11 @@ class Renderer:
         else:  # the whole plan's
             yield from (problem._replace(message=message) for message in dict.fromkeys(faults.values()))
 
-    def _values(self, rows: np.ndarray) -> tuple[dict[str, list[Any]], list[Problem]]:
+    def _values(self, rows: np.ndarray) -> tuple[dict[str, Sequence[Any]], list[Problem]]:
         cells = Cells(self._frame, rows)
-        values: dict[str, list[Any]] = {}
+        values: dict[str, Sequence[Any]] = {}
         problems: list[Problem] = []
-        rendered: dict[Column | Template, list[Any]] = {}
+        rendered: dict[Column | Template, Sequence[Any]] = {}
         for path, slot in self._bound.items():
             if slot.value not in rendered:
                 rendered[slot.value], found = slot.value.render(cells)
@@ -168,7 +176,7 @@ class Renderer:
         return values, problems
 
     def _broken_row_rules(
-        self, rows: np.ndarray, values: dict[str, list[Any]], found: Sequence[Problem]
+        self, rows: np.ndarray, values: dict[str, Sequence[Any]], found: Sequence[Problem]
     ) -> Iterator[Problem]:
         bound = [(rule, paths) for rule, paths in self._rules if not values.keys().isdisjoint(paths)]
         if not bound:
@@ -204,8 +212,8 @@ class Renderer:
         empty = (place for place in bound if given[place] is None)
         return paths[next(chain(empty, alone, bound))]
 
-    def _texts(self, values: dict[str, list[Any]], count: int, *, canonical: bool) -> list[str]:
-        gaps = [path for path, column in values.items() if None in column]
+    def _texts(self, values: dict[str, Sequence[Any]], count: int, *, canonical: bool) -> Sequence[str]:
+        gaps = [path for path, column in values.items() if not are_texts(column) and None in column]
         if not gaps:
             return self._filled(frozenset(), values, count, canonical=canonical)
         groups: dict[tuple[bool, ...], list[int]] = defaultdict(list)
@@ -214,28 +222,59 @@ class Renderer:
         texts = [""] * count
         for absent, places in groups.items():
             left_out = frozenset(path for path, gone in zip(gaps, absent, strict=True) if gone)
-            chosen = {path: [column[place] for place in places] for path, column in values.items()}
-            filled = self._filled(left_out, chosen, len(places), canonical=canonical)
-            for place, text in zip(places, filled, strict=True):
+            chosen: dict[str, Sequence[Any]] = {
+                path: [column[place] for place in places] for path, column in values.items()
+            }
+            found = self._filled(left_out, chosen, len(places), canonical=canonical)
+            for place, text in zip(places, found, strict=True):
                 texts[place] = text
         return texts
 
     def _filled(
-        self, left_out: frozenset[str], values: dict[str, list[Any]], count: int, *, canonical: bool
-    ) -> list[str]:
+        self, left_out: frozenset[str], values: dict[str, Sequence[Any]], count: int, *, canonical: bool
+    ) -> Sequence[str]:
         key = (left_out, canonical)
         if key not in self._skeletons:
             skeleton = _skeleton(self._tree, "", left_out, canonical=canonical)
-            self._skeletons[key] = skeleton or Skeleton("{{}}", [])
-        pattern, holes = self._skeletons[key]
+            self._skeletons[key] = skeleton or Skeleton("{}", [])
+        text, holes = self._skeletons[key]
         if not holes:
-            return [pattern.format()] * count
-        return list(map(pattern.format, *([orjson.dumps(value).decode() for value in values[path]] for path in holes)))
+            return [text] * count
+        pieces = text.split(_HOLE)
+        columns: list[Sequence[str]] = []
+        for place, path in enumerate(holes):
+            if are_texts(values[path]) or set(map(type, values[path])) == {str}:
+                columns.append(in_json(values[path]))
+                pieces[place], pieces[place + 1] = f'{pieces[place]}"', f'"{pieces[place + 1]}'
+            else:
+                columns.append([_json(value) for value in values[path]])
+        return Woven(pieces, columns)
 
 
-def _digests(texts: Sequence[str]) -> np.ndarray:
-    joined = b"".join(blake2b(text.encode(), digest_size=DIGEST_SIZE).digest() for text in texts)
-    return np.frombuffer(joined, dtype=np.uint8).reshape(-1, DIGEST_SIZE)
+def _encoded(texts: Sequence[str]) -> Iterable[bytes]:
+    """JSON texts as bytes."""
+    if isinstance(texts, Woven):
+        return texts.joined(_HOLE).encode().split(_HOLE.encode())
+    return map(str.encode, texts)
+
+
+def digests_of(parts: Iterable[bytes], begun: Any = None) -> np.ndarray:
+    """The digest of each part.
+
+    Args:
+        parts: What is digested.
+        begun: A hash that has taken in what stands before each of them.
+
+    Returns:
+        ``uint8`` of shape (parts, `DIGEST_SIZE`).
+    """
+    begun = begun or blake2b(digest_size=DIGEST_SIZE)
+    digests = []
+    for part in parts:
+        hashed = begun.copy()  # takes less time than a new one
+        hashed.update(part)
+        digests.append(hashed.digest())
+    return np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, DIGEST_SIZE)
 
 
 def sliced(rows: np.ndarray) -> Iterator[np.ndarray]:
@@ -248,15 +287,17 @@ def columns_of(bound: Iterator[Slot] | Any) -> list[Hashable]:
     return list(dict.fromkeys(name for slot in bound for name in slot.value.columns))
 
 
-def _checked(path: str, slot: Slot, values: list[Any], cells: Cells) -> tuple[list[Any], list[Problem]]:
+def _checked(path: str, slot: Slot, values: Sequence[Any], cells: Cells) -> tuple[Sequence[Any], list[Problem]]:
     """Convert a slot's values and hold them against its rules; None where one does not fit."""
     leaf = slot.leaf
-    converted = by_distinct(leaf.kind.convert, values)
-    unfit = {place: value.message for place, value in enumerate(converted) if isinstance(value, Unfit)}
-    problems = list(_located(Problem("bad_value", "", f"give a {leaf.kind.name}", field=path), unfit, slot, cells))
-    converted = [None if isinstance(value, Unfit) else value for value in converted]
+    converted = leaf.kind.column(values)
+    problems: list[Problem] = []
+    if not are_texts(converted) and Unfit in set(map(type, converted)):
+        unfit = {place: value.message for place, value in enumerate(converted) if isinstance(value, Unfit)}
+        problems.extend(_located(Problem("bad_value", "", f"give a {leaf.kind.name}", field=path), unfit, slot, cells))
+        converted = [None if isinstance(value, Unfit) else value for value in converted]
     for rule in leaf.rules:
-        faults = {place: fault for place, fault in enumerate(by_distinct(rule.fault, converted)) if fault}
+        faults = rule.faults(converted)
         problems.extend(_located(Problem(rule.code, "", rule.hint, rule.severity, path), faults, slot, cells))
     return converted, problems
 
@@ -273,7 +314,7 @@ def _located(problem: Problem, faults: Mapping[int, str], slot: Slot, cells: Cel
 
 
 def _skeleton(node: Tree, path: str, left_out: frozenset[str], *, canonical: bool) -> Skeleton | None:
-    """A node's JSON as a pattern, without the slots at some paths; None where that leaves nothing of it.
+    """A node's JSON with its holes, without the slots at some paths; None where that leaves nothing of it.
 
     An object or list that loses all it had to say goes too, constants and all: a header without its text. So does one
     that loses what carries it: a phone without its number, whatever its type.
@@ -281,7 +322,7 @@ def _skeleton(node: Tree, path: str, left_out: frozenset[str], *, canonical: boo
     if isinstance(node, Slot):
         if path in left_out:
             return None
-        return Skeleton("{}", [path]) if node.bound else Skeleton(_json(node.value), [])
+        return Skeleton(_HOLE, [path]) if node.bound else Skeleton(_json(node.value), [])
     if not isinstance(node, dict | list):
         return Skeleton(_json(node), [])
     branches = dict(node if isinstance(node, dict) else enumerate(node))
@@ -297,9 +338,9 @@ def _skeleton(node: Tree, path: str, left_out: frozenset[str], *, canonical: boo
         return None
     holes = [hole for piece in made.values() for hole in piece.holes]
     if isinstance(node, list):
-        return Skeleton("[" + ",".join(piece.pattern for piece in made.values()) + "]", holes)
-    return Skeleton("{{" + ",".join(f"{_json(key)}:{piece.pattern}" for key, piece in made.items()) + "}}", holes)
+        return Skeleton("[" + ",".join(piece.text for piece in made.values()) + "]", holes)
+    return Skeleton("{" + ",".join(f"{_json(key)}:{piece.text}" for key, piece in made.items()) + "}", holes)
 
 
 def _json(value: Any) -> str:
-    return orjson.dumps(value).decode().replace("{", "{{").replace("}", "}}")
+    return orjson.dumps(value).decode()

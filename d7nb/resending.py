@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from d7nb.columns import chosen_of
 from d7nb.errors import PlanError
 from d7nb.identity import codes_of
 from d7nb.ledger import OTHER_TEXT, SETTLED
@@ -49,8 +50,10 @@ def look_up(mailing: Mailing, ledger: Ledger, destination: str) -> tuple[np.ndar
         already got is a question to the whole plan.
     """
     keyed, now = mailing.keyed, mailing.clock()
-    known = ledger.look_up(destination, mailing.campaign, mailing.keys[keyed], mailing.people[keyed].tolist(), at=now)
-    return np.searchsorted(keyed, mailing.ready), known
+    keys, people = chosen_of(mailing.keys, keyed), chosen_of(mailing.people, keyed).tolist()
+    known = ledger.look_up(destination, mailing.campaign, keys, people, at=now)
+    every = len(keyed) == len(mailing.ready)
+    return np.arange(len(keyed)) if every else np.searchsorted(keyed, mailing.ready), known
 
 
 def stand(mailing: Mailing, ledger: Ledger, destination: str, resend: Any) -> Standing:
@@ -65,6 +68,9 @@ def stand(mailing: Mailing, ledger: Ledger, destination: str, resend: Any) -> St
     places, known = look_up(mailing, ledger, destination)
     ready = mailing.ready
     chosen = _chosen(resend, mailing)[ready]
+    again = np.zeros(len(mailing.frame), dtype=np.int64)
+    if not known.seen:  # the campaign has not begun: nothing speaks against anybody
+        return Standing(ready, again, 0, ready[:0], told_of(known, places[:0]))
     if isinstance(resend, str) and resend == "failed":
         numbers = known.request[places]
         heard = ledger.heard(destination, mailing.campaign, mailing.keys[ready], numbers)
@@ -74,11 +80,11 @@ def stand(mailing: Mailing, ledger: Ledger, destination: str, resend: Any) -> St
     changed = _other_text(mailing, known, places) & ~sent & ~doubtful & ~sending
     lifted = chosen | changed if isinstance(resend, str) and resend == "changed" else chosen
     stays = ((sent | doubtful | changed) & ~lifted) | sending
-    told = told_of(known, already=True).take(places)
-    _hold(told, changed & stays)
-    again = np.zeros(len(mailing.frame), dtype=np.int64)
+    kept = np.flatnonzero(stays)
+    told = told_of(known, places[kept], already=True)
+    _hold(told, changed[kept])
     again[ready] = np.where(chosen, known.request[places], 0)
-    return Standing(ready[~stays], again, known.seen, ready[stays], told.take(np.flatnonzero(stays)))
+    return Standing(ready[~stays], again, known.seen, ready[kept], told)
 
 
 def with_all_that_went(mailing: Mailing, ledger: Ledger, destination: str) -> Mailing:
@@ -107,7 +113,7 @@ def with_all_that_went(mailing: Mailing, ledger: Ledger, destination: str) -> Ma
 def recall(mailing: Mailing, ledger: Ledger, destination: str) -> tuple[np.ndarray, Told]:
     """What became of a plan's rows so far: positions of those that the ledger has a word on, and that word."""
     places, known = look_up(mailing, ledger, destination)
-    told = told_of(known).take(places)
+    told = told_of(known, places)
     other = _other_text(mailing, known, places)
     went = np.isin(told.outcome, np.array(["accepted", "unknown"], dtype=object)) | known.sending[places]
     _hold(told, other & ~went)
@@ -124,16 +130,17 @@ def _may_arrive(heard: Heard) -> np.ndarray:
     return going
 
 
-def told_of(known: Known, *, already: bool = False) -> Told:
+def told_of(known: Known, places: np.ndarray | slice = slice(None), *, already: bool = False) -> Told:
     """The ledger's word on rows, as a delivery tells it.
 
     Args:
         known: What it knows.
+        places: Which of these rows are asked about, all of them unless given.
         already: Whether to say of what went out that it did so before, as a run does; otherwise that it was accepted.
     """
-    sent = known.outcome == "accepted"
-    settled = known.code == SETTLED
-    outcome, reason = known.outcome.copy(), known.reason.copy()
+    columns = known.outcome, known.reason, known.request_id, known.created_at
+    outcome, reason, request_id, created_at = (column[places].copy() for column in columns)
+    sent, settled = outcome == "accepted", known.code[places] == SETTLED
     decided_by = np.array([_DECIDER.get(word) for word in outcome.tolist()], dtype=object)
     if already:
         outcome[sent] = "already_sent"
@@ -141,7 +148,7 @@ def told_of(known: Known, *, already: bool = False) -> Told:
         reason[sent & ~settled] = None
         decided_by[sent] = None
     decided_by[settled] = SETTLED
-    return Told(outcome, reason, decided_by, known.request_id.copy(), known.created_at.copy())
+    return Told(outcome, reason, decided_by, request_id, created_at)
 
 
 def told_at_claim(claim: Claim) -> Told:

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 SLICE = 8192
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]")
 _EMOJI = re.compile("[\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]|[0-9#*]\ufe0f?\u20e3")
-_FLOAT_LIKE = re.compile(r"(?<![\d.])\d+\.0(?![\d.])")
+_FLOAT_LIKE = re.compile(r"[0-9](?<![0-9.].)[0-9]*\.0(?![0-9.])")  # a digit first: it is sought for three times as fast
 _UNSEEN = re.compile("[\xad\u200b\u202a-\u202e\u2060-\u2069\ufeff]")
 _PATTERNS = {"right to left": _RIGHT_TO_LEFT, "emoji": _EMOJI, "a number that looks like 1.0": _FLOAT_LIKE}
 _RARER = {"characters that nobody sees": _UNSEEN}
 _ALL_PATTERNS = tuple((_PATTERNS | _RARER).items())
+_ASCII_PATTERNS = tuple((reason, pattern) for reason, pattern in _ALL_PATTERNS if pattern is _FLOAT_LIKE)
 
 
 def strangest(
@@ -69,22 +70,27 @@ class _Found:
         self._total = len(rows)
         self._longest, self._shortest = (-1, -1), (1 << 60, -1)
         self._firsts: dict[str, int] = {}
-        self._counts: dict[int, list[int]] = {}  # by what is said: how many rows, and the first of them
+        said = np.empty(len(rows), dtype=np.int64)
         for start in range(0, len(rows), SLICE):
             part = rows[start : start + SLICE]
-            for row, text in zip(part.tolist(), contents(part), strict=True):
-                self._look_at(row, text)
+            texts = contents(part)
+            said[start : start + SLICE] = np.fromiter(map(hash, texts), dtype=np.int64, count=len(texts))
+            self._look_at(part, texts)
+        _, firsts, counts = np.unique(said, return_index=True, return_counts=True)
+        order = np.argsort(firsts)
+        self._rows, self._counts = rows[firsts[order]], counts[order]  # of each text the first row, and how many
 
-    def _look_at(self, row: int, text: str) -> None:
-        size = len(text)
-        if size > self._longest[0]:
-            self._longest = size, row
-        if size < self._shortest[0]:
-            self._shortest = size, row
-        self._counts.setdefault(hash(text), [0, row])[0] += 1
-        for reason, pattern in _ALL_PATTERNS:
-            if reason not in self._firsts and pattern.search(text):
-                self._firsts[reason] = row
+    def _look_at(self, rows: np.ndarray, texts: list[str]) -> None:
+        sizes = list(map(len, texts))
+        most, least = max(sizes), min(sizes)
+        if most > self._longest[0]:
+            self._longest = most, int(rows[sizes.index(most)])
+        if least < self._shortest[0]:
+            self._shortest = least, int(rows[sizes.index(least)])
+        joined = "\n".join(texts)  # JSON has none, and no pattern goes beyond one
+        for reason, pattern in _ASCII_PATTERNS if joined.isascii() else _ALL_PATTERNS:
+            if reason not in self._firsts and (found := pattern.search(joined)):
+                self._firsts[reason] = int(rows[joined.count("\n", 0, found.start())])
 
     def reasons(self) -> Iterator[tuple[str, int]]:
         """Why a row is strange, and which, the strangest first."""
@@ -92,14 +98,15 @@ class _Found:
             yield "longest", self._longest[1]
             yield "shortest", self._shortest[1]
         yield from ((reason, self._firsts[reason]) for reason in _PATTERNS if reason in self._firsts)
-        most, row = max(self._counts.values(), key=lambda pair: pair[0])
+        most = int(self._counts.max())
         if most > 1:
+            row = int(self._rows[self._counts.argmax()])
             yield f"the same for {'all ' if most == self._total else ''}{most:,} rows", row
         yield from ((reason, self._firsts[reason]) for reason in _RARER if reason in self._firsts)
 
     def different(self) -> Iterator[int]:
         """Rows of which no two say the same."""
-        return (row for _, row in self._counts.values())
+        return iter(self._rows.tolist())
 
 
 def _firsts_of(groups: np.ndarray | None, rows: np.ndarray) -> Iterator[tuple[str, int]]:

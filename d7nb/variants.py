@@ -111,7 +111,9 @@ def family(recipients: pd.Series[str]) -> pd.Series[str]:
     numbers = recipients.astype("str").reset_index(drop=True)
     for kin in _FAMILIES:
         rows = np.flatnonzero(numbers.str.startswith(kin.code, na=False).to_numpy(dtype=bool))
-        rows = rows[fullmatch(take(numbers, rows), kin.legacy)]
+        rows = rows[fullmatch(take(numbers, rows), kin.legacy)] if len(rows) else rows
+        if not len(rows):
+            continue
         numbers = put(numbers, rows, _modern(take(numbers, rows), kin))
     numbers = numbers.set_axis(recipients.index)
     numbers.name = recipients.name

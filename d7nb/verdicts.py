@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,22 @@ VERDICTS = ("ready", "invalid", "held", "skipped")
 _OF_SEVERITY = {"error": "invalid", "held": "held"}
 
 
+class _Words:
+    """A column of texts that repeat, or are missing, as most are: each text is kept once."""
+
+    def __init__(self, count: int) -> None:
+        self._codes = np.zeros(count, dtype=np.int32)
+        self._known: dict[str | None, int] = {None: 0}
+
+    def put(self, rows: np.ndarray, words: Sequence[str]) -> None:
+        """Write words at some positions."""
+        self._codes[rows] = [self._known.setdefault(word, len(self._known)) for word in words]
+
+    def array(self) -> Any:
+        """The column as pandas keeps texts."""
+        return pd.array(list(self._known), dtype="str").take(self._codes)
+
+
 class Verdicts:
     """One verdict per row, with its reason and who decided.
 
@@ -28,8 +44,7 @@ class Verdicts:
 
     def __init__(self, count: int) -> None:
         self._codes = np.zeros(count, dtype=np.int8)
-        self._reasons = np.full(count, None, dtype=object)
-        self._deciders = np.full(count, None, dtype=object)
+        self._reasons, self._deciders = _Words(count), _Words(count)
         self.problems: list[Problem] = []
 
     @property
@@ -57,22 +72,27 @@ class Verdicts:
         free = np.flatnonzero(self._codes[rows] == 0)
         chosen = rows[free]
         self._codes[chosen] = VERDICTS.index(verdict)
-        self._reasons[chosen] = [reasons[place] for place in free.tolist()]
-        self._deciders[chosen] = decider
+        self._reasons.put(chosen, [reasons[place] for place in free.tolist()])
+        self._deciders.put(chosen, [decider] * len(chosen))
 
     def remark(self, decider: str, rows: np.ndarray, reason: str) -> None:
         """Say of rows that are ready who had a part in it."""
         still = rows[self._codes[rows] == 0]
-        self._reasons[still] = reason
-        self._deciders[still] = decider
+        self._reasons.put(still, [reason] * len(still))
+        self._deciders.put(still, [decider] * len(still))
+
+    def count(self) -> dict[str, int]:
+        """How many rows have each verdict."""
+        counts = np.bincount(self._codes, minlength=len(VERDICTS))
+        return dict(zip(VERDICTS, counts.tolist(), strict=True))
 
     def frame(self, index: pd.Index, recipients: pd.Series) -> pd.DataFrame:
         """The rows as ``plan.rows`` shows them."""
         return pd.DataFrame(
             {
                 "verdict": pd.Categorical.from_codes(self._codes, categories=pd.Index(VERDICTS)),
-                "reason": pd.array(self._reasons, dtype="str"),
-                "decided_by": pd.array(self._deciders, dtype="str"),
+                "reason": self._reasons.array(),
+                "decided_by": self._deciders.array(),
                 "recipient": recipients.array,
             },
             index=index,

@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     sandbox = commands.add_parser("sandbox", help="run the local stand-in for D7 until Ctrl-C")
     sandbox.add_argument("--port", type=int, default=0, metavar="N", help="port to listen on; a free one if not given")
     sandbox.add_argument("--originator", action="append", metavar="NUMBER", help="registered number; any if not given")
+    sandbox.add_argument("--callback-url", metavar="URL", help="where its events go: an address on this machine")
     sandbox.add_argument("--lenient", action="store_true", help="accept what old samples send, too")
     sandbox.set_defaults(run=_sandbox)
     return parser
@@ -84,5 +85,6 @@ def _demo(_options: argparse.Namespace) -> int:
 def _sandbox(options: argparse.Namespace) -> int:
     from d7nb.sandbox import serve  # noqa: PLC0415
 
-    serve(port=options.port, originators=options.originator, lenient=options.lenient)
+    how = {"originators": options.originator, "lenient": options.lenient, "callback_url": options.callback_url}
+    serve(port=options.port, **how)
     return DONE

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import chain, repeat
 from string import Formatter
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
@@ -21,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from d7nb.errors import PlanError, TemplateError
+from d7nb.filling import Plain, Woven, are_texts
 from d7nb.masking import mask_text
 from d7nb.problems import Problem
 
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 MISSING_WORDS = frozenset({"nan", "NaN", "<NA>", "NaT", "n/a", "N/A", "#N/A"})
 """Texts that a program leaves where a value is missing, and that are nobody's name."""
+
+_BLANK = MISSING_WORDS | {""}
 
 SUSPECT_WORDS = frozenset({"None", "none", "null", "NULL", "undefined"})
 """Texts that may stand for a missing value or may be meant: worth a warning."""
@@ -52,10 +56,10 @@ class Unfit(NamedTuple):
 
 
 class Rendered(NamedTuple):
-    """A leaf's values for some rows (None where there is none), and the problems met on the way."""
+    """A leaf's values for some rows, None where there is none, and the problems with them, sought when asked for."""
 
-    values: list[Any]
-    problems: list[Problem]
+    values: Sequence[Any]
+    problems: Iterable[Problem]
 
 
 class Cells:
@@ -73,7 +77,7 @@ class Cells:
 
     def __getitem__(self, name: Hashable) -> list[Any]:
         if name not in self._columns:
-            array = self.frame[name].array.take(self.rows)
+            array = picked(self.frame[name].array, self.rows)
             values = _values(array)
             for place in np.flatnonzero(array.isna()):
                 values[place] = None
@@ -86,7 +90,27 @@ def _values(array: Any) -> list[Any]:
     if dtype.kind == "f" and getattr(dtype, "itemsize", 8) < 8:
         # As a Python float, a narrow one would show digits that nobody wrote: 0.10000000149011612.
         return list(array.to_numpy(f"f{dtype.itemsize}", na_value=np.nan))
-    return array.tolist()  # type: ignore[no-any-return]
+    # NumPy knows how to make Python's own values at once; pandas would hand them over one by one.
+    values = array.to_numpy() if isinstance(array, pd.arrays.NumpyExtensionArray) else array
+    return values.tolist()
+
+
+def picked(array: Any, rows: np.ndarray) -> Any:
+    """The values at some positions; where these stand close together, without a look at the rest.
+
+    A column may be kept in many pieces, and `take` would put them together first: that costs time, and much memory.
+    """
+    if not len(rows):
+        return array[:0]
+    low, high = rows.min(), rows.max() + 1
+    near = array[low:high]
+    if len(near) > 8 * len(rows) or not (rows[1:] > rows[:-1]).all():
+        return near.take(rows - low)
+    if len(near) == len(rows):
+        return near
+    chosen = np.zeros(len(near), dtype=bool)
+    chosen[rows - low] = True
+    return near[chosen]
 
 
 def is_missing(value: Any) -> bool:
@@ -96,17 +120,26 @@ def is_missing(value: Any) -> bool:
 
 def blanks_to_none(values: list[Any]) -> list[Any]:
     """Blank texts, and the words that stand for a missing value, become None."""
+    kinds = set(map(type, values))
+    if kinds == {str} and _BLANK.isdisjoint(map(str.strip, values)):
+        return Plain(values) if _encodable("".join(values)) else values
+    if str not in kinds:
+        return values
     texts = {value for value in values if type(value) is str}
-    blank = {text for text in texts if not (word := text.strip()) or word in MISSING_WORDS}
+    blank = {text for text in texts if text.strip() in _BLANK}
     return [None if type(value) is str and value in blank else value for value in values] if blank else values
 
 
-def by_distinct(function: Callable[[Any], Any], values: list[Any]) -> list[Any]:
+_TEXTS = {str, type(None)}
+"""The types in a column of texts."""
+
+
+def by_distinct(function: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
     """Apply a function to each value but None, once for equal texts.
 
     Only texts are shared: 1, 1.0 and True are equal too, and would be mistaken for one another.
     """
-    if {type(value) for value in values} <= {str, type(None)}:
+    if set(map(type, values)) <= _TEXTS:
         answers = {value: function(value) for value in set(values) if value is not None}
         return list(map(answers.get, values))
     return [None if value is None else function(value) for value in values]
@@ -160,19 +193,19 @@ class Field:
     name: str
     spec: str
 
-    def texts(self, cells: Cells) -> Rendered:
-        """The field's text in each row; None where the cell is missing or does not fit the spec."""
-        texts = by_distinct(_formatter(self.spec), cells[self.name])
+    def texts(self, cells: Cells) -> tuple[Sequence[Any], list[Problem]]:
+        """The field's text in each row, None where the cell is missing or does not fit the spec; and what does not."""
+        values = cells[self.name]
+        texts = _formatted(values, self.spec) if self.spec else plain_texts(values)
+        if are_texts(texts) or set(map(type, texts)) <= _TEXTS:
+            return texts, []
         unfit = [place for place, text in enumerate(texts) if isinstance(text, Unfit)]
-        if not unfit:
-            return Rendered(texts, [])
         messages = [texts[place].message for place in unfit]
-        for place in unfit:
-            texts[place] = None
+        texts = [None if isinstance(text, Unfit) else text for text in texts]
         code, hint = "bad_value", "put one value into the cell"
         if self.spec:
             code, hint = "bad_format", f"{self} reads numbers such as 1234.50 and dates such as 2026-11-30"
-        return Rendered(texts, [Problem(code, messages, hint, column=self.name, rows=cells.rows[unfit])])
+        return texts, [Problem(code, messages, hint, column=self.name, rows=cells.rows[unfit])]
 
     def __str__(self) -> str:
         return f"{{{self.name}:{self.spec}}}"
@@ -183,7 +216,7 @@ class Template:
     """A text with ``{column}`` or ``{column:spec}`` in it; made by `read_template`."""
 
     source: str
-    pattern: str
+    pieces: tuple[str, ...]
     fields: tuple[Field, ...]
 
     def __repr__(self) -> str:
@@ -196,16 +229,23 @@ class Template:
 
     def render(self, cells: Cells) -> Rendered:
         """Fill the text in for the rows of `cells`; None, with a problem, where a cell is missing or unfit."""
-        problems = []
-        for name in self.columns:
-            problems += missing(name, cells[name], cells.rows, f"the text needs {{{name}}}") + suspects(name, cells)
         read = {field: field.texts(cells) for field in self.fields}
-        problems.extend(problem for _, unfit in read.values() for problem in unfit)
-        columns = [read[field].values for field in self.fields]
-        filled: list[Any] = list(map(self.pattern.format, *columns))
-        for place in {place for texts in columns if None in texts for place, text in enumerate(texts) if text is None}:
-            filled[place] = None
-        return Rendered(filled, problems)
+        problems = self._problems(cells, chain(*(unfit for _, unfit in read.values())))
+        columns = [read[field][0] for field in self.fields]
+        holed = [texts for texts in columns if not are_texts(texts) and None in texts]
+        gaps = {place for texts in holed for place, text in enumerate(texts) if text is None}
+        if not gaps:
+            return Rendered(Woven(self.pieces, columns), problems)
+        values: list[Any] = list(Woven(self.pieces, [[text or "" for text in texts] for texts in columns]))
+        for place in gaps:
+            values[place] = None
+        return Rendered(values, problems)
+
+    def _problems(self, cells: Cells, unfit: Iterable[Problem]) -> Iterator[Problem]:
+        for name in self.columns:
+            yield from missing(name, cells[name], cells.rows, f"the text needs {{{name}}}")
+            yield from suspects(name, cells)
+        yield from unfit
 
 
 def read_template(text: str) -> Template | str:
@@ -234,8 +274,12 @@ def read_template(text: str) -> Template | str:
     fields = tuple(_field(text, name, spec or "", how) for _, name, spec, how in parsed if name is not None)
     if not fields:
         return "".join(literal for literal, *_ in parsed)
-    pattern = "".join(escaped(literal) + ("" if name is None else "{}") for literal, name, *_ in parsed)
-    return Template(text, pattern, fields)
+    pieces = [""]
+    for literal, name, *_ in parsed:
+        pieces[-1] += literal
+        if name is not None:
+            pieces.append("")
+    return Template(text, tuple(pieces), fields)
 
 
 def _field(text: str, name: str, spec: str, conversion: str | None) -> Field:
@@ -263,25 +307,28 @@ def _short(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
-def missing(name: Hashable, values: list[Any], rows: np.ndarray, why: str) -> list[Problem]:
+def missing(name: Hashable, values: Sequence[Any], rows: np.ndarray, why: str) -> list[Problem]:
     """A problem for each cell that is empty although a value is needed, and why one is."""
+    if are_texts(values) or type(None) not in set(map(type, values)):
+        return []
     # By identity: an array among the cells would compare itself with None element by element.
     places = [place for place, value in enumerate(values) if value is None]
-    if not places:
-        return []
     hint = "fill the cell in, or take the row out of the table"
     return [Problem("missing", f"the cell is empty, but {why}", hint, column=name, rows=rows[places])]
 
 
-def suspects(name: Hashable, cells: Cells) -> list[Problem]:
+def suspects(name: Hashable, cells: Cells) -> Iterator[Problem]:
     """A warning for each cell whose text looks like a missing value."""
     values = cells[name]
-    if not any(type(value) is str and value in SUSPECT_WORDS for value in values):
-        return []
+    kinds = {str} if are_texts(values) else set(map(type, values))
+    if str not in kinds or (kinds <= _TEXTS and SUSPECT_WORDS.isdisjoint(values)):
+        return
     places = [place for place, value in enumerate(values) if type(value) is str and value in SUSPECT_WORDS]
+    if not places:
+        return
     message = "the cell's text looks like a missing value and would be sent as it stands"
     hint = "empty the cell if nothing is meant"
-    return [Problem("looks_missing", message, hint, "warning", column=name, rows=cells.rows[places])]
+    yield Problem("looks_missing", message, hint, "warning", column=name, rows=cells.rows[places])
 
 
 _VALUES = (bool, int, float, Decimal, Fraction, date, time, timedelta, np.generic, pd.Period, UUID)
@@ -301,6 +348,15 @@ def plain_text(value: Any) -> str | Unfit:
     if isinstance(value, float | np.floating | Decimal) and not math.isfinite(value):
         return Unfit("it is not a finite number")
     return str(value)
+
+
+def plain_texts(values: Sequence[Any]) -> Sequence[Any]:
+    """`plain_text` of each value but None; texts that a message can hold are that already."""
+    if isinstance(values, Plain) or (isinstance(values, Woven) and _encodable("".join(values.pieces))):
+        return values
+    if set(map(type, values)) <= _TEXTS and _encodable("".join(filter(None, values))):
+        return values
+    return by_distinct(plain_text, values)
 
 
 def read_number(value: Any) -> Decimal | float | None:
@@ -339,9 +395,15 @@ def _python_time(value: Any) -> Any:
     return value.astype("datetime64[us]").item() if isinstance(value, np.datetime64) else value
 
 
+def _formatted(values: list[Any], spec: str) -> list[Any]:
+    """Each value but None in the form of a spec, or `Unfit`."""
+    of_numbers = _NUMERIC_SPEC.fullmatch(spec) and not _WHOLE_SPEC.fullmatch(spec)
+    if of_numbers and set(map(type, values)) == {float} and all(map(math.isfinite, values)):
+        return list(map(format, values, repeat(spec)))
+    return by_distinct(_formatter(spec), values)
+
+
 def _formatter(spec: str) -> Callable[[Any], str | Unfit]:
-    if not spec:
-        return plain_text
     if _WHOLE_SPEC.fullmatch(spec):
         return lambda value: _format_whole(read_number(value), spec)
     if _NUMERIC_SPEC.fullmatch(spec):

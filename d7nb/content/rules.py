@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from d7nb.content.leaves import Unfit, plain_text, read_date, read_number
+from d7nb.content.leaves import Unfit, by_distinct, plain_text, plain_texts, read_date, read_number
+from d7nb.filling import longest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 D7 = "D7"
 META = "Meta"
@@ -37,6 +38,10 @@ class Kind(NamedTuple):
     name: str
     convert: Callable[[Any], Any]
     private: bool = False
+
+    def column(self, values: Sequence[Any]) -> Sequence[Any]:
+        """`convert` for each value of a column but None."""
+        return plain_texts(values) if self.convert is plain_text else by_distinct(self.convert, values)
 
 
 class Rule(NamedTuple):
@@ -59,6 +64,12 @@ class Rule(NamedTuple):
     severity: Literal["error", "warning"] = "error"
     words: tuple[str, ...] = ()
     limit: int = 0
+
+    def faults(self, values: Sequence[Any]) -> dict[int, str]:
+        """The places of a column where the rule is broken, and how; None keeps every rule."""
+        if self.limit and longest(values) <= self.limit:
+            return {}
+        return {place: fault for place, fault in enumerate(by_distinct(self.fault, values)) if fault}
 
 
 class RowRule(NamedTuple):
@@ -215,6 +226,8 @@ def _url_fault(value: str) -> str | None:
         known = False
     if not known:
         return "it is not an http or https address (D7)"
+    if "\\" in value:  # some read it as a slash, so that the host would be another
+        return "the address has a backslash in it"
     if " " in value or not value.isprintable():
         return "the address has a space or an invisible character in it (D7 takes it as typed)"
     return None

@@ -20,6 +20,7 @@ from d7nb.recipients import check_numbers, family
 if TYPE_CHECKING:
     from d7nb.client import Client
 
+_PEOPLE = 32_768
 _YES = frozenset({"true", "yes", "y", "1", "1.0", "opted in"})
 
 
@@ -33,9 +34,12 @@ class Duplicates(RowFilter):
 
     name = "duplicates"
     stage = "final"  # asked late: the row that is kept should be one that goes
+    reads_table = False
 
     def check(self, rows: pd.DataFrame) -> pd.Series:
         """Skip all but the first of each key."""
+        if not _repeat(rows):
+            return reasons(rows, np.zeros(len(rows), dtype=bool), "")
         codes = pd.factorize(rows["d7_same_as"])[0]
         first = np.unique(codes, return_index=True)[1]
         again = np.ones(len(rows), dtype=bool)
@@ -48,8 +52,8 @@ class Duplicates(RowFilter):
 
     def warning(self, rows: pd.DataFrame) -> str | None:
         """Say how many people get several different messages."""
-        people = family(rows.loc[~rows["d7_same_as"].duplicated().to_numpy(), "d7_recipient"])
-        several = int((people.value_counts() > 1).sum())
+        once = rows.loc[~rows["d7_same_as"].duplicated().to_numpy()] if _repeat(rows) else rows
+        several = _how_many_repeat(family(once["d7_recipient"]))
         if not several:
             return None
         who = "1 person gets" if several == 1 else f"{several:,} people get"
@@ -57,6 +61,22 @@ class Duplicates(RowFilter):
             f"{who} more than one message; WhatsApp takes about one in six seconds to one person (Meta), so some may "
             "fail: send them in another campaign, later"
         )
+
+
+def _how_many_repeat(people: pd.Series) -> int:
+    """How many people occur more than once: counted by hash and in order, a table of a million texts would be large."""
+    hashes = np.empty(len(people), dtype=np.int64)
+    for start in range(0, len(people), _PEOPLE):
+        some = people.array[start : start + _PEOPLE].tolist()
+        hashes[start : start + len(some)] = np.fromiter(map(hash, some), dtype=np.int64, count=len(some))
+    hashes.sort()
+    same = hashes[1:] == hashes[:-1]
+    return int(same.sum() - (same[1:] & same[:-1]).sum())
+
+
+def _repeat(rows: pd.DataFrame) -> bool:
+    """Whether some rows may be the same; mostly none is, and that is soon told."""
+    return bool((rows["d7_same_as"] != rows["d7_row"]).any())
 
 
 class OptOut(RowFilter):

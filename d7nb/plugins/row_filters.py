@@ -37,11 +37,13 @@ class RowFilter:
         name: What ``plan.rows.decided_by`` calls it.
         stage: When it is asked: ``clean``, ``consent``, ``limit`` or ``final``.
         reads_clock: Whether its answer changes with time; then it is asked again at each request.
+        reads_table: Whether it looks at the user's own columns; where none does, they need not be picked out.
     """
 
     name: str = ""
     stage: str = "final"
     reads_clock: bool = False
+    reads_table: bool = True
 
     def check(self, rows: pd.DataFrame) -> pd.Series:
         """Say which rows to skip.
@@ -93,9 +95,10 @@ def reasons(rows: pd.DataFrame, skip: Any, reason: str | Iterable[str]) -> pd.Se
         ['under 18', nan]
     """
     skip = np.asarray(skip, dtype=bool)
-    told = np.full(len(rows), None, dtype=object)
-    told[skip] = reason if isinstance(reason, str) else list(reason)
-    return pd.Series(pd.array(told, dtype="str"), index=rows.index)
+    words = [reason] if isinstance(reason, str) else list(reason)
+    codes = np.zeros(len(rows), dtype=np.int64)
+    codes[skip] = 1 if isinstance(reason, str) else range(1, len(words) + 1)
+    return pd.Series(pd.array([None, *words], dtype="str").take(codes), index=rows.index)
 
 
 def column_of(rows: pd.DataFrame, name: Any, who: str) -> pd.Series:

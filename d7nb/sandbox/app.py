@@ -6,6 +6,7 @@ import asyncio
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, ValidationError
@@ -149,6 +150,7 @@ class Api:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await self.closing.wait()
+            response.headers["Date"] = format_datetime(self.state.now(), usegmt=True)
             return response
 
         return respond

@@ -1,0 +1,234 @@
+"""What is done a column at a time comes to the same, byte for byte, as what is done row by row."""
+
+from __future__ import annotations
+
+import json
+from base64 import b32encode
+from collections import Counter
+from hashlib import blake2b
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import example, given, settings, strategies as st
+
+import d7nb
+from d7nb import Text, strangest
+from d7nb.columns import as_texts
+from d7nb.content.leaves import MISSING_WORDS, SUSPECT_WORDS, _formatted, _formatter, blanks_to_none, picked, plain_text
+from d7nb.content.rules import TEXT, max_length
+from d7nb.envelope import base32
+from d7nb.filling import MARK, Woven, in_json, longest
+from d7nb.filters.people import _how_many_repeat
+from d7nb.identity import codes_of, repeated
+from tests.plans import ORIGINATOR, PHONES
+
+HOSTILE = ['"', "\\", '",', "\\u007f", MARK, "\0", "\n", "{}", "{name}", "é", "\u2028", "🎉", "\u202eab", "a" * 50]
+TEXTS = st.one_of(st.text(max_size=8), st.lists(st.sampled_from(HOSTILE), max_size=4).map("".join))
+HALVES = st.one_of(TEXTS, st.sampled_from(["\ud800", "a\udfff"]))
+"""Texts, and what no message can hold: half a character."""
+CELLS = st.one_of(
+    HALVES,
+    st.sampled_from([None, 1, 1.0, True, 12.5, float("inf"), ("a",), "x" * 20, *sorted(MISSING_WORDS | SUSPECT_WORDS)]),
+)
+
+
+@st.composite
+def gaps(draw: st.DrawFn) -> tuple[list[str], list[list[str]]]:
+    """The pieces of a text, and a column for each gap between them."""
+    count, rows = draw(st.integers(1, 3)), draw(st.integers(0, 6))
+    pieces = draw(st.lists(TEXTS, min_size=count + 1, max_size=count + 1))
+    return pieces, [draw(st.lists(TEXTS, min_size=rows, max_size=rows)) for _ in range(count)]
+
+
+@given(gaps())
+@example((["", MARK], [["a", "b"]]))
+@example((["", ""], [[MARK, "", "b"]]))
+def test_texts_are_woven_as_one_by_one(drawn: tuple[list[str], list[list[str]]]) -> None:
+    pieces, columns = drawn
+    rows = zip(*columns, strict=True)
+    expected = ["".join(part for pair in zip(pieces, (*row, ""), strict=True) for part in pair) for row in rows]
+    woven = Woven(pieces, columns)
+    assert list(woven) == expected
+    assert [woven[place] for place in range(len(woven))] == expected
+    assert longest(woven) >= longest(expected)
+    assert list(in_json(woven)) == list(in_json(expected))
+    assert not expected or woven.joined("\0\0") == "\0\0".join(expected)
+    assert list(Woven(["<", "|", ">"], [woven, columns[0]])) == [
+        f"<{text}|{cell}>" for text, cell in zip(expected, columns[0], strict=True)
+    ]
+
+
+@given(st.lists(TEXTS))
+@example([MARK, '"'])
+@example(['",', '"'])
+def test_json_is_written_as_one_by_one(texts: list[str]) -> None:
+    written = [f'"{text}"' for text in in_json(texts)]
+    assert list(map(json.loads, written)) == texts
+    assert written == [json.dumps(text, ensure_ascii=False) for text in texts]
+
+
+def same(one: list[Any], other: list[Any]) -> bool:
+    """Equal, and of one type: 1, 1.0 and True are three."""
+    return [(type(value), value) for value in one] == [(type(value), value) for value in other]
+
+
+@given(st.lists(CELLS))
+def test_a_column_of_texts_is_read_as_its_cells_are(cells: list[Any]) -> None:
+    assert same(list(TEXT.column(cells)), [None if cell is None else plain_text(cell) for cell in cells])
+
+
+@given(st.lists(CELLS))
+def test_blank_cells_of_a_column_are_those_that_are_blank_alone(cells: list[Any]) -> None:
+    blank = [type(cell) is str and (not cell.strip() or cell.strip() in MISSING_WORDS) for cell in cells]
+    expected = [None if gone else cell for gone, cell in zip(blank, cells, strict=True)]
+    assert same(blanks_to_none(cells), expected)
+
+
+@given(
+    st.lists(st.floats()) | st.lists(st.one_of(st.floats(), st.integers(), st.sampled_from(["1.5", "x", None, True]))),
+    st.sampled_from([".2f", ",.2f", "+.3e", "g", "08", ",", "%", ",d", ">9", "x"]),
+)
+def test_a_column_of_numbers_is_formatted_as_its_cells_are(cells: list[Any], spec: str) -> None:
+    expected = [None if cell is None else _formatter(spec)(cell) for cell in cells]
+    assert same(_formatted(cells, spec), expected)
+
+
+@given(st.lists(st.one_of(st.none(), TEXTS)))
+def test_a_length_is_held_against_a_column_as_against_each(texts: list[str | None]) -> None:
+    rule = max_length(5, "D7")
+    expected = {place: rule.fault(text) for place, text in enumerate(texts) if text is not None and len(text) > 5}
+    assert rule.faults(texts) == expected
+
+
+DIGESTS = st.lists(
+    st.sampled_from([bytes(16), b"\xff" * 16, bytes(8) + b"\1" * 8, b"\1" * 8 + bytes(8), bytes(range(16))])
+)
+
+
+def array(digests: list[bytes]) -> np.ndarray:
+    return np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, 16)
+
+
+@given(DIGESTS)
+def test_digests_are_numbered_and_found_again_as_in_a_dict(digests: list[bytes]) -> None:
+    first: dict[bytes, int] = {}
+    places = [first.setdefault(digest, place) for place, digest in enumerate(digests)]
+    numbers = {place: number for number, place in enumerate(first.values())}
+    assert codes_of(array(digests)).tolist() == [numbers[place] for place in places]
+    again, before = repeated(array(digests), np.arange(len(digests)))
+    assert dict(zip(again.tolist(), before.tolist(), strict=True)) == {
+        place: known for place, known in enumerate(places) if place != known
+    }
+    some = np.arange(0, len(digests), 2)
+    assert codes_of(array(digests), some).tolist() == codes_of(array(digests[::2])).tolist()
+    assert repeated(array(digests), some)[0].tolist() == some[repeated(array(digests[::2]), some // 2)[0]].tolist()
+
+
+@given(st.lists(st.binary(min_size=16, max_size=16)))
+def test_keys_are_written_as_python_writes_them(keys: list[bytes]) -> None:
+    assert base32(array(keys)) == [b32encode(key).decode().rstrip("=") for key in keys]
+
+
+@given(st.lists(st.one_of(st.none(), TEXTS)))
+def test_texts_with_gaps_make_the_array_that_pandas_makes(texts: list[str | None]) -> None:
+    made = as_texts(np.array([*texts, None], dtype=object)[:-1])
+    pd.testing.assert_extension_array_equal(made, pd.array(texts, dtype="str"))
+
+
+@given(st.data())
+def test_rows_are_picked_out_of_a_column_in_pieces_as_out_of_one(data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, 12))
+    column = pd.Series([f"{place}" for place in range(count)], dtype="str")
+    cuts = sorted(data.draw(st.sets(st.integers(0, count), max_size=3)) | {0, count})
+    pieces = pd.concat([column.iloc[start:stop] for start, stop in pairwise(cuts)])
+    rows = np.array(data.draw(st.lists(st.integers(0, count - 1))), dtype=np.int64)
+    assert picked(pieces.array, rows).tolist() == [str(row) for row in rows]
+
+
+class Row:
+    """One row worked off by itself, with nothing but Python's own library."""
+
+    def __init__(self, phone: str, name: str, amount: str) -> None:
+        text = "Hi " + name + ", {you} owe " + amount
+        self.content = {"message_type": "TEXT", "text": {"body": text}}
+        said = blake2b(compact(self.content), digest_size=16).digest()
+        begun = compact(["d7nb-row-1", "content", "may"])
+        key = b32encode(blake2b(begun + phone.encode() + b" " + said, digest_size=16).digest()).decode().rstrip("=")
+        self.recipient = {"recipient": phone, "reference": {"message_tag5": key}, "recipient_type": "individual"}
+
+
+def compact(node: Any) -> bytes:
+    return json.dumps(node, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def one_by_one(rows: list[Row], size: int) -> list[bytes]:
+    """Requests as a loop makes them: rows that say the same share a message, in the order of the first of them."""
+    same: dict[bytes, list[Row]] = {}
+    for row in rows:
+        same.setdefault(compact(row.content), []).append(row)
+    ordered = [row for group in same.values() for row in group]
+    bodies = []
+    for start in range(0, len(ordered), size):
+        messages: list[dict[str, Any]] = []
+        for row in ordered[start : start + size]:
+            if not messages or messages[-1]["content"] != row.content:
+                messages.append({"originator": ORIGINATOR, "content": row.content, "recipients": []})
+            messages[-1]["recipients"].append(row.recipient)
+        bodies.append(compact({"messages": messages}))
+    return bodies
+
+
+WORDS = TEXTS.map(lambda text: f"x{text}".encode(errors="replace").decode())
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(st.sampled_from(PHONES), WORDS, WORDS), min_size=1, max_size=12), st.integers(1, 5))
+@example([(PHONES[0], MARK, "1"), (PHONES[1], "a", "b"), (PHONES[2], MARK, "1")], 2)
+@pytest.mark.parametrize("dtype", ["str", "object"])
+def test_the_bytes_posted_are_those_of_a_loop_over_rows(dtype: str, cells: list[tuple[str, ...]], size: int) -> None:
+    frame = pd.DataFrame(dict.fromkeys(cells), columns=["phone", "name", "amount"], dtype=dtype)
+    text = Text("Hi {name}, {{you}} owe {amount}")
+    plan = d7nb.plan(frame, text, to="phone", originator=ORIGINATOR, campaign="may")
+    packer, ready = plan._decision.packer, plan._ready
+    assert len(ready) == len(frame)
+    rows = [Row(*row) for row in frame.itertuples(index=False)]
+    for some in (slice(None), slice(1, None), slice(None, None, 2)):
+        bodies = [body for _, body in packer.bodies(packer.batches(ready[some], size))]
+        assert bodies == one_by_one(rows[some], size)
+
+
+def strangest_one_by_one(texts: list[str]) -> dict[str, int]:
+    """Why a row is strange, and which is the first, by a look at each."""
+    sizes = list(map(len, texts))
+    found = {"longest": sizes.index(max(sizes)), "shortest": sizes.index(min(sizes))} if len(set(sizes)) > 1 else {}
+    for reason, pattern in strangest._ALL_PATTERNS:
+        places = [place for place, text in enumerate(texts) if pattern.search(text)]
+        found |= {reason: places[0]} if places else {}
+    most = max(map(texts.count, texts))
+    same = f"the same for {'all ' if most == len(texts) else ''}{most:,} rows"
+    return found | ({same: [texts.count(text) for text in texts].index(most)} if most > 1 else {})
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(
+        st.sampled_from(["1.0", "0", ".0", "1.0.", "\u0627", "1", "\u20e3", "\ufe0f", "\U0001f389", "\u200b"]).flatmap(
+            lambda end: st.sampled_from(["a", "1", "#", ""]).map(lambda begin: begin + end)
+        ),
+        min_size=2,
+        max_size=9,
+    )
+)
+def test_the_strangest_rows_are_those_that_a_look_at_each_finds(texts: list[str]) -> None:
+    found = strangest._Found(lambda rows: [texts[row] for row in rows], np.arange(len(texts)))
+    assert dict(found.reasons()) == strangest_one_by_one(texts)
+    assert list(found.different()) == [place for place, text in enumerate(texts) if text not in texts[:place]]
+
+
+@given(st.lists(st.sampled_from(PHONES[:6]), max_size=14))
+def test_people_who_get_several_messages_are_counted_as_in_a_dict(phones: list[str]) -> None:
+    people = pd.Series(phones, dtype="str")
+    assert _how_many_repeat(people) == sum(count > 1 for count in Counter(phones).values())
