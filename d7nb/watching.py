@@ -42,7 +42,7 @@ def watch(
     try:
         with Progress(count()[1], shown=progress) as bar:
             while True:
-                word = ""
+                word = f"asking every {every:g} s"
                 try:
                     refresh()
                 except ApiError as error:

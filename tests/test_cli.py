@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,8 @@ import pytest
 
 import d7nb
 from d7nb.cli import main
+from d7nb.ledger import Aside
+from d7nb.statuses import Inbound
 
 NUMBERS = ["+12025550123", "+12025550124"]
 WORDS = ["--to", "phone", "--originator", "+12025550100", "--text", "Hi {name}"]
@@ -273,3 +276,24 @@ def test_a_ledger_that_can_t_be_used_is_an_error(tmp_path: Path, capsys: pytest.
     path.write_bytes(b"no database" * 100)
     assert main(["ledger", "--ledger", str(path)]) == 2
     assert "d7nb: the ledger none.sqlite3 is damaged" in capsys.readouterr().err
+
+
+def test_what_came_in_can_be_looked_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = str(tmp_path / "own.sqlite3")
+    for command, nothing in (("aside", "nothing was put aside"), ("opt-outs", "nobody opted out")):
+        assert main(["ledger", command, "--ledger", place]) == 0
+        assert capsys.readouterr().out == f"{nothing}\n"
+    at = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
+    stop = Inbound("+12025550123", "", at, "STOP\x1b[2J")
+    with d7nb.Ledger(place) as ledger:
+        odd = Aside("it is no event", '{"from": "+12025550124"}\x1b[2J')
+        ledger.take_in("https://api.d7networks.com", opt_outs=[stop], aside=[odd], at=at)
+    assert main(["ledger", "--ledger", place, "aside"]) == 0
+    told = capsys.readouterr().out
+    assert "2026-11-23 09:30 UTC  it is no event" in told
+    assert '{"from": "+120••••••24"}' in told
+    assert main(["ledger", "opt-outs", "--ledger", place]) == 0
+    listed = capsys.readouterr().out
+    assert "+120••••••23" in listed
+    assert "STOP" in listed
+    assert "\x1b" not in told + listed

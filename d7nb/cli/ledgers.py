@@ -9,11 +9,14 @@ from typing import Any
 
 from d7nb.cli.exits import DONE
 from d7nb.cli.files import check_out, write
+from d7nb.display.words import in_terminal
 from d7nb.masking import mask_text
+
+SHOWN_ASIDE = 50
 
 
 def add_ledger(commands: Any) -> None:
-    """``ledger``, with ``export`` and ``forget``."""
+    """``ledger``, with ``export``, ``aside``, ``opt-outs`` and ``forget``."""
     ledger = commands.add_parser("ledger", help="list the campaigns that the ledger knows, with counts")
     _add_place(ledger)
     ledger.set_defaults(run=_list)
@@ -23,6 +26,14 @@ def add_ledger(commands: Any) -> None:
     export.add_argument("out", type=Path, metavar="FILE")
     _add_place(export)
     export.set_defaults(run=_export)
+
+    for name, told, run in (
+        ("aside", "what came in and could not be made sense of, the latest last", _aside),
+        ("opt-outs", "who does not want to be written to, and who came back", _opt_outs),
+    ):
+        shown = more.add_parser(name, help=told)
+        _add_place(shown)
+        shown.set_defaults(run=run)
 
     forget = more.add_parser("forget", help="delete rows of a campaign: they would be sent again")
     forget.add_argument("campaign", metavar="CAMPAIGN")
@@ -72,6 +83,32 @@ def _export(options: argparse.Namespace) -> int:
     check_out(options.out)
     with opened(getattr(options, "ledger", None)) as ledger:
         write(ledger.frame(), options.out)
+    return DONE
+
+
+def _aside(options: argparse.Namespace) -> int:
+    from d7nb.ledger import opened  # noqa: PLC0415
+
+    with opened(getattr(options, "ledger", None)) as ledger:
+        kept = ledger.aside().tail(SHOWN_ASIDE)
+    for at, why, text in kept.itertuples(index=False):
+        print(f"{at:%Y-%m-%d %H:%M UTC}  {in_terminal(why)}\n    {in_terminal(text)}")
+    if kept.empty:
+        print("nothing was put aside")
+    return DONE
+
+
+def _opt_outs(options: argparse.Namespace) -> int:
+    from d7nb.ledger import opened  # noqa: PLC0415
+
+    with opened(getattr(options, "ledger", None)) as ledger:
+        listed = ledger.opt_outs()
+    if listed.empty:
+        print("nobody opted out")
+        return DONE
+    listed["at"] = listed["at"].dt.strftime("%Y-%m-%d %H:%M UTC")
+    listed["word"] = listed["word"].map(in_terminal)
+    print(listed.to_string(index=False))
     return DONE
 
 

@@ -36,7 +36,7 @@ def show(say: Say, rows: int | None, *, fresh: bool) -> None:
     first_preview(say, min(rows or MANY, MANY))
     installation(say)
     without_arrow(say)
-    for script in ("compose_reaction", "filter_cost", "numbers"):
+    for script in ("compose_reaction", "filter_cost", "numbers", "following", "events_in"):
         command = [sys.executable, "-m", f"tests.benchmarks.{script}"]
         for line in subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
             say(f"  {line.strip()}")

@@ -12,6 +12,8 @@ from tests.browser.processes import ROOT, until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from playwright.sync_api import Locator, Page
+
     from tests.browser.processes import SandboxProcess
     from tests.browser.watching import Watch
 
@@ -56,6 +58,40 @@ def test_the_first_notebook_shows_what_its_sandbox_took_in(lab: Lab, watch: Watc
     assert len(rows) == 7
     assert sorted(accepted) == sorted(taken_in) != []
     assert watch.asked, "a watch that sees nothing proves nothing"
+
+
+def test_the_notebook_on_following_up_shows_what_became_of_messages(
+    lab: Lab, shoot: Callable[[Page | Locator, str], None]
+) -> None:
+    lab.open(ROOT / "notebooks" / "04-follow-up.ipynb")
+    lab.run_all()
+    expect(lab.page.locator(".jp-OutputArea-output[data-mime-type*=error]")).to_have_count(0)
+    followed = lab.output("delivery.watch(")
+    expect(followed.get_by_role("row", name="read 16 it was read")).to_be_visible()
+    expect(followed.get_by_role("row", name="accepted 1 failed after D7 accepted it: 131026")).to_be_visible()
+    expect(followed).not_to_contain_text(WHOLE)
+    assert lab.table('delivery.funnel("city")')[1]["read"] == "7"
+    drawn = lab.output("delivery.plot(").locator("img")
+    expect(drawn).to_have_count(1)  # a figure that is shown twice is a common slip
+    drawn.scroll_into_view_if_needed()
+    shoot(lab.page, "follow-up")
+
+
+def test_stop_ends_a_watch_and_keeps_what_was_heard(lab: Lab, sandbox: SandboxProcess) -> None:
+    lab.new(
+        a_mailing(sandbox) + "delivery = plan.send(client)",
+        "delivery.watch(lambda _: False, every=0.5)",
+        "print('the next cell')",
+        "delivery",
+    )
+    lab.start_all()
+    expect(lab.output(1)).to_contain_text("12/12", timeout=60_000)  # all are delivered
+    lab.stop()
+    lab.settle()
+    expect(lab.output(1)).to_contain_text("Interrupted: watching was interrupted; what was heard is kept")
+    expect(lab.output(1)).not_to_contain_text(WHOLE)
+    expect(lab.prompt(2)).to_have_text("[ ]:")
+    expect(lab.run(3)).to_contain_text("status")
 
 
 def test_stop_in_the_middle_of_a_send_and_run_again(lab: Lab, sandbox: SandboxProcess) -> None:
