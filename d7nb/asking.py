@@ -21,6 +21,7 @@ from d7nb.answers import read_error
 from d7nb.downloading import LARGEST, PIECE, announced, check_free, check_size, save, told_apart
 from d7nb.errors import ApiError, NotConnected, closed_book
 from d7nb.transport import NeverConnected
+from d7nb.values import EARLIEST
 
 if TYPE_CHECKING:
     import os
@@ -232,10 +233,13 @@ def _pieces(response: requests.Response) -> Iterator[bytes]:
 
 
 def _date(header: str | None) -> datetime | None:
+    """A time by somebody's clock; None where there is none, or that clock was never set."""
     try:
-        return parsedate_to_datetime(header or "").astimezone(UTC)
-    except ValueError:
+        moment = parsedate_to_datetime(header or "")
+        zoned = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)  # HTTP knows no local times
+    except (ValueError, OverflowError):
         return None
+    return zoned if zoned >= EARLIEST else None
 
 
 def _parsed(content: bytes) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 LARGEST = 100 * 2**20
 """Bytes of the largest file that WhatsApp carries, a document."""
 PIECE = 2**16
+_SIZE = re.compile(r"\d{1,18}", re.ASCII)
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:
@@ -30,9 +32,12 @@ def check_free(path: Path, *, overwrite: bool) -> None:
     """
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder for {mask_text(path.name)}: make it, or correct the path")
-    if path.is_dir() or (path.exists() and not overwrite):
-        way_out = "name a file in it" if path.is_dir() else "give another path, or overwrite=True"
-        raise FileExistsError(f"{mask_text(path.name)} is there already: {way_out}")
+    if path.is_dir():
+        raise FileExistsError(f"{mask_text(path.name)} is a folder: name a file in it")
+    if path.exists() and not path.is_file():  # a device, or a pipe: a file in its place would break it
+        raise FileExistsError(f"{mask_text(path.name)} is there already, and no file: give another path")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{mask_text(path.name)} is there already: give another path, or overwrite=True")
 
 
 def save(pieces: Iterable[bytes], path: Path, *, limit: int, overwrite: bool) -> Path:
@@ -88,7 +93,7 @@ def check_size(size: int, limit: int) -> None:
 def announced(headers: Mapping[str, str]) -> int:
     """How many bytes an answer says that it has; 0 where it does not say, or packed them."""
     length = headers.get("Content-Length", "")
-    return int(length) if length.isdecimal() and "Content-Encoding" not in headers else 0
+    return int(length) if _SIZE.fullmatch(length) and "Content-Encoding" not in headers else 0
 
 
 def told_apart(headers: Mapping[str, str], pieces: Iterator[bytes]) -> tuple[Any, Iterator[bytes]]:

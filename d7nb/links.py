@@ -124,7 +124,7 @@ def _faults(use: Use, url: str, kind: str, probe: Probe, *, rehearsal: bool) -> 
     """Each fault of a file, and the leaf to correct: where the address is literal, it may be the one with the kind."""
     answered = list(faults_of_answer(url, probe, rehearsal=rehearsal))
     yield from ((use.path, problem) for problem in answered)
-    if not any(problem.code != "private_address" for problem in answered):
+    if not probe.fault and not any(problem.code != "private_address" for problem in answered):
         turns_on_kind = not use.renderer.is_bound(use.path) and use.renderer.is_bound(use.kind_from)
         path = use.kind_from if turns_on_kind else use.path
         yield from ((path, problem) for problem in faults_of_file(url, kind, probe))

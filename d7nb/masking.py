@@ -9,6 +9,7 @@ _FEWEST_DIGITS = 7
 _SIGNS = r"\s().\-/_·*\[\]\u00ad\u200b-\u200f\u2010-\u2015\u202a-\u202e\u2060"  # what people and programs put between
 _CANDIDATE = re.compile(rf"\+?\d[\d{_SIGNS}]{{5,}}\d")
 _TOKEN = re.compile(r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*")  # a JWT, as D7's tokens are
+_META_ID = re.compile(r"\bwamid\.[\w+/=-]+")  # of a message, with the person's number in base64
 _NO_NUMBER = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d)?|\d{1,6}\.\d+")  # a date, a decimal
 
 
@@ -37,13 +38,13 @@ def mask_text(text: str) -> str:
         text: Any text: an answer of D7, a cell, a message of an exception.
 
     Returns:
-        The text with each such number masked, and tokens taken out.
+        The text with each such number masked, and tokens and Meta's ids of messages taken out.
 
     Example:
         >>> mask_text("no route to +1 202 555 0123 since 2026-11-23")
         'no route to +120••••••23 since 2026-11-23'
     """
-    return _CANDIDATE.sub(_masked, _TOKEN.sub("•••", text))
+    return _CANDIDATE.sub(_masked, _META_ID.sub("wamid.•••", _TOKEN.sub("•••", text)))
 
 
 def mask_cell(text: str) -> str:

@@ -55,6 +55,12 @@ FAULTS = {
     ),
     "redirects": (*_REDIRECT, "one redirect follows another"),
     "bad_redirect": (*_REDIRECT, "it redirects to what is no http or https address"),
+    "inward": (
+        "private_address",
+        "leads nowhere: {}",
+        "put the file on a host that everybody can reach",
+        "it redirects to an address that only a local network knows, and was not followed there",
+    ),
 }
 """Code, message and hint for each way in which an address gives no answer, and what went wrong."""
 

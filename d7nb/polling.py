@@ -7,6 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, NamedTuple
 
 from d7nb.errors import ApiError, Forbidden, NotConnected, NotFound, RateLimited, Unauthorized
+from d7nb.pacing import LONGEST_WAIT
 from d7nb.reports import read_report
 
 if TYPE_CHECKING:
@@ -52,14 +53,14 @@ def ask(client: Client, request_ids: Sequence[str]) -> Generator[list[Asked]]:
         request_ids: As D7 gave them.
 
     Returns:
-        What came, as it comes. After a refused token nothing more is asked for.
+        What came, as it comes. After a refused token, or where D7 asks to wait for long, nothing more is asked for.
     """
     stopping = threading.Event()
     waiting = iter(request_ids)
 
     def one(request_id: str) -> Asked:
         asked = _report(client, request_id, stopping)
-        if isinstance(asked.fault, Unauthorized | Forbidden):
+        if isinstance(asked.fault, Unauthorized | Forbidden) or _asks_for_long(asked.fault):
             stopping.set()
         return asked
 
@@ -92,12 +93,18 @@ def _report(client: Client, request_id: str, stopping: threading.Event) -> Asked
             return Asked(pending=True) if error.code == NOT_YET else Asked(fault=error)
         except (RateLimited, NotConnected) as error:
             fault = error
+            if _asks_for_long(error):
+                break  # whoever waits for the others' answers, or sends with this client, need not wait so long
             client.hold(error.retry_after if error.retry_after is not None else FIRST_WAIT * 2**attempt)
         except ApiError as error:
             return Asked(fault=error)
         finally:
             client.end_leave()
     return Asked(fault=fault)
+
+
+def _asks_for_long(error: ApiError | None) -> bool:
+    return error is not None and (error.retry_after or 0) > LONGEST_WAIT
 
 
 def _has_leave(client: Client, stopping: threading.Event) -> bool:

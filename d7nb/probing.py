@@ -27,7 +27,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.util import parse_url
 
 from d7nb.content.rules import URL
-from d7nb.media import Probe
+from d7nb.media import Probe, is_private
 from d7nb.transport import named_certificates
 from d7nb.version import version
 
@@ -231,6 +231,8 @@ class _Asking:
                 following = ""
             if URL.fault(following):
                 return Probe("bad_redirect", at=url)
+            if is_private(following) and not is_private(self.url):  # nobody's host makes us ask those of this network
+                return Probe("inward", at=following)
             url = following
         return Probe("redirects", at=url)
 

@@ -161,8 +161,9 @@ def _read_event(event: dict[str, Any], at: datetime, shapes: Sequence[InboundSha
     kind = event.get("event_type")
     delivered = "status" in event and "request_id" in event
     if kind != DELIVERY:
-        named = [shape for shape in shapes if bool(shape.event_type) or not delivered]
-        shape = next((shape for shape in named if shape.fits(event)), None)
+        # What calls itself something else, and looks like what people write, is that: a STOP must not be overlooked.
+        open_to = [shape for shape in shapes if shape.event_type or kind or not delivered]
+        shape = next((shape for shape in open_to if shape.fits(event)), None)
         if shape is not None:
             return _add_inbound(shape.read(event, at), read)
         if not delivered:

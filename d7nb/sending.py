@@ -17,6 +17,7 @@ import numpy as np
 
 from d7nb.errors import D7Error, LedgerError
 from d7nb.outcomes import TAKEN_APART
+from d7nb.pacing import LONGEST_WAIT
 from d7nb.packing import Batch
 from d7nb.queueing import Queue
 from d7nb.refusals import BRAKE, Brake, rule
@@ -38,8 +39,6 @@ TRIES = 5
 """How often a request is tried in all, where D7 asks to wait or can't be reached."""
 FIRST_WAIT = 0.5
 """Seconds before the second try where D7 does not say how long; each further wait is twice the last."""
-LONGEST_WAIT = 120.0
-"""Seconds. Where D7 asks for more, the send stops and says when to go on."""
 SILENCES = 10
 """So many requests in a row without a readable answer: the send stops, before more people are left in doubt."""
 _YEAR = 365 * 86_400.0  # a header may hold any number, a calendar does not

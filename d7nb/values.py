@@ -15,7 +15,9 @@ import orjson
 LONGEST_ID = 200
 """Characters of an id or a mark; what is longer is none."""
 _LONGEST_TEXT = 1_000
-_EARLIEST = datetime(2009, 1, 1, tzinfo=UTC).timestamp()  # WhatsApp is no older
+EARLIEST = datetime(2009, 1, 1, tzinfo=UTC)
+"""WhatsApp is no older."""
+_EARLIEST = EARLIEST.timestamp()
 _SECONDS_END = 1e11  # a greater number counts milliseconds: in seconds it would be the year 5138
 _AHEAD = timedelta(days=1).total_seconds()  # clocks differ, but not by more
 _NUMBER = re.compile(r"\+?[0-9]{7,15}")

@@ -157,6 +157,7 @@ _CALLED = re.compile(
     re.IGNORECASE,
 )
 """Numbers that are called a code: the short ones of the Graph API are taken only so, for they could be anything."""
+_GRANT = re.compile(r"2\d\d", re.ASCII)
 _STATUS = re.compile(r"(?:\bD7 answered|\bHTTP(?: status)?)\W{1,2}([45]\d\d)(?![\w•])")
 _SAID = re.compile(rf"\(({'|'.join(VERBS)})\)$")
 
@@ -237,7 +238,7 @@ def meaning_of(code: str) -> str:
 
 
 def _entry(code: str) -> Entry | None:
-    if code.isdecimal() and 200 <= int(code) <= 299:
+    if _GRANT.fullmatch(code):
         code = "200-299"
     elif code.startswith("http_5"):
         code = "http_5xx"

@@ -194,7 +194,10 @@ def test_any_success_means_that_the_token_is_valid(status: int, body: bytes) -> 
     [
         ("Mon, 23 Nov 2026 10:00:30 GMT", datetime(2026, 11, 23, 10, 0, 30, tzinfo=UTC)),
         ("Mon, 23 Nov 2026 12:00:30 +0200", datetime(2026, 11, 23, 10, 0, 30, tzinfo=UTC)),
+        ("Mon, 23 Nov 2026 10:00:30 -0000", datetime(2026, 11, 23, 10, 0, 30, tzinfo=UTC)),
         ("yesterday", None),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", None),
+        ("Fri, 31 Dec 9999 23:59:59 -2300", None),
     ],
 )
 @pytest.mark.parametrize("status", [200, 401, 503])
@@ -252,6 +255,12 @@ def test_what_says_that_it_is_too_large_is_not_begun(tmp_path: Path) -> None:
     huge = sending(b"HTTP/1.1 200 OK\r\nContent-Length: 104857601\r\n\r\n")
     error = refused(huge, lambda client: client.download("abc", tmp_path / "a"))
     assert "larger than 104,857,600 bytes" in str(error)
+
+
+def test_a_size_that_is_none_is_not_believed(tmp_path: Path) -> None:
+    absurd = b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\npicture"
+    saved, _ = asked(sending(absurd), lambda client: client.download("abc", tmp_path / "a"))
+    assert saved.read_bytes() == b"picture"
 
 
 def test_a_download_at_the_limit_is_kept(tmp_path: Path) -> None:
@@ -344,6 +353,16 @@ def test_a_file_that_is_there_stays_unless_told_otherwise(tmp_path: Path) -> Non
         assert target.read_bytes() == b"the old one"
         assert client.download("abc", target, overwrite=True).read_bytes() == PICTURE
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes have no path elsewhere")
+def test_what_is_no_file_is_never_overwritten(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with serving(answering(200, PICTURE)) as server, d7nb.Client(TOKEN, base_url=server.url) as client:
+        with pytest.raises(FileExistsError, match="and no file: give another path"):
+            client.download("abc", pipe, overwrite=True)
+    assert pipe.is_fifo()
 
 
 def test_who_was_faster_keeps_the_place(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from d7nb import (
     Text,
     col,
 )
-from d7nb.errors import ColumnError, PlanError
+from d7nb.errors import ColumnError, ContentError, PlanError
 from tests.plans import LINK, NOTHING, ORIGINATOR, PHONES, found, said
 
 if TYPE_CHECKING:
@@ -227,6 +227,19 @@ def test_what_is_doubtful_is_told_and_sent(name: str, sandbox: d7nb.Sandbox) -> 
     assert (problem["row"], problem["column"], problem["code"], problem["severity"]) == (0, "x", code, "warning")
     assert words in problem["message"]
     assert plan.send(sandbox.client(), progress=False).summary["accepted"] == 1
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[::1/a.webp", "https://[a]/b.png", "https://files.example\\@other.example/a.png"]
+)
+def test_an_image_at_what_is_no_address_is_its_row_s_problem(url: str) -> None:
+    frame = pd.DataFrame({"phone": [GOOD, BAD], "x": ["https://example.com/a.png", url]})
+    plan = d7nb.plan(frame, Attachment("image", col("x")), to="phone", originator=ORIGINATOR)
+    (problem,) = plan.problems.to_dict("records")
+    assert (problem["row"], problem["column"], problem["code"]) == (1, "x", "bad_url")
+    assert plan.summary["ready"] == 1
+    with pytest.raises(ContentError, match="address"):
+        Attachment("image", url)
 
 
 def test_what_is_doubtful_in_a_literal_is_told_once_for_the_whole_plan() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import tomllib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -14,11 +15,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import sqlalchemy
 
 import d7nb
 from d7nb.cli import findings, main
 from d7nb.ledger import Ledger
 from d7nb.testing import fresh_plugins
+from tests.ledgers import postgres
 from tests.local_servers import Handler, Script, answering, free_port, serving
 from tests.plans import ORIGINATOR
 
@@ -272,6 +275,49 @@ def test_it_makes_no_ledger(doctor: Doctor, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_it_makes_no_ledger_in_a_database_either(doctor: Doctor) -> None:
+    with postgres() as place:
+        code, found, printed = doctor("--offline", "--ledger", place)
+        assert code == 0
+        assert found["ledger"][0].startswith("ok: none yet; the first send makes its tables in postgresql+psycopg://")
+        engine = sqlalchemy.create_engine(place)
+        assert sqlalchemy.inspect(engine).get_table_names() == []
+        engine.dispose()
+        Ledger(place).close()
+        assert "can be read and written" in doctor("--offline", "--ledger", place)[1]["ledger"][0]
+    assert "Traceback" not in printed
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other shells quote otherwise")
+def test_the_command_that_mends_it_can_be_run_as_it_is(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    place = tmp_path / "Ann's data" / "ledger.sqlite3"
+    place.parent.mkdir()
+    Ledger(place).close()
+    place.chmod(0o644)
+    [told] = doctor("--offline", "--ledger", str(place))[1]["privacy"]
+    assert str(tmp_path) not in told
+    subprocess.run(["/bin/sh", "-c", told[told.index("chmod") :]], check=True)
+    assert place.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there is no root of all elsewhere")
+def test_a_home_that_is_none_or_the_root_changes_no_address(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    monkeypatch.setenv("HOME", "/")
+    assert url in doctor("--base-url", url)[1]["D7"][0]
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    _, found, printed = doctor("--base-url", url)
+    assert url in found["D7"][0]
+    assert "the check itself failed" not in printed
+
+
 def test_it_counts_what_a_ledger_holds_and_what_is_in_doubt(doctor: Doctor, sandbox: d7nb.Sandbox) -> None:
     people = pd.DataFrame({"phone": [PERSON, "+12025550124", "+12025550125"]})
     plan = d7nb.plan(people, d7nb.Text("Hi"), to="phone", originator=ORIGINATOR)
@@ -297,7 +343,7 @@ def test_a_ledger_that_others_can_read_is_told_with_the_command_that_mends_it(do
     assert code == 0
     (told,) = found["privacy"]
     assert told.startswith("warn: others on this machine can get at ")
-    assert f"chmod 600 '{place}'" in told
+    assert f"chmod 600 {place}" in told
 
 
 @pytest.mark.skipif(os.name != "posix", reason="rights are told otherwise elsewhere")
@@ -309,7 +355,7 @@ def test_the_data_folder_is_looked_at_too(doctor: Doctor, monkeypatch: pytest.Mo
     (tmp_path / "data" / "d7nb").chmod(0o755)
     _, found, printed = doctor("--offline")
     assert "~/data/d7nb/ledger.sqlite3 can be read and written" in found["ledger"][0]
-    assert "can get at ~/data/d7nb chmod 700 '~/data/d7nb'" in found["privacy"][0].replace(str(tmp_path), "~")
+    assert "can get at ~/data/d7nb chmod 700 ~/data/d7nb" in found["privacy"][0]
     assert str(tmp_path) not in printed
 
 

@@ -6,8 +6,12 @@ import re
 import signal
 import socket
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import orjson
@@ -83,6 +87,76 @@ def test_it_ends_at_a_signal_and_never_showed_the_secret_or_a_number(sqlite: str
     assert re.search(r"d7nb receives events at http://127\.0\.0\.1:\d+/… into Ledger\('.*ledger.sqlite3'\)", said)
     assert "D7 documents neither a signature" in said
     assert set(heard(sqlite, 4).status) == {"read"}
+
+
+IMPATIENT = """
+import sys, d7nb
+from d7nb.events import server
+server._SLOWEST_HEAD = 0.4
+with d7nb.Ledger(sys.argv[1]) as ledger:
+    server.serve(ledger, sys.argv[2])
+"""
+
+
+@contextmanager
+def impatient(place: str) -> Iterator[int]:
+    """The port of a receiver that waits for no head longer than 0.4 seconds."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", IMPATIENT, place, SECRET], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        found = re.search(r":(\d+)/", process.stdout.readline())
+        assert found
+        yield int(found[1])
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def answer(connection: socket.socket) -> bytes:
+    """One answer, to the end of its body."""
+    got = b""
+    while not got.endswith((b"ok\n", b"Not Found")):
+        part = connection.recv(1000)
+        assert part, got
+        got += part
+    return got
+
+
+@pytest.mark.parametrize("said", [b"", b"POST /", b"GET /x HTTP/1.1\r\nhost: d7nb\r\n\r\nPOST /"])
+def test_who_holds_a_connection_and_never_asks_is_hung_up_on(sqlite: str, said: bytes) -> None:
+    accepted(sqlite, 1)
+    with impatient(sqlite) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(said)
+        if said.startswith(b"GET"):
+            assert answer(connection).startswith(b"HTTP/1.1 404")
+            connection.sendall(b"x")
+        assert connection.recv(1000) == b""
+
+
+def test_who_asks_in_time_may_wait_for_an_answer_and_ask_again_later(sqlite: str) -> None:
+    names = accepted(sqlite, 2)
+    with impatient(sqlite) as port, requests.Session() as session:
+        url = f"http://127.0.0.1:{port}/{SECRET}"
+        other = sqlite3.connect(sqlite, isolation_level=None, check_same_thread=False)
+        other.execute("BEGIN IMMEDIATE")
+        letting_go = threading.Timer(1, other.rollback)
+        letting_go.start()
+        assert session.post(url, data=orjson.dumps(event(0, "read", names[0])), timeout=30).status_code == 200
+        letting_go.join()
+        other.close()
+        time.sleep(1)
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            body = orjson.dumps(event(1, "read", names[1]))
+            head = f"POST /{SECRET} HTTP/1.1\r\nhost: d7nb\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+            connection.sendall(head + body[:10])
+            time.sleep(1)
+            connection.sendall(body[10:])
+            assert answer(connection).startswith(b"HTTP/1.1 200")
+            time.sleep(1)
+            connection.sendall(head + body)
+            assert answer(connection).startswith(b"HTTP/1.1 200")
 
 
 def test_it_takes_events_of_a_sandbox_and_shapes_and_words_of_one_s_own(sqlite: str) -> None:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -156,6 +156,19 @@ def test_a_429_is_waited_for_and_a_refused_token_ends_it(sandbox: Sandbox, table
         sandbox.fail_next("status", code=401, times=2, path="/whatsapp/v2/report")
         with pytest.raises(errors.Unauthorized):
             delivery.refresh()
+
+
+@pytest.mark.parametrize("wait", [3600, "9" * 30, "9" * 400])
+def test_where_d7_asks_to_wait_for_long_nobody_waits(sandbox: Sandbox, table: pd.DataFrame, wait: Any) -> None:
+    with sandbox.client(rate=None, batch_size=1, workers=1) as client:
+        delivery = planned(table).send(client, progress=False)
+        sandbox.fail_next("status", code=429, retry_after=wait, path="/whatsapp/v2/report")
+        with suppress(errors.RateLimited):  # raised only where no other report was under way
+            delivery.refresh()
+        assert statuses(delivery).count(None) >= len(table) - 1
+        assert client.seconds_until_leave("+12025550100", 1) <= 1
+        delivery.refresh()
+    assert None not in statuses(delivery)
 
 
 def test_no_more_reports_a_second_than_the_rate_allows(sandbox: Sandbox, table: pd.DataFrame) -> None:

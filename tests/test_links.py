@@ -434,9 +434,22 @@ def test_where_a_redirect_leads_is_judged_and_told() -> None:
     assert message == f"{at(server)} (which redirects to {at(server, 'login')}) leads to a web page, not to a file"
 
 
-def test_a_redirect_into_a_private_network_is_told() -> None:
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+def test_a_redirect_into_a_private_network_is_told_and_not_followed(name: str) -> None:
+    with serving(PNG) as inner:
+        target = f"{at(inner, host=name)}?token=abc"
+        with serving(answering(302, Location=target)) as server:
+            problems = checked(at(server))
+        assert told(problems) == [("private_address", "error")]
+        assert f"(which redirects to {at(inner, host=name)}) leads nowhere" in problems["message"][0]
+        assert not inner.requests
+
+
+def test_within_a_private_network_redirects_are_followed() -> None:
     with serving(PNG) as inner, serving(answering(302, Location=f"{inner.url}/a.png")) as server:
-        assert told(checked(at(server))) == [("private_address", "error")]
+        problems = checked(f"{server.url}/a.png")
+        assert len(inner.requests) == 1
+    assert told(problems) == [("private_address", "error")]
 
 
 def test_addresses_are_asked_as_browsers_write_them() -> None:

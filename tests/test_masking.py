@@ -24,6 +24,7 @@ from d7nb.masking import mask_number, mask_text
         ("25.2048, 55.270812", "25.2048, 55.270812"),
         ("1,234,567.89 AED", "1,234,567.89 AED"),
         ("order 123456", "order 123456"),
+        ('{"id": "wamid.HBgLMTIwMjU1NTAxMjMVAgASGBQ="}', '{"id": "wamid.•••"}'),
         ("token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmVk was", "token ••• was"),
     ],
 )

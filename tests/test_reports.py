@@ -276,9 +276,15 @@ class TestInbound:
 
     def test_a_delivery_event_is_never_taken_for_a_person_s_message(self) -> None:
         greedy = InboundShape(sender="recipient")
-        for event in (EVENT, {**EVENT, "event_type": None}, {**EVENT, "event_type": "STATUS"}):
+        for event in (EVENT, {**EVENT, "event_type": None}):
             assert read(event, shapes=[greedy]).updates == [UPDATE]
+        assert read({**EVENT, "event_type": "STATUS"}).updates == [UPDATE]  # no shape fits
         assert why({**EVENT, "request_id": None}, shapes=[greedy]) == "a delivery event needs a request_id and a status"
+
+    def test_what_calls_itself_something_else_is_no_delivery_event_where_a_shape_fits(self) -> None:
+        own = InboundShape(sender="from", text="body")
+        body = {"event_type": "USER_INITIATED", "from": PERSON, "body": "STOP", "status": "received", "request_id": "x"}
+        assert read(body, shapes=[own]).inbound[0].text == "STOP"
 
     def test_an_event_that_says_what_it_is_is_believed(self) -> None:
         named = InboundShape(sender="recipient", event_type="USER_EVENTS")

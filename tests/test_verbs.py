@@ -149,6 +149,10 @@ def test_short_codes_are_found_only_where_they_are_called_so(code: str, number: 
     assert entry_for(f"{called} rows and {number} more than {called}") in {None, entry_for(str(number))}
 
 
+def test_a_number_of_any_length_is_no_code() -> None:
+    assert verb_for("1" * 5_000) is None
+
+
 @given(st.text())
 def test_no_words_break_the_search(words: str) -> None:
     assert verb_for(words) in {None, *VERBS}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING, Any
 
 from d7nb.cli.exits import DONE, SOME_LEFT
@@ -38,12 +38,13 @@ def _examine(options: argparse.Namespace) -> int:
 
 def _line(finding: Finding) -> str:
     from d7nb.display.words import in_terminal  # noqa: PLC0415
+    from d7nb.ledger.places import home_folder  # noqa: PLC0415
 
     found = " ".join(in_terminal(finding.found).split())
     advice = f"\n{'':16}{in_terminal(finding.advice)}" * bool(finding.advice)
-    return f"{finding.mark:<6}{finding.what:<10}{_homely(found)}{_homely(advice)}"
-
-
-def _homely(text: str) -> str:
-    """A home folder bears a person's name."""
-    return text.replace(f"{Path.home()}/", "~/")
+    folder = home_folder()
+    if folder:
+        home = f"{folder}{os.sep}"
+        found = found.replace(home, "~/")
+        advice = advice.replace(f"'{home}", "~/'").replace(home, "~/")  # within quotes, no shell knows a tilde
+    return f"{finding.mark:<6}{finding.what:<10}{found}{advice}"

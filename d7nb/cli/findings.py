@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import stat
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version as installed
@@ -14,13 +15,16 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import urlsplit
 
+from sqlalchemy import create_engine, inspect, text
+
 from d7nb import plugins
 from d7nb.client import Client
 from d7nb.display.words import about, plural
 from d7nb.errors import ApiError, D7Error, Misdirected, Unauthorized
 from d7nb.ledger import Ledger
+from d7nb.ledger.faults import guarded
 from d7nb.ledger.places import filesystem_of, find_place, in_container, read_mounts, warning_for
-from d7nb.ledger.tables import SCHEMA
+from d7nb.ledger.tables import SCHEMA, meta
 from d7nb.plugins.manager import ALLOWED, BUILT_IN
 from d7nb.tokens import VARIABLE, find_token, token_source
 from d7nb.version import version
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from d7nb.asking import Probe
+    from d7nb.ledger.places import Place
 
 SECONDS = 5.0
 """How long D7 may take to answer, and another writer to let go of the ledger."""
@@ -194,6 +199,9 @@ def ledger(patient: Patient) -> Iterator[Finding]:
     if place.path is not None and not place.path.exists():
         yield from _no_ledger_yet(place.path, place.shown, ours=place.ours)
         return
+    if place.path is None and (none_yet := _no_tables_yet(place)):
+        yield none_yet
+        return
     with Ledger(patient.ledger, patience=SECONDS) as opened:  # which tries whether it can be written
         campaigns, warning = opened.campaigns(), opened.warning
     counts = campaigns.drop(columns=["campaign", "destination", "last"]).sum()
@@ -226,6 +234,24 @@ def _no_ledger_yet(path: Path, shown: str, *, ours: bool) -> Iterator[Finding]:
             yield Finding("warn", "ledger", warning)
 
 
+def _no_tables_yet(place: Place) -> Finding | None:
+    """What there is to say of a database without a ledger; None where it has one, or the driver is missing."""
+    try:
+        engine = create_engine(place.url, hide_parameters=True, connect_args={"connect_timeout": int(SECONDS)})
+    except ImportError:
+        return None
+    try:
+        with guarded(place.name), engine.connect() as connection:
+            if inspect(connection).has_table(meta.name):
+                return None
+            may = connection.execute(text("SELECT has_schema_privilege(current_schema(), 'CREATE')")).scalar()
+    finally:
+        engine.dispose()
+    if may:
+        return Finding("ok", "ledger", f"none yet; the first send makes its tables in {place.shown}")
+    return Finding("fail", "ledger", f"{place.shown}: no tables can be made there", "grant the right, or name another")
+
+
 def _privacy(path: Path, *, ours: bool) -> Iterator[Finding]:
     if os.name != "posix":
         return
@@ -234,7 +260,9 @@ def _privacy(path: Path, *, ours: bool) -> Iterator[Finding]:
         looked_at[path.parent] = "700"
     open_ones = {each: mode for each, mode in looked_at.items() if each.exists() and _others_may(each)}
     for each, mode in open_ones.items():
-        yield Finding("warn", "privacy", f"others on this machine can get at {each}", f"chmod {mode} '{each}'")
+        yield Finding(
+            "warn", "privacy", f"others on this machine can get at {each}", f"chmod {mode} {shlex.quote(str(each))}"
+        )
     if not open_ones:
         yield Finding("ok", "privacy", "nobody else on this machine can read the ledger")
 

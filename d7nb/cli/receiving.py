@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from d7nb.inbound import InboundShape
 
 VARIABLE = "D7NB_EVENTS_SECRET"
+PATIENCE = 3.0
+"""Seconds to wait for another writer: D7 waits for our answer meanwhile, and may come again after a 503."""
 _PATHS = {
     "sender": "the number of whoever wrote",
     "originator": "the business number",
@@ -68,12 +70,12 @@ def add_receive(commands: Any) -> None:
 
 def _receive(options: argparse.Namespace) -> int:
     from d7nb.events import STOP_WORDS, serve  # noqa: PLC0415  (a command loads what it needs)
-    from d7nb.ledger import opened  # noqa: PLC0415
+    from d7nb.ledger import Ledger  # noqa: PLC0415
 
     secret, shapes, destination = _secret(options), _shapes(options), origin_of(options.base_url)
     words = [*STOP_WORDS, *options.stop_word]
     print(f"{_ADVICE}\n")
-    with opened(options.ledger) as ledger:
+    with Ledger(options.ledger, patience=PATIENCE) as ledger:
         if ledger.warning:
             print(f"warning: {ledger.warning}")
         serve(
@@ -92,7 +94,7 @@ def _secret(options: argparse.Namespace) -> str:
     from d7nb.events.app import HOW_TO_MAKE_ONE  # noqa: PLC0415
 
     if options.secret_file is not None:
-        return str(options.secret_file.read_text(encoding="utf-8").strip())
+        return str(options.secret_file.read_text(encoding="utf-8-sig").strip())
     secret = options.secret or os.environ.get(VARIABLE, "").strip()
     if not secret:
         message = f"events need a secret path: set {VARIABLE} to one, made with {HOW_TO_MAKE_ONE}"

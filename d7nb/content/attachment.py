@@ -25,7 +25,13 @@ def _filename_fault(filename: Any, kind: Any) -> str | None:
 
 
 def _webp_fault(url: Any, kind: Any) -> str | None:
-    if kind == "image" and isinstance(url, str) and urlsplit(url).path.lower().endswith(".webp"):
+    if kind != "image" or not isinstance(url, str):
+        return None
+    try:
+        path = urlsplit(url).path
+    except ValueError:  # it can't be read, as the rule about addresses says
+        return None
+    if path.lower().endswith(".webp"):
         return "D7 lists webp among the images, but for Meta it is a sticker: it may fail after it was accepted"
     return None
 

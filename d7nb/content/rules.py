@@ -226,6 +226,8 @@ def _url_fault(value: str) -> str | None:
         known = False
     if not known:
         return "it is not an http or https address (D7)"
+    if "\\" in value:  # some read it as a slash, so that the host would be another
+        return "the address has a backslash in it"
     if " " in value or not value.isprintable():
         return "the address has a space or an invisible character in it (D7 takes it as typed)"
     return None

@@ -67,7 +67,8 @@ def receiver(
     aside in the ledger; a larger body is 413; 503 means that it should come again.
 
     Args:
-        ledger: Where everything goes. It stays open, and is the caller's to close.
+        ledger: Where everything goes. It stays open, and is the caller's to close. While others write, an answer waits
+            for it twice as long as its ``patience`` at most: open it with a few seconds.
         secret: The path, which D7 alone should know: D7 documents no signature.
         destination: Whose events these are: the ``destination`` of the client that sends.
         inbound: How events hold what people write: the sandbox's shape and Meta's unless given.

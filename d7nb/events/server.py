@@ -7,17 +7,24 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from d7nb.errors import ReceiverError, closed_book
 from d7nb.events.app import receiver
 
 if TYPE_CHECKING:
+    import asyncio
+
+    from uvicorn.protocols.http.h11_impl import RequestResponseCycle
+
     from d7nb.ledger import Ledger
 
 _MOST_CONNECTIONS = 1_000
 _LAST_SECONDS = 30
 _IDLE_SECONDS = 120
 """Longer than proxies keep a connection: whoever posts on one that is just being closed may not post again."""
+_SLOWEST_HEAD = 20.0
+"""Seconds for the head of a request. Every connection counts, so that whoever says nothing keeps others out."""
 
 
 @closed_book
@@ -42,6 +49,7 @@ def serve(ledger: Ledger, secret: str, *, host: str = "127.0.0.1", port: int = 0
     server = uvicorn.Server(
         uvicorn.Config(
             application,
+            http=_Protocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -65,6 +73,39 @@ def serve(ledger: Ledger, secret: str, *, host: str = "127.0.0.1", port: int = 0
         listener.close()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+class _Protocol(H11Protocol):
+    """Uvicorn's HTTP protocol, which bounds the size of a head, but waits for one for ever; this one does not."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._expect()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._stop_waiting()
+
+    def _expect(self) -> None:
+        """Wait for a head, unless it is there: between two requests, from the first byte of the second."""
+        under_way: RequestResponseCycle | None = self.cycle
+        if under_way is not None and not under_way.response_complete:
+            self._stop_waiting()
+        elif self._patience is None:
+            self._patience = self.loop.call_later(_SLOWEST_HEAD, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
 
 def listen(host: str, port: int) -> socket.socket:

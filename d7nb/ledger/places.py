@@ -52,8 +52,19 @@ class Place(NamedTuple):
         """The whole address, without any password; a home folder is ``~``."""
         if self.path is None:
             return self.url.set(query={}).render_as_string(hide_password=True)
+        home = home_folder()
+        if home is None or not self.path.is_relative_to(home):
+            return str(self.path)
+        return f"~/{self.path.relative_to(home).as_posix()}"
+
+
+def home_folder() -> Path | None:
+    """The home folder, which bears a person's name; None where there is none, or it is the root of all."""
+    try:
         home = Path.home()
-        return f"~/{self.path.relative_to(home).as_posix()}" if self.path.is_relative_to(home) else str(self.path)
+    except RuntimeError:  # as in a container that runs under a number that has no name
+        return None
+    return None if home == Path(home.anchor) else home
 
 
 def find_place(given: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> Place:

@@ -1,8 +1,8 @@
 """All targets of speed.md, side by side with their peers: ``python -m tests.benchmarks``.
 
 Options: ``--only 1 3`` for some of them, ``--rows 20000`` for a quick look at smaller tables, ``--json`` for a list of
-what was measured, ``--picture speed.svg`` for a picture of it, ``--besides`` for what is shown beside the targets. It
-is for a machine with nothing else to do.
+what was measured, ``--picture speed.svg`` for a picture of it, ``--besides`` for what is shown beside the targets. All
+of it is for a machine with nothing else to do.
 """
 
 from __future__ import annotations

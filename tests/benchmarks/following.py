@@ -1,7 +1,7 @@
 """What `refresh` costs, beside fetching and parsing the same reports with bare requests; both of the processor alone.
 
-Alone, it prints each run: ``python -m tests.benchmarks.following [rows]``. Each run begins as a first refresh does, with
-nothing heard yet. The sandbox answers, from a process of its own.
+Alone, it prints each run: ``python -m tests.benchmarks.following [rows]``. Each run begins as a first refresh does,
+with nothing heard yet. The sandbox answers, from a process of its own.
 """
 
 from __future__ import annotations
