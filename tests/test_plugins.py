@@ -19,6 +19,7 @@ from d7nb.content import BUILT_IN, Content, leaf
 from d7nb.errors import FilterError, PluginError
 from d7nb.plugins import hooks
 from d7nb.plugins.manager import HOOKS, Manager
+from d7nb.plugins.row_filters import RowFilter
 from d7nb.testing import fresh_plugins
 
 if TYPE_CHECKING:
@@ -368,6 +369,32 @@ class TestFailClosed:
 
         (body,) = planned(people).requests()
         assert [message["content"]["text"]["body"] for message in body["messages"]] == ["Hi Ali", "Hi Sara", "Hi Žofie"]
+
+    def test_a_filter_can_t_change_what_the_plan_knows(self, people: pd.DataFrame) -> None:
+        """It is shown the plan's own columns without a copy; whatever it writes to must be its own."""
+
+        class Vandal(RowFilter):
+            name, stage = "vandal", "clean"
+
+            def check(self, rows: pd.DataFrame) -> pd.Series:
+                self._ravage(rows)
+                return pd.Series(None, index=rows.index, dtype="object")
+
+            def warning(self, rows: pd.DataFrame) -> str:
+                self._ravage(rows)
+                return "nothing is left"
+
+            def _ravage(self, rows: pd.DataFrame) -> None:
+                rows.loc[:, ["d7_row", "d7_same_as"]] = 7
+                rows.loc[:, "d7_recipient"] = "+12025550199"
+                rows.loc[rows.index[0], "name"] = "changed"
+                rows["d7_row"] += 1
+                with pytest.raises(ValueError, match="read-only"):
+                    rows["d7_row"].to_numpy()[:] = 9
+
+        untouched, ravaged = planned(people), planned(people, filters=[Vandal()])
+        assert list(ravaged.requests()) == list(untouched.requests())
+        pd.testing.assert_frame_equal(ravaged.rows, untouched.rows)
 
 
 def test_an_observer_that_fails_is_reported_and_loses_nothing(people: pd.DataFrame, sandbox: d7nb.Sandbox) -> None:
