@@ -64,13 +64,13 @@ def deliver(
         outcomes = Outcomes(mailing.verdicts)
         outcomes.recall(standing.kept, standing.told)
         lifetime = timedelta(seconds=sum(_FOREVER if limit is None else limit for limit in client.timeout)) + LEEWAY
-        run = stack.enter_context(books.run(lifetime=lifetime))
+        run = stack.enter_context(books.run(lifetime=lifetime, seen=standing.seen))
         sending = Sending(
             packer,
             standing.going,
             client,
             outcomes,
-            claims=Claims(run, mailing, destination, standing.again),
+            claims=Claims(run, mailing, destination, standing.again, unless_arrived=_is_failed(resend)),
             recheck=recheck,
             split=split,
             canary=None if canary is None else Canary(canary, stop_if),
@@ -85,6 +85,10 @@ def deliver(
     with delivery._interruptible(sending):
         delivery._start()
     return delivery
+
+
+def _is_failed(resend: Any) -> bool:
+    return isinstance(resend, str) and resend == "failed"
 
 
 def _not_confirmed(confirm: int, going: int, kept: int) -> str:

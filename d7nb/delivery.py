@@ -229,19 +229,25 @@ class Delivery:
             ['read']
         """
         client = self._asker(client)
-        with opened(self._ledger) as ledger:
-            followed = self._follow(ledger)
-            open_ones = followed.open
-            try:
-                with Progress(len(open_ones), shown=progress and bool(open_ones), unit="report") as bar:
-                    reports = take_reports(
-                        client, open_ones, self._mailing, ledger, self._destination, step=lambda n: bar.show(n, "")
-                    )
-            except KeyboardInterrupt:
-                raise Interrupted("asking for reports was interrupted; what was heard is kept", self) from None
-            finally:
-                rows = self._mailing, self._outcomes
-                self._followed = follow_on(followed, *rows, ledger, self._destination, settle=self.done)
+        try:
+            with opened(self._ledger) as ledger:
+                followed = self._follow(ledger)
+                count = len(followed.open)
+                try:
+                    with Progress(count, shown=progress and count > 0, unit="report") as bar:
+                        reports = take_reports(
+                            client,
+                            followed.open,
+                            self._mailing,
+                            ledger,
+                            self._destination,
+                            step=lambda n: bar.show(n, ""),
+                        )
+                finally:
+                    rows = self._mailing, self._outcomes
+                    self._followed = follow_on(followed, *rows, ledger, self._destination, settle=self.done)
+        except KeyboardInterrupt:
+            raise Interrupted("asking for reports was interrupted; what was heard is kept", self) from None
         self._asked_in_vain = _in_vain(reports)
         return self
 
@@ -286,7 +292,7 @@ class Delivery:
         """
         if not callable(until) and until not in WATCHED:
             raise PlanError(f"until= is one of {', '.join(WATCHED)}, or a function of the delivery, not {until!r}")
-        if every <= 0:
+        if not every > 0:
             raise PlanError("every= is how many seconds to wait between two rounds: more than none")
 
         def count() -> tuple[int, int]:

@@ -88,7 +88,8 @@ def _report(client: Client, request_id: str, stopping: threading.Event) -> Asked
         if not _has_leave(client, stopping):
             break
         try:
-            return Asked(read_report(*client.dated_report(request_id)))
+            body, at = client.dated_report(request_id)
+            return Asked(read_report({"request_id": request_id} | body, at))
         except NotFound as error:
             return Asked(pending=True) if error.code == NOT_YET else Asked(fault=error)
         except (RateLimited, NotConnected) as error:

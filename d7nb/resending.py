@@ -74,7 +74,7 @@ def stand(mailing: Mailing, ledger: Ledger, destination: str, resend: Any) -> St
     if isinstance(resend, str) and resend == "failed":
         numbers = known.request[places]
         heard = ledger.heard(destination, mailing.campaign, mailing.keys[ready], numbers)
-        chosen |= _may_arrive(heard)
+        chosen |= _may_arrive(heard) & ~ledger.doubtful_before(destination, mailing.campaign, mailing.keys[ready])
     outcome, sending = known.outcome[places], known.sending[places]
     sent, doubtful = outcome == "accepted", outcome == "unknown"
     changed = _other_text(mailing, known, places) & ~sent & ~doubtful & ~sending

@@ -16,6 +16,8 @@ STAGES = ("scheduled", "queued", "sent", "failed", "delivered", "read")
 """The words that we know, by rank. Whoever got a message had it, so ``failed`` does not outweigh ``delivered``."""
 FINAL = frozenset({"failed", "read"})
 """After these, nothing more is to be expected. ``delivered`` may become ``read``."""
+ARRIVED = ("delivered", "read")
+"""After these, the message is on the phone."""
 _SAME_AS = {
     "accepted": "queued",
     "dropped": "failed",  # RAPID, in prose (d7-api.md section 4)

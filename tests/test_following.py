@@ -506,6 +506,51 @@ def test_what_was_sent_again_elsewhere_is_told_of_by_its_last_message_alone(
     assert statuses(delivery) == ["read"] * 2
 
 
+def test_resend_failed_spares_whom_an_earlier_message_may_have_reached(
+    sandbox: Sandbox, client: d7nb.Client, table: pd.DataFrame
+) -> None:
+    """The first message is in doubt; the second, sent on purpose, failed."""
+    plan = planned(table[:2])
+    sandbox.fail_next("drop_before")
+    plan.send(client, progress=False)
+    for phone in table["phone"].iloc[:2]:
+        sandbox.script(phone, [(0, "failed", "131000")])
+    plan.send(client, progress=False, resend=[0, 1]).refresh()
+    assert plan.going(client, resend="failed").tolist() == [False, False]
+    assert plan.going(client, resend=[0]).tolist() == [True, False]
+
+
+def test_resend_failed_spares_whom_the_message_reaches_meanwhile(
+    sandbox: Sandbox, client: d7nb.Client, table: pd.DataFrame
+) -> None:
+    sandbox.script(table["phone"].iloc[0], [(0, "failed", "131000")])
+    told: list[int] = []
+
+    class Late(d7nb.filters.RowFilter):
+        """Just before the request goes, D7 tells that the message arrived after all."""
+
+        name, reads_clock = "late", True
+
+        def check(self, rows: pd.DataFrame) -> pd.Series:
+            return d7nb.filters.reasons(rows, np.zeros(len(rows), dtype=bool), "")
+
+        def check_at_request(self, rows: pd.DataFrame) -> pd.Series:
+            if told:
+                message = sandbox.messages.iloc[0]
+                marks, now = (message["reference"]["message_tag5"],), datetime.now(UTC)
+                with d7nb.Ledger() as ledger:
+                    update = Update(message["request_id"], "delivered", now, "m", "", marks)
+                    assert ledger.take_in(client.destination, updates=[update], at=now) == 1
+            return self.check(rows)
+
+    plan = planned(table[:1], filters=[Late()])
+    plan.send(client, progress=False).refresh()
+    told.append(1)
+    again = plan.send(client, progress=False, resend="failed")
+    assert again.summary["already_sent"] == 1
+    assert len(sandbox.messages) == 1
+
+
 # watch
 
 
@@ -530,7 +575,7 @@ def test_watching_ends_in_time_or_by_a_word_of_ones_own(
     assert rounds == [12] * 3
 
 
-@pytest.mark.parametrize("options", [{"until": "opened"}, {"every": 0}, {"until": "failed"}])
+@pytest.mark.parametrize("options", [{"until": "opened"}, {"every": 0}, {"every": float("nan")}, {"until": "failed"}])
 def test_what_can_t_be_waited_for_is_refused(
     sandbox: Sandbox, client: d7nb.Client, table: pd.DataFrame, options: dict[str, Any]
 ) -> None:

@@ -194,6 +194,31 @@ def test_a_filter_that_skips_the_old_text_does_not_let_the_new_one_through(
     assert outcomes(send(planned(frame, filters=[not_ali]), client)) == ["skipped", "accepted"]
 
 
+def test_another_text_that_goes_just_before_the_first_claim_holds_this_one(
+    sandbox: Sandbox, client: d7nb.Client
+) -> None:
+    """Two press the button at once: whoever comes second to a person holds the row, from the first request on."""
+    faster: list[d7nb.Plan] = [planned(2, text="Hello {name}")]
+
+    class Meanwhile(d7nb.filters.RowFilter):
+        """Asked just before a request is claimed, long after the send began; then somebody else is faster."""
+
+        name, reads_clock = "meanwhile", True
+
+        def check(self, rows: pd.DataFrame) -> pd.Series:
+            return d7nb.filters.reasons(rows, np.zeros(len(rows), dtype=bool), "")
+
+        def check_at_request(self, rows: pd.DataFrame) -> pd.Series:
+            if faster:
+                with sandbox.client(rate=None) as another:
+                    assert send(faster.pop(), another).summary["accepted"] == 2
+            return self.check(rows)
+
+    late = send(planned(2, filters=[Meanwhile()]), client)
+    assert outcomes(late) == ["held", "held"]
+    assert set(went_to(sandbox).values()) == {1}
+
+
 def test_with_key_columns_a_corrected_text_is_the_same_row(sandbox: Sandbox, client: d7nb.Client) -> None:
     send(planned(3, "Hi {name}, yuor parcel", key="name"), client)
     mended = planned(3, "Hi {name}, your parcel", key="name")

@@ -262,7 +262,10 @@ def test_an_event_outlives_a_sender_that_died_before_it_recorded(place: str) -> 
         assert look_up(ledger, range(2), at=later).outcome.tolist() == ["accepted", "unknown"]
 
 
-@pytest.mark.parametrize(("status", "outcome"), [("delivered", "accepted"), ("failed", "unsent"), ("queued", "unsent")])
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [("delivered", "accepted"), ("failed", "unsent"), ("queued", "accepted"), ("Throttled", "accepted")],
+)
 def test_d7_knows_better_than_who_said_that_it_was_not_sent(place: str, status: str, outcome: str) -> None:
     with Ledger(place) as ledger:
         with ledger.run() as run:
@@ -379,6 +382,22 @@ def test_forgetting_a_rehearsal_leaves_what_was_heard_of_the_real_messages(place
             assert ledger.take_in(destination, updates=[told], at=NOW) == 1
         assert ledger.forget(CAMPAIGN, NOW + timedelta(days=1), destination="http://rehearsal") == 1
         assert state_of_one(ledger) == ("accepted", "one", "read")
+
+
+def test_what_was_settled_during_a_run_is_no_later_text_but_what_was_sent_is(place: str) -> None:
+    """D7's late word on the old text does not hold up a run that corrects it; another run's text does."""
+    old, new, numbers = ledgers.keys([0], "old"), ledgers.keys([0], "new"), people([0])
+    told = (DESTINATION, CAMPAIGN)
+    with Ledger(place) as ledger:
+        with ledger.run() as run:
+            run.record(run.claim(*told, old, numbers, numbers, at=NOW), "unknown", reason="no answer", at=NOW)
+        seen = ledger.look_up(*told, new, numbers, at=NOW).seen
+        with ledger.run(seen=seen) as run, ledger.run(seen=seen) as late, ledger.run() as another:
+            ledger.take_in(DESTINATION, updates=[Update("late", "sent", NOW, "m", "", tuple(base32(old)))], at=NOW)
+            assert run.claim(*told, new, numbers, numbers, at=NOW, ours=lambda _: False).granted.all()
+            third, fourth = (ledgers.keys([0], text) for text in ("third", "fourth"))
+            assert another.claim(*told, third, numbers, numbers, at=NOW).granted.all()
+            assert late.claim(*told, fourth, numbers, numbers, at=NOW, ours=lambda _: False).outcome == ["held"]
 
 
 # people

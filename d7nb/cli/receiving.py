@@ -72,7 +72,7 @@ def _receive(options: argparse.Namespace) -> int:
     from d7nb.events import STOP_WORDS, serve  # noqa: PLC0415  (a command loads what it needs)
     from d7nb.ledger import Ledger  # noqa: PLC0415
 
-    secret, shapes, destination = _secret(options), _shapes(options), origin_of(options.base_url)
+    secret, shapes, destination = _secret(options), _shapes(options), _destination(options.base_url)
     words = [*STOP_WORDS, *options.stop_word]
     print(f"{_ADVICE}\n")
     with Ledger(options.ledger, patience=PATIENCE) as ledger:
@@ -88,6 +88,11 @@ def _receive(options: argparse.Namespace) -> int:
             stop_words=words,
         )
     return DONE
+
+
+def _destination(place: str) -> str:
+    """An address of the API; or the name that a sandbox in a notebook gives its own client."""
+    return place if place.startswith("sandbox:") else origin_of(place)
 
 
 def _secret(options: argparse.Namespace) -> str:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from d7nb.errors import LedgerError, closed_book
@@ -16,9 +16,22 @@ from d7nb.ledger.database import Database, prepare
 from d7nb.ledger.faults import guarded
 from d7nb.ledger.keys import key_bytes
 from d7nb.ledger.processes import this_process
-from d7nb.ledger.states import AT_ONCE, Request, held, split_off
-from d7nb.ledger.tables import PRESUMED, RECORDED, RELEASED, deciding, requests, rows, runs, to_number
+from d7nb.ledger.states import AT_ONCE, Held, Request, held, split_off
+from d7nb.ledger.tables import (
+    HEARD,
+    PRESUMED,
+    RECORDED,
+    RELEASED,
+    SETTLED,
+    deciding,
+    requests,
+    rows,
+    runs,
+    statuses,
+    to_number,
+)
 from d7nb.masking import mask_number, mask_text
+from d7nb.statuses import ARRIVED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,12 +61,17 @@ _OWN = update(requests).where(requests.c.id == bindparam("this"), requests.c.run
 _SAY = _OWN.values({name: bindparam(f"new_{name}") for name in _SAID})
 _RECORD, _CORRECT = _SAY.where(requests.c.outcome.is_(None)), _SAY.where(requests.c.code == PRESUMED)
 _OUTCOME_OF_REFUSED = {"accepted": "already_sent", "unknown": "unknown", None: "unsent"}
+_earlier = requests.alias("seen")
+_SEEN_AT = select(_earlier.c.claimed_at).where(_earlier.c.id == bindparam("seen")).scalar_subquery()
 _LATER = select(requests.c.id).where(
     requests.c.id > bindparam("seen"),
     requests.c.id < bindparam("own"),
     requests.c.destination == bindparam("place"),
     requests.c.campaign == bindparam("name"),
     requests.c.run != bindparam("run"),
+    # What was split off an older request is no later one, though its number is.
+    requests.c.code.not_like(literal_column(f"'{HEARD}'")) & requests.c.code.not_like(literal_column(f"'{SETTLED}'"))
+    | (requests.c.claimed_at > func.coalesce(_SEEN_AT, literal_column("0"))),
 )
 OTHER_TEXT = (
     "already got another text in this campaign; resend='changed' sends this one too, and so does another campaign="
@@ -155,6 +173,7 @@ class Run:
         *,
         at: datetime,
         again: np.ndarray | None = None,
+        unless_arrived: bool = False,
         ours: Callable[[bytes], bool] | None = None,
     ) -> Claim:
         """Claim the rows of one request, before it leaves: those granted are no other run's, on no other machine.
@@ -168,6 +187,7 @@ class Run:
             at: Now.
             again: For each row, the number of the request that may have sent it and does not stand in its way, since
                 the user said so; 0 where there is none. Another request does.
+            unless_arrived: Whether such a request does stand in the way if its message was delivered by now.
             ours: Whether a key is one of the run's own rows. Given, rows are held whose person got another text, under
                 another key, from another run since this one began.
 
@@ -195,7 +215,7 @@ class Run:
             wanted = np.flatnonzero(claim.granted).tolist()
             new = [(claim.place, texts[row], claim.request, None, hashes[row], masked[row]) for row in wanted]
             if new and self._add(connection, new).rowcount < len(new):
-                self._claim_held(connection, claim, (hashes, masked), at, again)
+                self._claim_held(connection, claim, (hashes, masked), at, again, unless_arrived=unless_arrived)
             if not claim.granted.any():
                 connection.execute(delete(requests).where(requests.c.id == claim.request))
         if ours is not None:
@@ -234,16 +254,21 @@ class Run:
         columns: tuple[Sequence[bytes | None], Sequence[str]],
         at: datetime,
         again: np.ndarray | None,
+        *,
+        unless_arrived: bool,
     ) -> None:
         """Of the rows that the ledger knows, take over those that are free, or that the user wants to go again."""
         hashes, masked = columns
         row_of = {claim.keys[row]: row for row in np.flatnonzero(claim.granted).tolist()}
         moves = []
-        for known in held(connection, claim.place, list(row_of), at):
-            if known.request.id == claim.request:
-                continue
+        found = [
+            known for known in held(connection, claim.place, list(row_of), at) if known.request.id != claim.request
+        ]
+        arrived = _arrived(connection, found) if unless_arrived else set()
+        for known in found:
             row = row_of[known.key]
             wanted = again is not None and again[row] == known.request.id and known.request.outcome is not None
+            wanted = wanted and known.key not in arrived
             if not known.request.free and not wanted:
                 claim.refuse(row, known.request, at)
                 continue
@@ -365,6 +390,13 @@ class Run:
             )
             count += connection.execute(still_ours.values(request=request)).rowcount
         return count
+
+
+def _arrived(connection: Connection, found: Sequence[Held]) -> set[bytes]:
+    """Of which rows it is known by now that their message arrived."""
+    numbers, keys = {known.request.id for known in found}, [known.key for known in found]
+    those = statuses.c.request.in_(numbers), statuses.c.key.in_(keys), statuses.c.status.in_(ARRIVED)
+    return set(connection.execute(select(statuses.c.key).where(*those)).scalars())
 
 
 def _storable(text: str | None) -> str | None:

@@ -145,6 +145,18 @@ def last_keys(database: Database, destination: str, campaign: str, people: Seque
     return keys
 
 
+def doubtful_before(database: Database, destination: str, campaign: str, keys: np.ndarray) -> np.ndarray:
+    """Say of which rows an earlier message is in doubt; see `Ledger.doubtful_before`."""
+    place, earlier = database.destination(destination), requests.alias("earlier")
+    if place is None:
+        return np.zeros(len(keys), dtype=bool)
+    query = select(rows.c.key).join(last, last.c.id == rows.c.request).join(earlier, earlier.c.id == rows.c.sent)
+    query = query.where(last.c.destination == place, last.c.campaign == campaign, earlier.c.outcome == "unknown")
+    with database.reading() as connection:
+        doubtful = set(connection.execute(query).scalars())
+    return np.array([key in doubtful for key in key_bytes(keys)], dtype=bool)
+
+
 def _presume(database: Database, ours: Sequence[ColumnElement[bool]], at: datetime) -> None:
     """Record that requests are in doubt which nobody sends any more."""
     still_open = [*ours, requests.c.outcome.is_(None)]

@@ -89,7 +89,7 @@ class _Doubt(NamedTuple):
         stays in doubt; but whoever has the message has it, whichever of them brought it.
         """
         there = rank(one.status) > _FAILED
-        went = there or one.status == "sent"
+        went = one.status != "failed"  # any other word says that D7 has the message
         carried: dict[str, _Carrier] = {"first": self.first} if self.first else {}
         carried["last"] = self.last
         own = [place for place, request in carried.items() if request.request_id == one.request_id]

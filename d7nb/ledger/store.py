@@ -18,7 +18,7 @@ from d7nb.ledger.claims import LIFETIME, Run
 from d7nb.ledger.database import Database
 from d7nb.ledger.heard import Heard, look_up_heard
 from d7nb.ledger.keys import key_bytes
-from d7nb.ledger.lookup import Known, last_keys, look_up
+from d7nb.ledger.lookup import Known, doubtful_before, last_keys, look_up
 from d7nb.ledger.news import Aside, put_aside, stray, write_inbound, write_opt_outs, write_updates
 from d7nb.ledger.people import last_inbound, opted_out
 from d7nb.ledger.places import find_place
@@ -231,6 +231,11 @@ class Ledger:
             LedgerError: The ledger can't be used.
         """
         return look_up_heard(self._database, destination, campaign, keys, numbers)
+
+    @closed_book
+    def doubtful_before(self, destination: str, campaign: str, keys: np.ndarray) -> np.ndarray:
+        """Of which rows, sent again on purpose, an earlier message is in doubt; arguments as for `heard`."""
+        return doubtful_before(self._database, destination, campaign, keys)
 
     @closed_book
     def last_keys(self, destination: str, campaign: str, people: Sequence[str | None]) -> np.ndarray:
