@@ -7,12 +7,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-import numpy as np
 import pandas as pd
 from sqlalchemy import bindparam, delete, func, select, tuple_, update
 
 from d7nb.destinations import BASE_URL
-from d7nb.envelope import base32
 from d7nb.errors import LedgerError, closed_book
 from d7nb.ledger.claims import LIFETIME, Run
 from d7nb.ledger.database import Database
@@ -22,17 +20,13 @@ from d7nb.ledger.lookup import Known, doubtful_before, last_keys, look_up
 from d7nb.ledger.news import Aside, put_aside, stray, write_inbound, write_opt_outs, write_updates
 from d7nb.ledger.people import last_inbound, opted_out
 from d7nb.ledger.places import find_place
+from d7nb.ledger.showing import all_rows, campaign_counts, opt_out_list, put_aside_list
 from d7nb.ledger.states import held, split_off
 from d7nb.ledger.tables import (
-    KEY_SIZE,
-    RECORDED,
     SETTLED,
-    aside,
     decided,
     deciding,
-    destinations,
     last,
-    opt_outs,
     requests,
     rows,
     statuses,
@@ -42,6 +36,8 @@ from d7nb.ledger.tables import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
     from datetime import timedelta
+
+    import numpy as np
 
     from d7nb.client import Client
     from d7nb.delivery import Delivery
@@ -55,11 +51,6 @@ _MOVE = (
     .where(rows.c.destination == bindparam("place"), rows.c.key == bindparam("row"))
     .values(request=bindparam("new_request"), sent=bindparam("new_sent"))
 )
-_OF_FRAME = (
-    *("outcome", "request_id", "created_at", "status", "code", "reason"),
-    *("claimed_at", "recorded_at"),
-)
-_WITH_DESTINATION = decided.join(destinations, destinations.c.id == rows.c.destination)
 
 
 class Ledger:
@@ -76,6 +67,7 @@ class Ledger:
         LedgerError: It can't be read and written, is damaged, or a newer d7nb wrote it.
 
     Example:
+        >>> import numpy as np
         >>> from datetime import UTC, datetime
         >>> from tempfile import TemporaryDirectory
         >>> now, keys = datetime(2026, 11, 23, 9, tzinfo=UTC), np.zeros((1, 16), dtype=np.uint8)
@@ -285,7 +277,7 @@ class Ledger:
             LedgerError: The ledger can't be used.
 
         Example:
-            >>> import d7nb
+            >>> import d7nb, pandas as pd
             >>> from tempfile import TemporaryDirectory
             >>> people = pd.DataFrame({"phone": ["+12025550123", "+12025550124"]})
             >>> plan = d7nb.plan(people[:1], d7nb.Text("Hi"), to="phone", originator="+12025550100", campaign="hi")
@@ -365,13 +357,7 @@ class Ledger:
 
         Columns: ``recipient`` (masked), ``stopped``, ``at``, ``word`` (what they wrote), ``destination``.
         """
-        told = [opt_outs.c[name] for name in ("recipient", "stopped", "at", "word")]
-        query = select(*told, destinations.c.origin).join(destinations, destinations.c.id == opt_outs.c.destination)
-        with self._database.reading() as connection:
-            found = connection.execute(query.order_by(opt_outs.c.at, opt_outs.c.person)).all()
-        frame = pd.DataFrame(found, columns=["recipient", "stopped", "at", "word", "destination"])
-        frame["at"] = _times(frame["at"])
-        return frame.astype({"recipient": "str", "stopped": "bool", "word": "str", "destination": "str"})
+        return opt_out_list(self._database)
 
     @closed_book
     def aside(self) -> pd.DataFrame:
@@ -379,11 +365,7 @@ class Ledger:
 
         Columns: ``at``, ``why``, ``text`` (masked and shortened).
         """
-        query = select(aside.c.at, aside.c.why, aside.c.text).order_by(aside.c.id)
-        with self._database.reading() as connection:
-            frame = pd.DataFrame(connection.execute(query).all(), columns=["at", "why", "text"])
-        frame["at"] = _times(frame["at"])
-        return frame.astype({"why": "str", "text": "str"})
+        return put_aside_list(self._database)
 
     @closed_book
     def frame(self) -> pd.DataFrame:
@@ -393,20 +375,7 @@ class Ledger:
         (masked), ``outcome`` (missing while a claim is not recorded), ``request_id``, ``created_at``, ``status``,
         ``code``, ``reason``, ``claimed_at``, ``recorded_at``.
         """
-        told = [deciding.c[name] for name in _OF_FRAME]
-        query = select(last.c.campaign, destinations.c.origin, rows.c.key, rows.c.recipient, *told)
-        query = query.select_from(_WITH_DESTINATION).order_by(rows.c.request, rows.c.key)
-        with self._database.reading() as connection:
-            found = connection.execute(query).all()
-        frame = pd.DataFrame(found, columns=["campaign", "destination", "key", "recipient", *_OF_FRAME])
-        if found:
-            frame["key"] = base32(np.frombuffer(b"".join(frame["key"]), dtype=np.uint8).reshape(-1, KEY_SIZE))
-        created = pd.to_datetime(frame["created_at"].astype("str"), utc=True, errors="coerce", format="ISO8601")
-        frame["created_at"] = created.dt.as_unit("us")
-        for name in ("claimed_at", "recorded_at"):
-            frame[name] = _times(frame[name])
-        texts = ("campaign", "destination", "key", "recipient", "outcome", "request_id", "code", "reason")
-        return frame.astype(dict.fromkeys(texts, "str") | {"status": "Int64"})
+        return all_rows(self._database)
 
     @closed_book
     def campaigns(self) -> pd.DataFrame:
@@ -414,21 +383,7 @@ class Ledger:
 
         ``last`` is the time of the last claim.
         """
-        query = select(
-            last.c.campaign, destinations.c.origin, deciding.c.outcome, func.count(), func.max(last.c.claimed_at)
-        )
-        query = query.select_from(_WITH_DESTINATION).group_by(
-            last.c.campaign, destinations.c.origin, deciding.c.outcome
-        )
-        with self._database.reading() as connection:
-            found = connection.execute(query).all()
-        counts = pd.DataFrame(found, columns=["campaign", "destination", "outcome", "rows", "last"])
-        counts = counts.fillna({"outcome": "claimed"})
-        by = ["campaign", "destination"]
-        wide = counts.pivot_table("rows", by, "outcome", aggfunc="sum", fill_value=0)
-        wide = wide.reindex(columns=[*RECORDED, "claimed"], fill_value=0).astype("int64")
-        wide["last"] = _times(counts.groupby(by)["last"].max())
-        return wide.rename_axis(columns=None).reset_index().astype({"campaign": "str", "destination": "str"})
+        return campaign_counts(self._database)
 
     @closed_book
     def forget(self, campaign: str, before: datetime, *, destination: str | None = None, force: bool = False) -> int:
@@ -504,10 +459,6 @@ class Ledger:
 
     def __repr__(self) -> str:
         return f"Ledger({self._database.shown!r})"
-
-
-def _times(numbers: pd.Series) -> pd.Series:
-    return pd.to_datetime(numbers.astype("Int64"), unit="us", utc=True).dt.as_unit("us")
 
 
 @contextmanager
