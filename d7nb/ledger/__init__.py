@@ -4,8 +4,8 @@ Rows are claimed in one transaction before their request leaves, and what came o
 bottom up: `faults` (what can go wrong, in words), `places` (where the ledger lives), `tables` (what it keeps), `keys`
 (rows' keys), `database` (transactions, schema, secret), `processes` (who else lives), `states` (what a stored request
 says about its rows), `claims` (a run and its claims), `lookup` (what is known of a plan's rows), `news` (what comes in
-after a send), `heard` (what of it concerns a plan's rows), `people` (who wrote, and who opted out), `showing` (all of it
-as frames), `store` (the ledger itself).
+after a send), `heard` (what of it concerns a plan's rows), `people` (who wrote, and who opted out), `showing` (all of
+it as frames), `store` (the ledger itself).
 """
 
 from __future__ import annotations
