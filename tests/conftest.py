@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -35,7 +36,12 @@ settings.load_profile("d7nb")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Neither examples nor notebooks write to the ledger of whoever runs the tests, and no test may leak anything."""
+    """Neither examples nor notebooks write to the ledger of whoever runs the tests, and no test may leak anything.
+
+    A shell that starts the tests in the background has Ctrl-C ignored, by them and by every process that they start.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = TemporaryDirectory(prefix="d7nb-")
     config.add_cleanup(folder.cleanup)
     os.environ[LEDGER] = str(Path(folder.name) / "ledger.sqlite3")
