@@ -107,7 +107,7 @@ class Claims:
         reason: str = "",
         reasons: Sequence[str] = (),
     ) -> None:
-        """Record what became of rows of a request.
+        """Note what became of rows of a request; `write` writes it down.
 
         Args:
             taken: The request's claim.
@@ -116,9 +116,6 @@ class Claims:
             answer: What D7 answered, where it did.
             reason: Why, where the answer does not say.
             reasons: A reason for each row, where they differ.
-
-        Raises:
-            LedgerError: It could not be written down; it is kept, and will be tried again.
         """
         if not len(rows):
             return
@@ -129,7 +126,21 @@ class Claims:
             said |= {"request_id": answer.request_id, "created_at": answer.created_at, "status": answer.status}
             said |= {"code": error.code if error else "", "reason": reason or (error.message if error else "")}
         self._unwritten.append((taken.claim, outcome, said | {"at": self._mailing.clock()}))
-        self._write()
+
+    def write(self) -> None:
+        """Write down all that was noted, in one transaction: requests that were answered together cost one commit.
+
+        Raises:
+            LedgerError: It could not be written down; it is kept, and will be tried again.
+        """
+        if not self._unwritten:
+            return
+        disowned = 0
+        with self._run.together():
+            for claim, outcome, said in self._unwritten:
+                disowned += len(said["rows"]) - self._run.record(claim, outcome, **said)
+        self._unwritten.clear()
+        self.disowned += disowned
 
     def close(self) -> int:
         """Try once more to record what could not be; how many rows remain for which it failed.
@@ -137,15 +148,9 @@ class Claims:
         To be called when nothing is on its way any more.
         """
         try:
-            self._write()
+            self.write()
             if self._strays:
                 self._run.release_strays(self._mailing.clock())
         except LedgerError:
             return sum(len(said["rows"]) for _, _, said in self._unwritten)
         return 0
-
-    def _write(self) -> None:
-        while self._unwritten:
-            claim, outcome, said = self._unwritten[0]
-            self.disowned += len(said["rows"]) - self._run.record(claim, outcome, **said)
-            del self._unwritten[0]

@@ -128,13 +128,16 @@ class Sending:
 
     def _loop(self, pool: ThreadPoolExecutor) -> None:
         seconds = self._start_some(pool)
+        self._flush()
         while self._flying or seconds is not None:
             waker = () if self._stopping.is_set() else (self._woken,)
             wait((*self._flying, *waker), seconds, FIRST_COMPLETED)
             for future in [future for future in self._flying if future.done()]:
                 self._settle(self._flying[future], future.result())
                 del self._flying[future]
+            self._flush()  # before anything new is claimed: what was answered together is one commit
             seconds = self._start_some(pool)
+            self._flush()
 
     def _land(self) -> None:
         """After a failure of our own, when the pool is done: what was answered meanwhile is recorded all the same."""
@@ -301,7 +304,7 @@ class Sending:
         rows: np.ndarray | None = None,
         reasons: Sequence[str] = (),
     ) -> None:
-        """Write down what rows of a request came to: in the ledger first, then in the books.
+        """Write down what rows of a request came to: in the books, and for the ledger.
 
         Args:
             flight: The request.
@@ -313,7 +316,7 @@ class Sending:
         """
         batch = flight.work.batch
         batch = batch if rows is None else Batch(rows, batch.originator)
-        self._write(flight, batch.rows, outcome, answer=answer, why=why, reasons=reasons)
+        self._claims.record(flight.taken, batch.rows, outcome, answer=answer, reason=why, reasons=reasons)
         self._outcomes.record(batch, outcome, answer, flight.work.tries + 1, reasons or why or None)
         self.finished += len(batch.rows)
         self.word = ""
@@ -321,22 +324,13 @@ class Sending:
     def _release(self, flight: Flight, why: str, answer: Answer | None = None, rows: np.ndarray | None = None) -> None:
         """Give back the claim on rows that did not go out: another request may carry them."""
         rows = flight.work.batch.rows if rows is None else rows
-        self._write(flight, rows, "unsent", answer=answer, why=why)
+        self._claims.record(flight.taken, rows, "unsent", answer=answer, reason=why)
         self._outcomes.come_back(rows)
 
-    def _write(
-        self,
-        flight: Flight,
-        rows: np.ndarray,
-        outcome: str,
-        *,
-        answer: Answer | None,
-        why: str,
-        reasons: Sequence[str] = (),
-    ) -> None:
-        """Record in the ledger. Where that fails, the claim stays, and nothing new is started."""
+    def _flush(self) -> None:
+        """Tell the ledger. Where that fails, the claims stay, and nothing new is started."""
         try:
-            self._claims.record(flight.taken, rows, outcome, answer=answer, reason=why, reasons=reasons)
+            self._claims.write()
         except LedgerError as error:
             self.stop(str(error))
 

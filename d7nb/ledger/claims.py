@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
@@ -34,7 +34,7 @@ from d7nb.masking import mask_number, mask_text
 from d7nb.statuses import ARRIVED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -139,6 +139,7 @@ class Run:
         self._database = database
         self._lifetime = lifetime // timedelta(microseconds=1)
         self._connection: Connection | None = None
+        self._joint: tuple[Connection, list[tuple[Claim, np.ndarray]]] | None = None
         self._begin, self._add, self._record, self._later = (
             prepare(database.engine, statement) for statement in (_BEGIN, _ADD[database.dialect], _RECORD, _LATER)
         )
@@ -161,6 +162,26 @@ class Run:
             connection.execute(update(runs).where(runs.c.id == self.id).values(ended=True))
         if self._connection is not None:
             self._connection.close()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Whatever is recorded in a ``with`` block is one transaction: all of it is on the disk at its end, or none.
+
+        Raises:
+            LedgerError: None of it could be written down; its rows stay claimed, and so in doubt.
+        """
+        before: list[tuple[Claim, np.ndarray]] = []
+        try:
+            with self._database.writing(self._connection) as connection:
+                self._joint = connection, before
+                try:
+                    yield
+                finally:
+                    self._joint = None
+        except BaseException:
+            for claim, still_open in reversed(before):
+                claim.open = still_open
+            raise
 
     @closed_book
     def claim(
@@ -339,7 +360,7 @@ class Run:
             "recorded_at": to_number(at),
         }
         still_open, count = claim.open, 0
-        with self._database.writing(self._connection) as connection:
+        with self._writing(claim) as connection:
             for part, why in _by_reason(chosen, rows, reasons):
                 own = said if why is None else said | {"reason": _storable(mask_text(why))}
                 record = self._record_all if (part == still_open).all() else self._record_some
@@ -347,6 +368,17 @@ class Run:
                 still_open = still_open & ~part
         claim.open = still_open
         return count
+
+    @contextmanager
+    def _writing(self, claim: Claim) -> Iterator[Connection]:
+        """The transaction of `together`, where there is one, or one alone."""
+        if self._joint is None:
+            with self._database.writing(self._connection) as connection:
+                yield connection
+        else:
+            connection, before = self._joint
+            before.append((claim, claim.open))
+            yield connection
 
     def release_strays(self, at: datetime) -> int:
         """Free what was claimed by a commit whose success was never told: nothing of it can have left.
