@@ -538,16 +538,19 @@ def test_several_programs_may_begin_a_ledger_at_once(tmp_path: Path) -> None:
 def test_what_is_recorded_together_is_on_the_disk_together_or_not_at_all(place: str) -> None:
     with Ledger(place) as ledger, ledger.run() as run:
         first, second = claim(run, [0, 1]), claim(run, [2])
-        with pytest.raises(KeyError), run.together():
-            run.record(first, "accepted", rows=[0], request_id="a", at=NOW)
-            run.record(first, "rejected", reason="no", at=NOW)
-            run.record(second, "accepted", request_id="b", at=NOW)
-            raise KeyError("a disk that is full, or any other mishap")
+
+        def record(mishap: Exception | None) -> None:
+            with run.together():
+                assert run.record(first, "accepted", rows=[0], request_id="a", at=NOW) == 1
+                assert run.record(first, "rejected", reason="no", at=NOW) == 1
+                assert run.record(second, "accepted", request_id="b", at=NOW) == 1
+                if mishap:
+                    raise mishap
+
+        with pytest.raises(KeyError):
+            record(KeyError("a disk that is full, or whatever else"))
         assert look_up(ledger, range(3)).sending.all()
         assert [each.open.tolist() for each in (first, second)] == [[True, True], [True]]
-        with run.together():
-            assert run.record(first, "accepted", rows=[0], request_id="a", at=NOW) == 1
-            assert run.record(first, "rejected", reason="no", at=NOW) == 1
-            assert run.record(second, "accepted", request_id="b", at=NOW) == 1
+        record(None)
         assert look_up(ledger, range(3)).outcome.tolist() == ["accepted", "rejected", "accepted"]
         assert not first.open.any()
