@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sqlalchemy import bindparam, delete, func, insert, literal_column, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from d7nb.errors import LedgerError, closed_book
 from d7nb.ledger.database import Database, prepare
@@ -19,6 +18,7 @@ from d7nb.ledger.processes import this_process
 from d7nb.ledger.states import AT_ONCE, Held, Request, held, split_off
 from d7nb.ledger.tables import (
     HEARD,
+    INSERT,
     PRESUMED,
     RECORDED,
     RELEASED,
@@ -28,6 +28,7 @@ from d7nb.ledger.tables import (
     rows,
     runs,
     statuses,
+    storable,
     to_number,
 )
 from d7nb.masking import mask_number, mask_text
@@ -47,10 +48,7 @@ LIFETIME = timedelta(seconds=10 + 60) + LEEWAY
 
 _CLAIMED = ("run", "destination", "campaign", "claimed_at", "lifetime", "code", "reason")
 _BEGIN = insert(requests).values({name: bindparam(name) for name in _CLAIMED}).returning(requests.c.id)
-_ADD = {
-    "sqlite": sqlite.insert(rows).on_conflict_do_nothing(),
-    "postgresql": postgresql.insert(rows).on_conflict_do_nothing(),
-}
+_ADD = {dialect: insert_into(rows).on_conflict_do_nothing() for dialect, insert_into in INSERT.items()}
 _MOVE = (
     update(rows)
     .where(rows.c.destination == bindparam("place"), rows.c.key == bindparam("row"))
@@ -352,17 +350,17 @@ class Run:
             return 0
         said = {
             "outcome": outcome,
-            "request_id": _storable(request_id),
-            "created_at": _storable(created_at),
+            "request_id": request_id and storable(request_id),
+            "created_at": created_at and storable(created_at),
             "status": status,
-            "code": _storable(code),
-            "reason": _storable(mask_text(reason)),
+            "code": storable(code),
+            "reason": storable(mask_text(reason)),
             "recorded_at": to_number(at),
         }
         still_open, count = claim.open, 0
         with self._writing(claim) as connection:
             for part, why in _by_reason(chosen, rows, reasons):
-                own = said if why is None else said | {"reason": _storable(mask_text(why))}
+                own = said if why is None else said | {"reason": storable(mask_text(why))}
                 record = self._record_all if (part == still_open).all() else self._record_some
                 count += record(connection, claim, part, own)
                 still_open = still_open & ~part
@@ -429,11 +427,6 @@ def _arrived(connection: Connection, found: Sequence[Held]) -> set[bytes]:
     numbers, keys = {known.request.id for known in found}, [known.key for known in found]
     those = statuses.c.request.in_(numbers), statuses.c.key.in_(keys), statuses.c.status.in_(ARRIVED)
     return set(connection.execute(select(statuses.c.key).where(*those)).scalars())
-
-
-def _storable(text: str | None) -> str | None:
-    """A text of D7's as every database takes it: PostgreSQL has no place for a zero byte."""
-    return text and text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def _by_reason(

@@ -1,4 +1,4 @@
-"""What comes in after a send: statuses of rows' messages, what people wrote, and what nobody can make sense of.
+"""What comes in after a send: statuses of rows' messages, and what nobody can make sense of.
 
 Everything here may come twice, late, and in any order, and leaves the ledger as if it had come once and in order.
 """
@@ -9,28 +9,28 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import bindparam, case, delete, func, insert, literal_column, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from d7nb.envelope import from_base32
 from d7nb.ledger.database import prepare
 from d7nb.ledger.keys import split_keys
+from d7nb.ledger.people import families
 from d7nb.ledger.states import AT_ONCE, split_off
 from d7nb.ledger.tables import (
     HEARD,
     HEXADECIMAL,
+    INSERT,
+    LONGEST_TEXT,
+    LONGEST_WORD,
     RELEASED,
-    SEPARATOR,
     aside,
-    inbound,
-    opt_outs,
     requests,
     rows,
     statuses,
+    storable,
     to_number,
 )
-from d7nb.masking import mask_number, mask_text
+from d7nb.masking import mask_text
 from d7nb.statuses import STAGES, rank
-from d7nb.variants import family
 from d7nb.verbs import verb_for
 
 if TYPE_CHECKING:
@@ -39,17 +39,13 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, Engine
 
-    from d7nb.statuses import Inbound, Update
-
-    People = Callable[[Iterable[str | None]], list[bytes | None]]
+    from d7nb.ledger.people import People
+    from d7nb.statuses import Update
 
 KEPT_ASIDE = 10_000
 """So many of the latest things that were put aside are kept: an account may send messages that are not ours."""
-_LONGEST_WORD, _LONGEST_TEXT = 60, 2_000
 _STRAY = "no row of this ledger has its key, or its request and recipient"
-_UNFIT = frozenset({"\0", SEPARATOR})
 _FAILED = rank("failed")
-_INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 class Aside(NamedTuple):
@@ -255,70 +251,13 @@ class _Finder:
             found[place] = own[0] if len(own) == 1 else None
 
 
-def write_inbound(connection: Connection, place: int, people: People, written: Sequence[Inbound], at: datetime) -> None:
-    """Write down when people wrote. A time to come is taken for now: it would keep a window open."""
-    if not written:
-        return
-    now = to_number(at)
-    persons = people(families([each.sender for each in written]))
-    businesses = people(families([each.originator for each in written]))
-    latest: dict[tuple[bytes, bytes], int] = {}
-    for each, person, business in zip(written, persons, businesses, strict=True):
-        if person is not None:
-            pair = (person, business or b"")
-            latest[pair] = max(min(to_number(each.at), now), latest.get(pair, 0))
-    values = [
-        {"destination": place, "person": person, "originator": business, "at": when}
-        for (person, business), when in sorted(latest.items())
-    ]
-    if values:
-        table = _INSERT[connection.dialect.name](inbound)
-        later = table.on_conflict_do_update(
-            index_elements=list(inbound.primary_key),
-            set_={"at": table.excluded.at},
-            where=table.excluded.at > inbound.c.at,
-        )
-        connection.execute(later, values)
-
-
-def write_opt_outs(
-    connection: Connection, place: int, people: People, said: Iterable[tuple[str, str, datetime]], *, stopped: bool
-) -> None:
-    """Write down people's last word on whether to be written to.
-
-    Args:
-        connection: In a write transaction.
-        place: The number of the destination.
-        people: Hashes numbers.
-        said: For each person the number, what was said, and when.
-        stopped: Whether they do not want to be written to, or do again.
-    """
-    told = list(said)
-    if not told:
-        return
-    forms = families([number for number, _, _ in told])
-    table = _INSERT[connection.dialect.name](opt_outs)
-    excluded = table.excluded
-    later = table.on_conflict_do_update(
-        index_elements=list(opt_outs.primary_key),
-        set_={name: excluded[name] for name in ("recipient", "stopped", "at", "word")},
-        # At one moment, whoever wants to be left alone is.
-        where=or_(excluded.at > opt_outs.c.at, (excluded.at == opt_outs.c.at) & excluded.stopped),
-    )
-    for (_, word, at), form, person in zip(told, forms, people(forms), strict=True):
-        if form is not None:
-            values = {"destination": place, "person": person, "recipient": mask_number(form), "stopped": stopped}
-            values |= {"at": to_number(at), "word": _storable(mask_text(word), _LONGEST_WORD)}
-            connection.execute(later, values)
-
-
 def put_aside(connection: Connection, things: Sequence[Aside], at: datetime) -> None:
     """Keep what could not be made sense of, masked and shortened; the oldest makes room."""
     if not things:
         return
     now = to_number(at)
     values = [
-        {"at": now, "why": _storable(mask_text(why), _LONGEST_TEXT), "text": _storable(mask_text(text), _LONGEST_TEXT)}
+        {"at": now, "why": storable(mask_text(why), LONGEST_TEXT), "text": storable(mask_text(text), LONGEST_TEXT)}
         for why, text in things
     ]
     again = list(dict.fromkeys(value["text"] for value in values if value["why"] == _STRAY))
@@ -332,25 +271,6 @@ def put_aside(connection: Connection, things: Sequence[Aside], at: datetime) -> 
 def stray(one: Update) -> Aside:
     """What is kept of a status that belongs to no row of the ledger: another program may use the same account."""
     return Aside(_STRAY, f"{one.status}, request {one.request_id}, message {one.msg_id}")
-
-
-def families(numbers: Sequence[str]) -> list[str | None]:
-    """One form for all national variants of a number, however D7 writes it; None for what is no number.
-
-    Example:
-        >>> families(["5212221234567", "+1 202 555 0123", "", "?"])
-        ['+522221234567', '+12025550123', None, None]
-    """
-    import pandas as pd  # noqa: PLC0415  (the receiver of events waits for it no longer than for its first event)
-
-    plain = ["+" + digits if (digits := "".join(filter(_is_digit, number))) else None for number in numbers]
-    distinct = list(dict.fromkeys(number for number in plain if number))
-    form_of = dict(zip(distinct, family(pd.Series(distinct, dtype="str")).tolist(), strict=True))
-    return [form_of[number] if number else None for number in plain]
-
-
-def _is_digit(sign: str) -> bool:
-    return sign.isascii() and sign.isdigit()
 
 
 def _keys_of(updates: Sequence[Update]) -> Iterator[tuple[int, bytes]]:
@@ -368,7 +288,7 @@ def _values(updates: Sequence[Update], found: Sequence[_Place | None]) -> list[t
         if home is not None:
             if one.at is not moment:  # all that a report says, it says at one moment
                 moment, number = one.at, to_number(one.at)
-            msg_id, reason = _storable(one.msg_id, _LONGEST_TEXT), _kept_reason(one.reason) if one.reason else ""
+            msg_id, reason = storable(one.msg_id, LONGEST_TEXT), _kept_reason(one.reason) if one.reason else ""
             values.append((*home, _kept_word(one.status), number, msg_id, reason))
     return values
 
@@ -376,21 +296,14 @@ def _values(updates: Sequence[Update], found: Sequence[_Place | None]) -> list[t
 @lru_cache(maxsize=1024)
 def _kept_word(status: str) -> str:
     """A status; in a word of D7's own there may stand anything."""
-    return status if status in STAGES else _storable(mask_text(status), _LONGEST_WORD)
+    return status if status in STAGES else storable(mask_text(status), LONGEST_WORD)
 
 
 @lru_cache(maxsize=1024)
 def _kept_reason(reason: str) -> str:
     """A reason, masked; what to do about it is put behind where masking takes its code for a part of a number."""
     masked, verb = mask_text(reason), verb_for(reason)
-    return _storable(masked if verb is None or verb_for(masked) == verb else f"{masked} ({verb})", _LONGEST_TEXT)
-
-
-def _storable(text: str, longest: int) -> str:
-    """A text as every database takes it: PostgreSQL has no place for a zero byte, UTF-8 none for half a character."""
-    if not text.isprintable():
-        text = "".join(sign for sign in text if sign not in _UNFIT).encode("utf-8", "replace").decode()
-    return text[:longest]
+    return storable(masked if verb is None or verb_for(masked) == verb else f"{masked} ({verb})", LONGEST_TEXT)
 
 
 def _chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -400,7 +313,7 @@ def _chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 def _upsert(dialect: str) -> Any:
     """The earliest time, the fullest reason, the first of several ids: whatever the order, the same remains."""
-    table = _INSERT[dialect](statuses).values(
+    table = INSERT[dialect](statuses).values(
         {name: bindparam(name) for name in ("request", "key", "status", "at", "msg_id", "reason")}
     )
     new, old = table.excluded, statuses.c

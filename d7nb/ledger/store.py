@@ -17,8 +17,8 @@ from d7nb.ledger.database import Database
 from d7nb.ledger.heard import Heard, look_up_heard
 from d7nb.ledger.keys import key_bytes
 from d7nb.ledger.lookup import Known, doubtful_before, last_keys, look_up
-from d7nb.ledger.news import Aside, put_aside, stray, write_inbound, write_opt_outs, write_updates
-from d7nb.ledger.people import last_inbound, opted_out
+from d7nb.ledger.news import Aside, put_aside, stray, write_updates
+from d7nb.ledger.people import last_inbound, opted_out, write_inbound, write_opt_outs
 from d7nb.ledger.places import find_place
 from d7nb.ledger.showing import all_rows, campaign_counts, opt_out_list, put_aside_list
 from d7nb.ledger.states import held, split_off

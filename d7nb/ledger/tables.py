@@ -7,7 +7,7 @@ Changing anything here means a new `SCHEMA`, and a way to it from the last one.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     BigInteger,
@@ -24,6 +24,7 @@ from sqlalchemy import (
     case,
     func,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,11 @@ doubt."""
 
 SEPARATOR = "\x1f"
 """Stands between texts that the database joins, and in none of them."""
+_UNFIT = frozenset({"\0", SEPARATOR})
+LONGEST_WORD, LONGEST_TEXT = 60, 2_000
+"""Characters that are kept of a word, such as a status, and of a sentence or an id."""
+INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+"""Each database's own INSERT, which can say what is to be done where a row is there already."""
 HEXADECIMAL: dict[str, Callable[[ColumnElement[bytes]], ColumnElement[str]]] = {
     "sqlite": func.hex,
     "postgresql": lambda column: func.encode(column, "hex"),
@@ -188,3 +194,19 @@ def to_number(at: datetime) -> int:
 def to_time(number: int, like: datetime) -> datetime:
     """A kept time, in the zone of another."""
     return (_EPOCH + number * _MICROSECOND).astimezone(like.tzinfo)
+
+
+def storable(text: str, longest: int | None = None) -> str:
+    r"""A text as every database takes it: PostgreSQL has no place for a zero byte, UTF-8 none for half a character.
+
+    Args:
+        text: Whoever wrote it.
+        longest: How many characters of it are kept, all unless given.
+
+    Example:
+        >>> storable("no\0thing", 5)
+        'nothi'
+    """
+    if not text.isprintable():
+        text = "".join(sign for sign in text if sign not in _UNFIT).encode("utf-8", "replace").decode()
+    return text[:longest]
