@@ -324,6 +324,19 @@ class Delivery:
         Raises:
             ColumnError: There is no such column.
             PlanError: Its values can't be told apart or put in order.
+
+        Example:
+            >>> import pandas as pd, d7nb
+            >>> people = pd.DataFrame({"phone": ["+12025550123", "+12025550124"], "city": ["Oslo", "Dubai"]})
+            >>> plan = d7nb.plan(people, d7nb.Text("Hi"), to="phone", originator="+12025550100")
+            >>> with d7nb.Sandbox() as sandbox:
+            ...     sandbox.script("+12025550123", "never_read")
+            ...     delivery = plan.send(sandbox.client(), progress=False)
+            ...     sandbox.advance(minutes=1)
+            ...     delivery.refresh().funnel("city")[["city", "delivered", "read"]]
+                city  delivered  read
+            0  Dubai          1     1
+            1   Oslo          1     0
         """
         lines, codes = segmented(self._mailing.frame, by)
         return funnel(lines, codes, reached(self._outcomes.went(), self._known().heard))
@@ -342,6 +355,14 @@ class Delivery:
         Raises:
             ColumnError: There is no such column.
             PlanError: matplotlib, an extra, is not installed.
+
+        Example:
+            >>> import pandas as pd, d7nb
+            >>> people = pd.DataFrame({"phone": ["+12025550123", "+12025550124"], "city": ["Oslo", "Dubai"]})
+            >>> plan = d7nb.plan(people, d7nb.Text("Hi"), to="phone", originator="+12025550100")
+            >>> figure = plan.delivery().plot("city")
+            >>> [text.get_text() for text in figure.axes[0].get_yticklabels()]
+            ['Dubai', 'Oslo']
         """
         lines, codes = segmented(self._mailing.frame, by)
         heard, went = self._known().heard, self._outcomes.went()
