@@ -116,7 +116,7 @@ def read_send_answer(status: int, headers: Mapping[str, str], content: bytes, no
         content: Its body, as it came.
         now: The time, for a Retry-After that is a date.
     """
-    body = _parsed(content)
+    body = parsed(content)
     if 200 <= status < 300:
         return _read_success(status, body)
     if status >= 500 or status in AMBIGUOUS_STATUSES or status < 200:
@@ -189,7 +189,8 @@ def ambiguous(message: str, status: int | None = None) -> errors.Ambiguous:
     return errors.Ambiguous(message, status=status)
 
 
-def _parsed(content: bytes) -> Any:
+def parsed(content: bytes) -> Any:
+    """The JSON of an answer; None where it holds none."""
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError:

@@ -17,7 +17,7 @@ import orjson
 import requests
 from urllib3.exceptions import HTTPError
 
-from d7nb.answers import read_error
+from d7nb.answers import parsed, read_error
 from d7nb.downloading import LARGEST, PIECE, announced, check_free, check_size, save, told_apart
 from d7nb.errors import ApiError, NotConnected, closed_book
 from d7nb.transport import NeverConnected
@@ -179,7 +179,7 @@ class Asking:
             return None
         with closing(response):
             if 300 <= status < 500:
-                return read_error(status, response.headers, _parsed(response.content), self._clock())
+                return read_error(status, response.headers, parsed(response.content), self._clock())
             return _unreadable(response)
 
     def _request(self, method: str, path: str, body: bytes | None = None, *, stream: bool = False) -> requests.Response:
@@ -211,7 +211,7 @@ def _failed(failure: Exception) -> ApiError:
 
 
 def _object(response: requests.Response) -> dict[str, Any]:
-    body = _parsed(response.content)
+    body = parsed(response.content)
     if response.status_code != 200 or not isinstance(body, dict):
         raise _unreadable(response)
     return body
@@ -240,10 +240,3 @@ def _date(header: str | None) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     return zoned if zoned >= EARLIEST else None
-
-
-def _parsed(content: bytes) -> Any:
-    try:
-        return orjson.loads(content)
-    except orjson.JSONDecodeError:
-        return None

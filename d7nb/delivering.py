@@ -18,7 +18,7 @@ from d7nb.errors import ConfirmError, LedgerWarning, PlanError
 from d7nb.ledger import LEEWAY, opened
 from d7nb.outcomes import Outcomes
 from d7nb.queueing import Canary
-from d7nb.resending import recall, stand, with_all_that_went
+from d7nb.resending import look_up, recall, says, stand, with_all_that_went
 from d7nb.sending import Sending
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def deliver(
             standing.going,
             client,
             outcomes,
-            claims=Claims(run, mailing, destination, standing.again, unless_arrived=_is_failed(resend)),
+            claims=Claims(run, mailing, destination, standing.again, unless_arrived=says(resend, "failed")),
             recheck=recheck,
             split=split,
             canary=None if canary is None else Canary(canary, stop_if),
@@ -85,10 +85,6 @@ def deliver(
     with delivery._interruptible(sending):
         delivery._start()
     return delivery
-
-
-def _is_failed(resend: Any) -> bool:
-    return isinstance(resend, str) and resend == "failed"
 
 
 def _not_confirmed(confirm: int, going: int, kept: int) -> str:
@@ -110,12 +106,13 @@ def remembered(
     """
     with opened(ledger) as books:
         mailing = with_all_that_went(mailing, books, destination)
-        rows, told = recall(mailing, books, destination)
+        found = look_up(mailing, books, destination)
+        rows, told = recall(mailing, *found)
         outcomes = Outcomes(mailing.verdicts)
         outcomes.recall(rows, told)
         outcomes.give_up(why)
         delivery = Delivery(mailing, outcomes, ledger, destination, client=client)
-        delivery._follow(books)
+        delivery._follow(books, found)
     return delivery
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from d7nb.ledger import Known
     from d7nb.mailing import Mailing
     from d7nb.sending import Sending
 
@@ -386,8 +387,9 @@ class Delivery:
             )
         return asker
 
-    def _follow(self, ledger: Ledger) -> Followed:
-        self._followed = follow(self._mailing, self._outcomes, ledger, self._destination, settle=self.done)
+    def _follow(self, ledger: Ledger, found: tuple[np.ndarray, Known] | None = None) -> Followed:
+        """What was heard by now; `found` is what the ledger knows of the rows, where that was just looked up."""
+        self._followed = follow(self._mailing, self._outcomes, ledger, self._destination, settle=self.done, found=found)
         return self._followed
 
     def _known(self) -> Followed:

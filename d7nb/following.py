@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from d7nb.client import Client
     from d7nb.errors import ApiError
-    from d7nb.ledger import Ledger
+    from d7nb.ledger import Known, Ledger
     from d7nb.mailing import Mailing
     from d7nb.outcomes import Outcomes
     from d7nb.statuses import Update
@@ -59,7 +59,15 @@ class Reports(NamedTuple):
     strays: int
 
 
-def follow(mailing: Mailing, outcomes: Outcomes, ledger: Ledger, destination: str, *, settle: bool = True) -> Followed:
+def follow(
+    mailing: Mailing,
+    outcomes: Outcomes,
+    ledger: Ledger,
+    destination: str,
+    *,
+    settle: bool = True,
+    found: tuple[np.ndarray, Known] | None = None,
+) -> Followed:
     """Say what the ledger knows by now.
 
     Rows in doubt that D7 has reported on become accepted; of rows that were sent again, the last message is told.
@@ -70,9 +78,10 @@ def follow(mailing: Mailing, outcomes: Outcomes, ledger: Ledger, destination: st
         ledger: What knows.
         destination: Where they went.
         settle: Whether to look for such rows.
+        found: What `look_up` just gave; it is asked unless given.
     """
     ready, count = mailing.ready, len(mailing.frame)
-    places, known = look_up(mailing, ledger, destination)
+    places, known = found or look_up(mailing, ledger, destination)
     numbers, codes = known.request[places], known.code[places]
     heard = ledger.heard(destination, mailing.campaign, mailing.keys[ready], numbers)
     another = ~outcomes.went()[ready] | (outcomes.request_ids()[ready] != known.request_id[places])

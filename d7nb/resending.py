@@ -24,6 +24,11 @@ RESENDS = ("failed", "changed")
 _DECIDER = {"accepted": LEDGER, "rejected": "D7", "unknown": "d7nb", "unsent": "d7nb"}
 
 
+def says(resend: Any, word: str) -> bool:
+    """Whether ``resend=`` is a word; a series would be compared element by element."""
+    return isinstance(resend, str) and resend == word
+
+
 class Standing(NamedTuple):
     """What the ledger makes of a plan.
 
@@ -71,14 +76,14 @@ def stand(mailing: Mailing, ledger: Ledger, destination: str, resend: Any) -> St
     again = np.zeros(len(mailing.frame), dtype=np.int64)
     if not known.seen:  # the campaign has not begun: nothing speaks against anybody
         return Standing(ready, again, 0, ready[:0], told_of(known, places[:0]))
-    if isinstance(resend, str) and resend == "failed":
+    if says(resend, "failed"):
         numbers = known.request[places]
         heard = ledger.heard(destination, mailing.campaign, mailing.keys[ready], numbers)
         chosen |= _may_arrive(heard) & ~ledger.doubtful_before(destination, mailing.campaign, mailing.keys[ready])
     outcome, sending = known.outcome[places], known.sending[places]
     sent, doubtful = outcome == "accepted", outcome == "unknown"
     changed = _other_text(mailing, known, places) & ~sent & ~doubtful & ~sending
-    lifted = chosen | changed if isinstance(resend, str) and resend == "changed" else chosen
+    lifted = chosen | changed if says(resend, "changed") else chosen
     stays = ((sent | doubtful | changed) & ~lifted) | sending
     kept = np.flatnonzero(stays)
     told = told_of(known, places[kept], already=True)
@@ -110,9 +115,14 @@ def with_all_that_went(mailing: Mailing, ledger: Ledger, destination: str) -> Ma
     return replace(mailing, verdicts=mailing.verdicts.assign(verdict=mailing.verdicts["verdict"].mask(gone, "ready")))
 
 
-def recall(mailing: Mailing, ledger: Ledger, destination: str) -> tuple[np.ndarray, Told]:
-    """What became of a plan's rows so far: positions of those that the ledger has a word on, and that word."""
-    places, known = look_up(mailing, ledger, destination)
+def recall(mailing: Mailing, places: np.ndarray, known: Known) -> tuple[np.ndarray, Told]:
+    """What became of a plan's rows so far: positions of those that the ledger has a word on, and that word.
+
+    Args:
+        mailing: The rows.
+        places: As `look_up` gives it.
+        known: Likewise.
+    """
     told = told_of(known, places)
     other = _other_text(mailing, known, places)
     went = np.isin(told.outcome, np.array(["accepted", "unknown"], dtype=object)) | known.sending[places]

@@ -11,7 +11,7 @@ from sqlalchemy import Text, cast, func, select
 
 from d7nb.identity import codes_of
 from d7nb.ledger.keys import key_bytes
-from d7nb.ledger.states import AT_ONCE
+from d7nb.ledger.states import FEW
 from d7nb.ledger.tables import HEXADECIMAL, KEY_SIZE, SEPARATOR, requests, statuses
 from d7nb.statuses import STAGES, rank
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
 
     from d7nb.ledger.database import Database
-
-_FEW = AT_ONCE // 2
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ def look_up_heard(database: Database, destination: str, campaign: str, keys: np.
     if place is None or not numbers.any():
         return Heard.nothing(len(keys))
     where = [requests.c.destination == place, requests.c.campaign == campaign]
-    if len(keys) <= _FEW:
+    if len(keys) <= FEW:
         where.append(statuses.c.key.in_(key_bytes(keys)))
     with database.reading() as connection:
         stored = _stored(connection, where)

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from d7nb.identity import codes_of
 from d7nb.ledger.database import HASH_SIZE
 from d7nb.ledger.keys import check_keys, key_bytes
-from d7nb.ledger.states import AT_ONCE, Request, columns_of, presume, request_of
+from d7nb.ledger.states import FEW, Request, columns_of, presume, request_of
 from d7nb.ledger.tables import HEXADECIMAL, KEY_SIZE, RELEASED, last, requests, rows, runs
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from d7nb.ledger.database import Database
 
-_FEW = AT_ONCE // 2
-"""Up to so many rows, the database picks them out; for more, the whole campaign is read, which is faster."""
 _NOBODY = bytes(HASH_SIZE)
 
 
@@ -87,7 +85,7 @@ def look_up(
 ) -> Known:
     """Say what is known of some rows; see `Ledger.look_up`."""
     check_keys(keys)
-    known, few = Known.nothing(len(keys)), len(keys) <= _FEW
+    known, few = Known.nothing(len(keys)), len(keys) <= FEW
     place = database.destination(destination)
     if place is None:
         return known
@@ -125,7 +123,7 @@ def last_keys(database: Database, destination: str, campaign: str, people: Seque
     ours = [requests.c.destination == place, requests.c.campaign == campaign]
     wanted = [last.c.destination == place, last.c.campaign == campaign]
     hashes = database.people(people)
-    if len(people) <= _FEW:
+    if len(people) <= FEW:
         wanted.append(rows.c.person.in_([each for each in hashes if each is not None]))
     with database.reading() as connection:
         found = _requests(connection, ours)

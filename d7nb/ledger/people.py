@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import or_, select, true
 
-from d7nb.ledger.states import AT_ONCE
+from d7nb.ledger.states import FEW
 from d7nb.ledger.tables import INSERT, LONGEST_WORD, inbound, opt_outs, storable, to_number
 from d7nb.masking import mask_number, mask_text
 from d7nb.variants import family
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     People = Callable[[Iterable[str | None]], list[bytes | None]]
 
-_FEW = AT_ONCE // 2
 _NEVER = np.datetime64("NaT", "us")
 
 
@@ -125,7 +124,7 @@ def opted_out(database: Database, destination: str, people: Sequence[str | None]
 
 def _among(column: ColumnElement[bytes], persons: Sequence[bytes | None]) -> ColumnElement[bool]:
     """Of few people, the database picks out theirs; of many, all is read, which is faster."""
-    return true() if len(persons) > _FEW else column.in_([person for person in persons if person is not None])
+    return true() if len(persons) > FEW else column.in_([person for person in persons if person is not None])
 
 
 def families(numbers: Sequence[str]) -> list[str | None]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = 5_000
 """Keys in one query: both databases limit the number of parameters."""
+FEW = AT_ONCE // 2
+"""Up to so many rows or people, the database picks them out; for more, all is read, which is faster."""
 
 
 class Request(NamedTuple):
