@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from d7nb import accessor as _accessor  # noqa: F401  (registers frame.d7)
 
 if TYPE_CHECKING:
-    from d7nb.client import Client
+    from d7nb.api.client import Client
+    from d7nb.api.error_codes import reasons
     from d7nb.content import (
         AddressMessage,
         Attachment,
@@ -37,18 +38,17 @@ if TYPE_CHECKING:
         Text,
         col,
     )
-    from d7nb.delivery import Delivery
+    from d7nb.content.assignment import by_column
+    from d7nb.delivery.delivery import Delivery
     from d7nb.errors import D7Error
     from d7nb.ledger import Ledger
-    from d7nb.mixing import by_column
-    from d7nb.planning import Plan, plan
-    from d7nb.plugins.hooks import hookimpl
-    from d7nb.plugins.row_filters import row_filter
-    from d7nb.reading import read_table
-    from d7nb.recipients import check_numbers
+    from d7nb.planning.plans import Plan, plan
+    from d7nb.plugins.hookspecs import hookimpl
+    from d7nb.plugins.row_filter import row_filter
+    from d7nb.privacy import options
+    from d7nb.recipients.check import check_numbers
     from d7nb.sandbox import Sandbox
-    from d7nb.settings import options
-    from d7nb.verbs import reasons
+    from d7nb.tables.reader import read_table
 
 __all__ = [
     "AddressMessage",
@@ -83,21 +83,21 @@ __all__ = [
 ]
 
 _HOMES = {
-    "d7nb.client": "Client",
+    "d7nb.api.client": "Client",
     "d7nb.content": "AddressMessage Attachment Contact Contacts CtaUrl Flow Header ListMessage Location "
     "LocationRequest Reaction ReplyButtons Template Text col",
-    "d7nb.delivery": "Delivery",
+    "d7nb.delivery.delivery": "Delivery",
     "d7nb.errors": "D7Error",
     "d7nb.ledger": "Ledger",
-    "d7nb.mixing": "by_column",
-    "d7nb.planning": "Plan plan",
-    "d7nb.plugins.hooks": "hookimpl",
-    "d7nb.plugins.row_filters": "row_filter",
-    "d7nb.reading": "read_table",
-    "d7nb.recipients": "check_numbers",
+    "d7nb.content.assignment": "by_column",
+    "d7nb.planning.plans": "Plan plan",
+    "d7nb.plugins.hookspecs": "hookimpl",
+    "d7nb.plugins.row_filter": "row_filter",
+    "d7nb.tables.reader": "read_table",
+    "d7nb.recipients.check": "check_numbers",
     "d7nb.sandbox": "Sandbox",
-    "d7nb.settings": "options",
-    "d7nb.verbs": "reasons",
+    "d7nb.privacy": "options",
+    "d7nb.api.error_codes": "reasons",
 }
 _ROOMS = {"errors", "events", "filters", "plugins", "testing"}
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}

@@ -9,10 +9,10 @@ import pandas as pd
 from d7nb.errors import closed_book
 
 if TYPE_CHECKING:
-    from d7nb.client import Client
-    from d7nb.content.declare import Content
-    from d7nb.mixing import ByColumn
-    from d7nb.planning import Plan
+    from d7nb.api.client import Client
+    from d7nb.content.assignment import ByColumn
+    from d7nb.content.schema.part import Content
+    from d7nb.planning.plans import Plan
     from d7nb.widgets.form import ComposeForm
 
 
@@ -33,7 +33,7 @@ class Accessor:
     @closed_book
     def plan(self, content: Content | ByColumn | None = None, **options: Any) -> Plan:
         """The same as ``d7nb.plan(frame, content, **options)``."""
-        from d7nb.planning import plan  # noqa: PLC0415  (a frame that is never planned needs none of it)
+        from d7nb.planning.plans import plan  # noqa: PLC0415  (a frame that is never planned needs none of it)
 
         return plan(self._frame, content, **options)
 

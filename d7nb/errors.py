@@ -39,7 +39,7 @@ import sys
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from d7nb.masking import mask_text
+from d7nb.privacy import mask_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -123,7 +123,7 @@ class ApiError(D7Error, OSError):
         message: What is wrong, in one sentence.
         status: The HTTP status, None where there was no answer.
         code: D7's word for it, such as ``INVALID_WHATSAPP_ORIGINATOR``; empty where it gave none.
-        details: Everything that D7 said, as `d7nb.answers.Detail`.
+        details: Everything that D7 said, as `d7nb.api.responses.Detail`.
         rows: Positions of the rows concerned, where the request was a plan's.
         retry_after: Seconds that D7 asked to wait, None where it asked for nothing.
     """

@@ -14,7 +14,7 @@ from unittest.mock import patch
 import pytest
 
 from d7nb import plugins
-from d7nb.client import Client
+from d7nb.api.client import Client
 from d7nb.plugins.manager import Manager
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import settings
 
 import d7nb
-from tests.ledgers import postgres
-from tests.local_servers import HOST
-from tests.watching import Watch
+from tests.support.ledgers import postgres
+from tests.support.privacy_watch import Watch
+from tests.support.servers import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.ledgers import postgres
-from tests.receivers import killed_while_receiving
-from tests.senders import killed_again_and_again, through_a_storm, two_at_once
+from tests.support.ledgers import postgres
+from tests.support.receiver_process import killed_while_receiving
+from tests.support.sender_process import killed_again_and_again, through_a_storm, two_at_once
 
 Trial = Callable[[str, int], str]
 

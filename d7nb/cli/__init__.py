@@ -9,14 +9,14 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from d7nb.cli.composing import add_compose
+from d7nb.cli.compose import add_compose
+from d7nb.cli.demo import show_demo
 from d7nb.cli.doctor import add_doctor
-from d7nb.cli.exits import DONE, IMPOSSIBLE, INTERRUPTED
-from d7nb.cli.ledgers import add_ledger
+from d7nb.cli.exit_codes import DONE, IMPOSSIBLE, INTERRUPTED
+from d7nb.cli.ledger import add_ledger
 from d7nb.cli.plugins import add_plugins
-from d7nb.cli.receiving import add_receive
-from d7nb.cli.tables import add_check, add_send
-from d7nb.demo import show_demo
+from d7nb.cli.receive import add_receive
+from d7nb.cli.send import add_check, add_send
 from d7nb.errors import D7Error, Interrupted
 from d7nb.version import version
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from d7nb.cli.exits import DONE, SOME_LEFT
+from d7nb.cli.exit_codes import DONE, SOME_LEFT
 
 if TYPE_CHECKING:
     import argparse
 
-    from d7nb.cli.findings import Finding
+    from d7nb.cli.checks import Finding
 
 
 def add_doctor(commands: Any) -> None:
@@ -23,8 +23,8 @@ def add_doctor(commands: Any) -> None:
 
 
 def _examine(options: argparse.Namespace) -> int:
-    from d7nb.cli.findings import Patient, examine  # noqa: PLC0415  (a command loads what it needs)
-    from d7nb.destinations import BASE_URL  # noqa: PLC0415
+    from d7nb.api.destinations import BASE_URL  # noqa: PLC0415
+    from d7nb.cli.checks import Patient, examine  # noqa: PLC0415  (a command loads what it needs)
 
     marks = []
     for finding in examine(Patient(options.base_url or BASE_URL, options.ledger, offline=options.offline)):
@@ -37,8 +37,8 @@ def _examine(options: argparse.Namespace) -> int:
 
 
 def _line(finding: Finding) -> str:
-    from d7nb.display.words import in_terminal  # noqa: PLC0415
-    from d7nb.ledger.places import home_folder  # noqa: PLC0415
+    from d7nb.display.text import in_terminal  # noqa: PLC0415
+    from d7nb.store.location import home_folder  # noqa: PLC0415
 
     found = " ".join(in_terminal(finding.found).split())
     advice = f"\n{'':16}{in_terminal(finding.advice)}" * bool(finding.advice)

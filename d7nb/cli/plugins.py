@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from d7nb.cli.exits import DONE
+from d7nb.cli.exit_codes import DONE
 
 if TYPE_CHECKING:
     import argparse
@@ -18,7 +18,7 @@ def add_plugins(commands: Any) -> None:
 
 def _list(_options: argparse.Namespace) -> int:
     from d7nb import plugins  # noqa: PLC0415  (a command loads what it needs)
-    from d7nb.display.words import in_terminal  # noqa: PLC0415
+    from d7nb.display.text import in_terminal  # noqa: PLC0415
 
     print(plugins.table().fillna("").map(in_terminal).to_string(index=False))
     return DONE

@@ -6,10 +6,10 @@ or `free`.
 
 from __future__ import annotations
 
-from d7nb.bubble import Bubble
 from d7nb.content.attachment import Attachment
+from d7nb.content.binding.format_strings import col
+from d7nb.content.bubble import Bubble
 from d7nb.content.contacts import Contact, Contacts
-from d7nb.content.declare import Content, Part, free, items, leaf, nested
 from d7nb.content.interactive import (
     AddressMessage,
     CtaUrl,
@@ -19,13 +19,13 @@ from d7nb.content.interactive import (
     LocationRequest,
     ReplyButtons,
 )
-from d7nb.content.leaves import col
 from d7nb.content.location import Location
 from d7nb.content.reaction import Reaction
 from d7nb.content.rules import FileLink
+from d7nb.content.schema.part import Content, Part, free, items, leaf, nested
 from d7nb.content.template import Template
 from d7nb.content.text import Text
-from d7nb.plugins.hooks import hookimpl
+from d7nb.plugins.hookspecs import hookimpl
 
 BUILT_IN: tuple[type[Content], ...] = (
     Text,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
-from d7nb.bubble import Bubble
-from d7nb.content.declare import Content, leaf
-from d7nb.content.drawing import file_of
+from d7nb.content.bubble import Bubble
+from d7nb.content.preview import file_of
 from d7nb.content.rules import D7, META, TEXT, URL, FileLink, RowRule, max_length, one_of
+from d7nb.content.schema.part import Content, leaf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from d7nb.bubble import Bubble, Line
-from d7nb.content.declare import Content, Part, items, leaf, nested
+from d7nb.content.bubble import Bubble, Line
 from d7nb.content.rules import COUNTRY_CODE, D7, DAY, META, PHONE, TEXT, URL, RowRule, one_of
+from d7nb.content.schema.part import Content, Part, items, leaf, nested
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

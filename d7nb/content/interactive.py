@@ -6,10 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 from unicodedata import category
 
-from d7nb.bubble import Bubble, Button as Pressed, Line, Section as Listed
-from d7nb.content.declare import Content, Part, free, items, leaf, nested
-from d7nb.content.drawing import framed, lines_of
-from d7nb.content.fields import is_bound
+from d7nb.content.bubble import Bubble, Button as Pressed, Line, Section as Listed
+from d7nb.content.preview import framed, lines_of
 from d7nb.content.rules import (
     COUNTRY_CODE,
     D7,
@@ -23,7 +21,9 @@ from d7nb.content.rules import (
     max_length,
     one_of,
 )
-from d7nb.content.trees import Tree, copied, take
+from d7nb.content.schema.fields import is_bound
+from d7nb.content.schema.part import Content, Part, free, items, leaf, nested
+from d7nb.content.schema.paths import Tree, copied, take
 from d7nb.problems import Problem
 
 MEDIA = ("image", "video", "document")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from d7nb.bubble import Bubble
-from d7nb.content.declare import Content, leaf
-from d7nb.content.drawing import place_of
+from d7nb.content.bubble import Bubble
+from d7nb.content.preview import place_of
 from d7nb.content.rules import DECIMAL, LATITUDE, LONGITUDE, META, RowRule
+from d7nb.content.schema.part import Content, leaf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

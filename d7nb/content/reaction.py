@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from d7nb.bubble import Bubble, Line
-from d7nb.content.declare import Content, leaf
+from d7nb.content.bubble import Bubble, Line
+from d7nb.content.schema.part import Content, leaf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from d7nb.content.leaves import Unfit, by_distinct, plain_text, plain_texts, read_date, read_number
-from d7nb.filling import longest
+from d7nb.content.binding.format_strings import Unfit, by_distinct, plain_text, plain_texts, read_date, read_number
+from d7nb.content.binding.text_columns import longest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from d7nb.bubble import Bubble, Button, Line
-from d7nb.content.declare import Content, Part, free, items, leaf, nested
-from d7nb.content.drawing import file_of, lines_of, place_of
+from d7nb.content.bubble import Bubble, Button, Line
+from d7nb.content.preview import file_of, lines_of, place_of
 from d7nb.content.rules import (
     D7,
     DECIMAL,
@@ -26,6 +25,7 @@ from d7nb.content.rules import (
     distinct,
     one_of,
 )
+from d7nb.content.schema.part import Content, Part, free, items, leaf, nested
 from d7nb.problems import Problem
 
 if TYPE_CHECKING:

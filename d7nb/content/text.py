@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from d7nb.bubble import Bubble
-from d7nb.content.declare import Content, leaf
+from d7nb.content.bubble import Bubble
 from d7nb.content.rules import D7, FLAG, TEXT, max_length
+from d7nb.content.schema.part import Content, leaf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

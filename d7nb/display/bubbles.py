@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from d7nb.display.page import html
-from d7nb.display.words import GLANCE, LONGEST, in_terminal, plural
+from d7nb.display.templates import html
+from d7nb.display.text import GLANCE, LONGEST, in_terminal, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from d7nb.bubble import Bubble, Line, Media
+    from d7nb.content.bubble import Bubble, Line, Media
 
 SHOWN_LINES = 40
 """Lines, rows, cards and buttons of one bubble that are shown; WhatsApp itself has at most ten of most."""

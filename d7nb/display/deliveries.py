@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from d7nb.display.page import html
-from d7nb.display.style import STYLE
-from d7nb.display.words import in_terminal, plural
-from d7nb.verbs import verb_for, without_verb
+from d7nb.api.error_codes import verb_for, without_verb
+from d7nb.display.css import STYLE
+from d7nb.display.templates import html
+from d7nb.display.text import in_terminal, plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from d7nb.display.page import html
-from d7nb.display.style import STYLE
-from d7nb.display.words import about, in_terminal, name_of, plural
+from d7nb.display.css import STYLE
+from d7nb.display.templates import html
+from d7nb.display.text import about, in_terminal, name_of, plural
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping

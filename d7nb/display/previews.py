@@ -9,15 +9,15 @@ import orjson
 import pandas as pd
 
 from d7nb.display.bubbles import bubble_text, drawn, spoken
-from d7nb.display.style import STYLE
-from d7nb.display.words import in_terminal, revealed
-from d7nb.settings import options
-from d7nb.strangest import strangest
+from d7nb.display.css import STYLE
+from d7nb.display.sample import strangest
+from d7nb.display.text import in_terminal, revealed
+from d7nb.privacy import options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from d7nb.bubble import Bubble
+    from d7nb.content.bubble import Bubble
 
 _TEMPLATE = """
 <div class="d7nb">

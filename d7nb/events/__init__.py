@@ -22,8 +22,8 @@ except ModuleNotFoundError as error:
         f'The receiver needs {missing}, which is not installed: pip install "d7nb[events]"', name=missing
     ) from error
 
-from d7nb.inbound import META, SANDBOX, InboundShape
-from d7nb.reports import SHAPES
-from d7nb.stopwords import STOP_WORDS
+from d7nb.api.inbound import META, SANDBOX, InboundShape
+from d7nb.api.reports import SHAPES
+from d7nb.events.stop_words import STOP_WORDS
 
 __all__ = ["LARGEST_BODY", "META", "SANDBOX", "SHAPES", "STOP_WORDS", "InboundShape", "receiver", "serve"]

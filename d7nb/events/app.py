@@ -12,12 +12,12 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from d7nb.destinations import BASE_URL
+from d7nb.api.destinations import BASE_URL
+from d7nb.api.inbound import InboundShape
+from d7nb.api.reports import SHAPES, read_events
 from d7nb.errors import ReceiverError, closed_book
 from d7nb.events.intake import Answer, Intake
-from d7nb.inbound import InboundShape
-from d7nb.reports import SHAPES, read_events
-from d7nb.stopwords import STOP_WORDS
+from d7nb.events.stop_words import STOP_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

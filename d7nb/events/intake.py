@@ -12,15 +12,15 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from d7nb.errors import LedgerError
-from d7nb.ledger import Aside
-from d7nb.stopwords import is_stop
+from d7nb.events.stop_words import is_stop
+from d7nb.store.status_updates import Aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from d7nb.api.reports import Read
     from d7nb.ledger import Ledger
-    from d7nb.reports import Read
 
 logger = logging.getLogger("d7nb.events")
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from d7nb.filters.people import Allow, Consent, Duplicates, OptOut
 from d7nb.filters.times import Cap, QuietHours, ServiceWindow
-from d7nb.plugins.hooks import hookimpl
-from d7nb.plugins.row_filters import RowFilter, reasons
+from d7nb.plugins.hookspecs import hookimpl
+from d7nb.plugins.row_filter import RowFilter, reasons
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

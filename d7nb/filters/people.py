@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from d7nb.destinations import destination_of
+from d7nb.api.destinations import destination_of
 from d7nb.errors import PluginError, closed_book
 from d7nb.filters.ledgers import as_ledger
-from d7nb.masking import mask_text
-from d7nb.plugins.row_filters import RowFilter, column_of, reasons
-from d7nb.reading import read_table
-from d7nb.recipients import check_numbers, family
+from d7nb.plugins.row_filter import RowFilter, column_of, reasons
+from d7nb.privacy import mask_text
+from d7nb.recipients.check import check_numbers, family
+from d7nb.tables.reader import read_table
 
 if TYPE_CHECKING:
-    from d7nb.client import Client
+    from d7nb.api.client import Client
 
 _PEOPLE = 32_768
 _YES = frozenset({"true", "yes", "y", "1", "1.0", "opted in"})

@@ -14,15 +14,15 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from d7nb.content.leaves import read_date
-from d7nb.destinations import destination_of
+from d7nb.api.destinations import destination_of
+from d7nb.content.binding.format_strings import read_date
 from d7nb.errors import PluginError
 from d7nb.filters.ledgers import as_ledger
-from d7nb.plugins.row_filters import RowFilter, column_of, reasons
-from d7nb.variants import family
+from d7nb.plugins.row_filter import RowFilter, column_of, reasons
+from d7nb.recipients.variants import family
 
 if TYPE_CHECKING:
-    from d7nb.client import Client
+    from d7nb.api.client import Client
     from d7nb.ledger import Ledger
 
 Clock = Callable[[], datetime]

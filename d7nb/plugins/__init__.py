@@ -4,7 +4,7 @@
     d7nb.plugins.unregister(obj)   take it out
     d7nb.plugins.table()           who is there, from where, and whether it works
 
-The hooks and their examples are in `d7nb.plugins.hooks`.
+The hooks and their examples are in `d7nb.plugins.hookspecs`.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from d7nb.plugins.hooks import hookimpl
+from d7nb.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pandas as pd
 
-    from d7nb.content.declare import Content
+    from d7nb.content.schema.part import Content
     from d7nb.plugins.manager import Manager, Registration
-    from d7nb.plugins.row_filters import RowFilter
+    from d7nb.plugins.row_filter import RowFilter
 
 __all__ = ["content_types", "current", "filters", "hookimpl", "register", "table", "unregister", "using"]
 

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import pandas as pd
 import pluggy
 
-from d7nb.content.declare import Content, nearest
+from d7nb.content.schema.part import Content, nearest
 from d7nb.errors import PluginError
-from d7nb.masking import mask_text
-from d7nb.plugins import hooks
-from d7nb.plugins.row_filters import STAGES, RowFilter, checked_stage
+from d7nb.plugins import hookspecs as hooks
+from d7nb.plugins.row_filter import STAGES, RowFilter, checked_stage
+from d7nb.privacy import mask_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
-    from d7nb.delivery import Delivery
+    from d7nb.delivery.delivery import Delivery
 
 ALLOWED = "D7NB_PLUGINS"
 """Environment variable: names of the entry points that may load, with commas; empty: none; not set: all."""

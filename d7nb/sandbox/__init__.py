@@ -20,9 +20,9 @@ which the tests hold against each other.
 from __future__ import annotations
 
 try:
+    from d7nb.sandbox.foreground import serve
     from d7nb.sandbox.inbox import INBOUND_FIELDS
     from d7nb.sandbox.server import Sandbox
-    from d7nb.sandbox.serving import serve
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in {"starlette", "uvicorn"}:
         raise

@@ -17,20 +17,20 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from d7nb.errors import SandboxError
-from d7nb.sandbox import answers
+from d7nb.sandbox import responses as answers
 from d7nb.sandbox.faults import SEND_PATH
-from d7nb.sandbox.parts import Part
-from d7nb.sandbox.schema import PHONE_NUMBER, digits
-from d7nb.sandbox.templates import TemplateContent
-from d7nb.sandbox.wire import Hangup
+from d7nb.sandbox.schema.base import Part
+from d7nb.sandbox.schema.request import PHONE_NUMBER, digits
+from d7nb.sandbox.schema.templates import TemplateContent
+from d7nb.sandbox.uvicorn_server import Hangup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from d7nb.sandbox.agenda import Agenda
+    from d7nb.sandbox.events.scheduler import Agenda
     from d7nb.sandbox.faults import Faults
     from d7nb.sandbox.inbox import Inbox
-    from d7nb.sandbox.schema import Envelope, Reading
+    from d7nb.sandbox.schema.request import Envelope, Reading
     from d7nb.sandbox.state import State
 
 TOKEN = "sandbox"  # noqa: S105 - the whole secret of the sandbox

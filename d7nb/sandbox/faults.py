@@ -18,15 +18,15 @@ from pydantic import Field, ValidationError, validate_call
 from starlette.responses import Response
 
 from d7nb.errors import SandboxError
-from d7nb.sandbox import answers
-from d7nb.sandbox.schema import PHONE_NUMBER
-from d7nb.sandbox.wire import Hangup
+from d7nb.sandbox import responses as answers
+from d7nb.sandbox.schema.request import PHONE_NUMBER
+from d7nb.sandbox.uvicorn_server import Hangup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
-    from d7nb.sandbox.schema import Envelope
+    from d7nb.sandbox.schema.request import Envelope
 
 SEND_PATH = "/whatsapp/v2/send"
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from d7nb.sandbox.answers import timestamp
-from d7nb.sandbox.schema import digits
+from d7nb.sandbox.responses import timestamp
+from d7nb.sandbox.schema.request import digits
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,24 +11,24 @@ from uuid import uuid4
 import pandas as pd
 
 from d7nb.errors import SandboxError, closed_book
-from d7nb.sandbox.agenda import Agenda
 from d7nb.sandbox.app import TOKEN, Api, Rules
-from d7nb.sandbox.events import FORMATS, SHAPES as EVENT_SHAPES
+from d7nb.sandbox.events.local_http import local_target
+from d7nb.sandbox.events.scheduler import Agenda
+from d7nb.sandbox.events.shapes import FORMATS, SHAPES as EVENT_SHAPES
+from d7nb.sandbox.events.webhooks import PAUSES, EventRow, Poster, read_pauses
 from d7nb.sandbox.faults import Faults
 from d7nb.sandbox.inbox import REPLY_COLUMNS, SHAPES as INBOUND_SHAPES, Inbox
-from d7nb.sandbox.life import STATUS_LIFE
-from d7nb.sandbox.lines import local_target
-from d7nb.sandbox.people import People
-from d7nb.sandbox.posting import PAUSES, EventRow, Poster, read_pauses
-from d7nb.sandbox.schema import Reading
+from d7nb.sandbox.lifecycle import STATUS_LIFE
+from d7nb.sandbox.replies import People
+from d7nb.sandbox.schema.request import Reading
 from d7nb.sandbox.state import Row, State
-from d7nb.sandbox.wire import Server, listen, url_of
+from d7nb.sandbox.uvicorn_server import Server, listen, url_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from d7nb.client import Client
-    from d7nb.sandbox.life import Stage
+    from d7nb.api.client import Client
+    from d7nb.sandbox.lifecycle import Stage
 
 T = TypeVar("T")
 
@@ -238,7 +238,7 @@ class Sandbox:
             >>> with Sandbox() as sandbox:
             ...     client = sandbox.client(rate=None)
         """
-        from d7nb.client import Client  # noqa: PLC0415 - the sandbox knows nothing else of the client side
+        from d7nb.api.client import Client  # noqa: PLC0415 - the sandbox knows nothing else of the client side
 
         return Client(TOKEN, base_url=self.url, destination=f"sandbox:{self._instance}", **options)
 

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
 from d7nb.errors import SandboxError
-from d7nb.sandbox.answers import timestamp
-from d7nb.sandbox.life import SCHEDULED, STATUS_LIFE, WINDOW, read_life, read_script, status_at
-from d7nb.sandbox.schema import REFERENCE_KEYS, digits, moment, read_number
+from d7nb.sandbox.lifecycle import SCHEDULED, STATUS_LIFE, WINDOW, read_life, read_script, status_at
+from d7nb.sandbox.responses import timestamp
+from d7nb.sandbox.schema.request import REFERENCE_KEYS, digits, moment, read_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from d7nb.sandbox.inbox import Inbox
-    from d7nb.sandbox.life import Life, OwnLife, Stage
-    from d7nb.sandbox.schema import Envelope, OneMessage, Reading
+    from d7nb.sandbox.lifecycle import Life, OwnLife, Stage
+    from d7nb.sandbox.schema.request import Envelope, OneMessage, Reading
 
 # 100 ns steps from the Gregorian reform, where UUIDs of version 1 begin to count, to 1970.
 _UUID_EPOCH = 0x01B21DD213814000

@@ -9,28 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
-from d7nb.client import Client
-from d7nb.content.leaves import Column
+from d7nb.api.client import Client
+from d7nb.content.binding.format_strings import Column
 from d7nb.display.plans import plan_html
-from d7nb.display.words import plural
+from d7nb.display.text import plural
 from d7nb.errors import D7Error, closed_book
-from d7nb.recipients import check_numbers
-from d7nb.widgets import parts
-from d7nb.widgets.background import Debounced
-from d7nb.widgets.fields import Fields, close
+from d7nb.recipients.check import check_numbers
+from d7nb.widgets import controls as parts
+from d7nb.widgets.content_fields import Fields, close
+from d7nb.widgets.debounce import Debounced
 from d7nb.widgets.model import ComposeModel
-from d7nb.widgets.sendbox import SendBox
+from d7nb.widgets.send_panel import SendBox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
 
-    from d7nb.content.declare import Content
-    from d7nb.delivery import Delivery
+    from d7nb.content.schema.part import Content
+    from d7nb.delivery.delivery import Delivery
     from d7nb.display.previews import Preview
-    from d7nb.planning import Plan
-    from d7nb.plugins.row_filters import RowFilter
+    from d7nb.planning.plans import Plan
+    from d7nb.plugins.row_filter import RowFilter
 
 PAUSE = 0.35
 """Seconds without a change after which the plan is made anew."""

@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 from traitlets import Any as AnyTrait, Dict, HasTraits, Int, List, TraitError, Unicode, observe, validate
 
-from d7nb.columns import frozen
 from d7nb.content import Content
-from d7nb.content.fields import Free, Items, Nested
-from d7nb.content.leaves import Column
-from d7nb.content.writing import Python, call, content_of, fields_of, python, source_of
+from d7nb.content.binding.format_strings import Column
+from d7nb.content.schema.fields import Free, Items, Nested
+from d7nb.content.source import Python, call, content_of, fields_of, python, source_of
 from d7nb.errors import PlanError, closed_book
-from d7nb.filtering import chosen
-from d7nb.masking import mask_text
-from d7nb.planning import Plan, plan
+from d7nb.planning.filter_runner import chosen
+from d7nb.planning.plans import Plan, plan
 from d7nb.plugins import content_types
-from d7nb.widgets.guessing import guess_recipient
+from d7nb.privacy import mask_text
+from d7nb.tables.frames import frozen
+from d7nb.widgets.guess_column import guess_recipient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
 
-    from d7nb.content.declare import Part
-    from d7nb.plugins.row_filters import RowFilter
+    from d7nb.content.schema.part import Part
+    from d7nb.plugins.row_filter import RowFilter
 
 
 class ComposeModel(HasTraits):

@@ -12,8 +12,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.ledgers import postgres
-from tests.receivers import WORDS, accepted, bodies_of, check_heard, heard, post_all, remote_receiver
+from tests.support.ledgers import postgres
+from tests.support.receiver_process import WORDS, accepted, bodies_of, check_heard, heard, post_all, remote_receiver
 
 
 def measure(place: str, events: int, connections: int) -> None:

@@ -11,7 +11,7 @@ import time
 import pandas as pd
 
 import d7nb
-from d7nb.filtering import ask_all
+from d7nb.planning.filter_runner import ask_all
 from d7nb.plugins.manager import Sourced
 from d7nb.testing import fresh_plugins
 

@@ -17,7 +17,7 @@ import requests
 import d7nb
 from tests.benchmarks.measuring import RUNS, in_turns
 from tests.benchmarks.tables import people, planned
-from tests.senders import remote_sandbox
+from tests.support.sender_process import remote_sandbox
 
 ROWS = 100_000
 

@@ -13,7 +13,7 @@ import pytest
 from tests.browser import processes
 from tests.browser.pages import Lab, VoilaPage, expect
 from tests.browser.watching import Watch
-from tests.needs import lacking
+from tests.support.requirements import lacking
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Locator, Page

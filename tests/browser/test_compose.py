@@ -18,7 +18,7 @@ import requests
 from tests.browser.conftest import ICONS
 from tests.browser.pages import Lab, VoilaPage, expect
 from tests.browser.processes import ROOT, until
-from tests.local_servers import free_port
+from tests.support.servers import free_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page

@@ -12,8 +12,8 @@ import pytest
 import d7nb
 from tests.browser import processes
 from tests.browser.watching import Watch
-from tests.plans import LINK
-from tests.shown import HOSTILE, by_case, delivered, harmful, saying, troubled
+from tests.support.plans import LINK
+from tests.support.samples import HOSTILE, by_case, delivered, harmful, saying, troubled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

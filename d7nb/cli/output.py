@@ -1,0 +1,49 @@
+"""Files that commands write: CSV or Excel, by the name's ending."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+from d7nb.errors import TableError
+from d7nb.privacy import mask_text
+
+
+def check_out(out: Path | None) -> None:
+    """Make sure, before anything is sent, that a file can be written afterwards.
+
+    Raises:
+        TableError: Its name or its folder will not do.
+    """
+    if out is not None and out.suffix not in {".csv", ".xlsx"}:
+        message = f"--out {out.name}: give a name that ends in .csv or .xlsx"
+        raise TableError(message)
+    if out is not None and not out.resolve().parent.is_dir():
+        raise TableError(f"--out {out.name}: its folder is not there")
+
+
+def write(frame: pd.DataFrame, out: Path) -> None:
+    """Write a frame, as CSV if Excel can't hold it: no outcome may be lost."""
+    try:
+        if out.suffix == ".csv":
+            frame.to_csv(out, index=False)
+        else:
+            _without_zones(frame).to_excel(out, index=False)
+    except Exception as error:  # noqa: BLE001  (Excel can't hold everything, but no outcome may be lost)
+        print(f"d7nb: {mask_text(out.name)} could not be written ({type(error).__name__}), so:", file=sys.stderr)
+        folder = out.parent if out.suffix == ".xlsx" else Path(tempfile.mkdtemp())
+        out = folder / f"{out.stem}.csv"
+        frame.to_csv(out, index=False)
+    print(f"wrote {mask_text(out.name)}")
+
+
+def _without_zones(frame: pd.DataFrame) -> pd.DataFrame:
+    """Excel knows no time zones; our own times are UTC."""
+    frame = frame.copy(deep=False)
+    for place, dtype in enumerate(frame.dtypes):
+        if isinstance(dtype, pd.DatetimeTZDtype):
+            frame.isetitem(place, frame.iloc[:, place].dt.tz_localize(None))
+    return frame

@@ -1,0 +1,1 @@
+"""How a content type declares its fields."""

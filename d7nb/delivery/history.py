@@ -1,0 +1,75 @@
+"""The history of a mailing, joined onto any table: by the plan's key columns, or by who got it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from d7nb.api.destinations import destination_of
+from d7nb.content.binding.format_strings import Column
+from d7nb.content.rendering import DIGEST_SIZE
+from d7nb.delivery.mailing import Mailing, texts_of
+from d7nb.delivery.row_keys import check_campaign, key_texts, keys_by_columns
+from d7nb.delivery.start import remembered
+from d7nb.problems import Verdicts
+from d7nb.recipients.check import check_numbers, number_problems
+from d7nb.recipients.variants import family
+from d7nb.tables.frames import frozen, listed, require
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Sequence
+    from datetime import datetime
+
+    from d7nb.api.client import Client
+    from d7nb.delivery.delivery import Delivery
+    from d7nb.ledger import Ledger
+
+_UNKNOWN_KEY = "the ledger knows of no row with this key in this campaign"
+_UNKNOWN_NUMBER = "the ledger knows of no message to this number in this campaign"
+
+
+def history(
+    ledger: Ledger,
+    frame: pd.DataFrame,
+    campaign: str,
+    *,
+    to: Hashable,
+    key: Hashable | Sequence[Hashable] | None,
+    country: Any,
+    client: Client | None,
+    clock: Callable[[], datetime],
+) -> Delivery:
+    """Join what a ledger knows of a mailing onto a table; the arguments are those of `Ledger.delivery`."""
+    check_campaign(campaign)
+    kept, key_columns = frozen(frame), listed(key)
+    has_numbers = to in kept.columns
+    countries = [country.name] if isinstance(country, Column) else []
+    require(kept, [*key_columns, *([to, *countries] if has_numbers or not key_columns else [])])
+    verdicts, keys = Verdicts(len(kept)), np.zeros((len(kept), DIGEST_SIZE), dtype=np.uint8)
+    recipients = pd.Series(pd.array([None] * len(kept), dtype="str"), index=kept.index)
+    if has_numbers:
+        numbers = check_numbers(kept[to], country=kept[countries[0]] if countries else country)
+        recipients = numbers["recipient"].fillna(numbers["candidates"].str[0].astype("str"))
+        broken = numbers.where(numbers["verdict"] == "broken")  # what can be read in two ways is one family either way
+        verdicts.judge("numbers", [] if key_columns else number_problems(broken, to))
+    texts, problems = key_texts(kept, key_columns)
+    verdicts.judge("key", problems)
+    ready = verdicts.ready
+    if key_columns:
+        keys[ready] = keys_by_columns(campaign, (texts[row] for row in ready))
+    else:
+        people = texts_of(family(recipients.take(ready))).tolist()
+        keys[ready] = ledger.last_keys(destination_of(client), campaign, people)
+    mailing = Mailing(
+        frame=kept,
+        verdicts=verdicts.frame(kept.index, recipients),
+        campaign=campaign,
+        keys=keys,
+        keyed=ready,
+        by_content=False,
+        clock=clock,
+    )
+    why = _UNKNOWN_KEY if key_columns else _UNKNOWN_NUMBER
+    return remembered(mailing, ledger, destination_of(client), client, why)

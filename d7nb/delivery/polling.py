@@ -1,0 +1,117 @@
+"""Asking D7 what became of requests: one report each, several at once, never faster than the client's rate."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, NamedTuple
+
+from d7nb.api.rate_limit import LONGEST_WAIT
+from d7nb.api.reports import read_report
+from d7nb.errors import ApiError, Forbidden, NotConnected, NotFound, RateLimited, Unauthorized
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+    from concurrent.futures import Future
+
+    from d7nb.api.client import Client
+    from d7nb.api.statuses import Update
+
+NOT_YET = "WHATSAPP_LOG_NOT_EXISTS"
+"""D7's word for a request of which it has no report, or none yet (d7-api.md section 4)."""
+TRIES = 4
+"""How often a report is asked for, where D7 asks to wait or can't be reached."""
+FIRST_WAIT = 0.5
+"""Seconds before the second try where D7 does not say how long; each further wait is twice the last."""
+_PACE = "report"
+"""Reports have a pace of their own beside that of each originator's messages: D7 documents no limit for either."""
+_GLANCE = 0.1
+"""Seconds between two looks at what has come: a signal must not wait for an answer."""
+
+
+class Asked(NamedTuple):
+    """What came of asking for one report.
+
+    Attributes:
+        updates: What it says of each message.
+        fault: Why there is none; None where there is one, or none yet.
+        pending: Whether D7 has none yet.
+    """
+
+    updates: Sequence[Update] = ()
+    fault: ApiError | None = None
+    pending: bool = False
+
+
+def ask(client: Client, request_ids: Sequence[str]) -> Generator[list[Asked]]:
+    """Ask for the reports of requests, each once.
+
+    Whoever stops listening, by an interrupt for instance, ends it when the reports under way are there.
+
+    Args:
+        client: Asks, with as many workers and at the rate that it has.
+        request_ids: As D7 gave them.
+
+    Returns:
+        What came, as it comes. After a refused token, or where D7 asks to wait for long, nothing more is asked for.
+    """
+    stopping = threading.Event()
+    waiting = iter(request_ids)
+
+    def one(request_id: str) -> Asked:
+        asked = _report(client, request_id, stopping)
+        if isinstance(asked.fault, Unauthorized | Forbidden) or _asks_for_long(asked.fault):
+            stopping.set()
+        return asked
+
+    with ThreadPoolExecutor(client.workers, thread_name_prefix="d7nb-report") as pool:
+        flying: set[Future[Asked]] = set()
+        try:
+            while True:
+                while len(flying) < 2 * client.workers and not stopping.is_set():
+                    request_id = next(waiting, None)
+                    if request_id is None:
+                        break
+                    flying.add(pool.submit(one, request_id))
+                if not flying:
+                    return
+                landed, flying = wait(flying, _GLANCE, FIRST_COMPLETED)
+                yield [future.result() for future in landed]
+        finally:
+            stopping.set()
+
+
+def _report(client: Client, request_id: str, stopping: threading.Event) -> Asked:
+    """In a worker: wait for leave, ask, and try again where that is all that D7 asks for."""
+    fault: ApiError | None = None
+    for attempt in range(TRIES):
+        if not _has_leave(client, stopping):
+            break
+        try:
+            body, at = client.dated_report(request_id)
+            return Asked(read_report({"request_id": request_id} | body, at))
+        except NotFound as error:
+            return Asked(pending=True) if error.code == NOT_YET else Asked(fault=error)
+        except (RateLimited, NotConnected) as error:
+            fault = error
+            if _asks_for_long(error):
+                break  # whoever waits for the others' answers, or sends with this client, need not wait so long
+            client.hold(error.retry_after if error.retry_after is not None else FIRST_WAIT * 2**attempt)
+        except ApiError as error:
+            return Asked(fault=error)
+        finally:
+            client.end_leave()
+    return Asked(fault=fault)
+
+
+def _asks_for_long(error: ApiError | None) -> bool:
+    return error is not None and (error.retry_after or 0) > LONGEST_WAIT
+
+
+def _has_leave(client: Client, stopping: threading.Event) -> bool:
+    while not stopping.is_set():
+        seconds = client.take_leave(_PACE, 1)
+        if seconds <= 0:
+            return True
+        stopping.wait(seconds)
+    return False

@@ -1,0 +1,201 @@
+"""Following up on a mailing: what the ledger has heard of its rows by now, and what D7 says when it is asked."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from d7nb.api.error_codes import with_verb
+from d7nb.api.statuses import FINAL
+from d7nb.delivery.eligibility import look_up, told_of
+from d7nb.delivery.polling import ask
+from d7nb.errors import Forbidden, Unauthorized
+from d7nb.store.schema import HEARD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from d7nb.api.client import Client
+    from d7nb.api.statuses import Update
+    from d7nb.delivery.mailing import Mailing
+    from d7nb.delivery.outcomes import Outcomes
+    from d7nb.errors import ApiError
+    from d7nb.ledger import Ledger
+    from d7nb.store.lookup import Known
+    from d7nb.store.message_status import Heard
+
+_AT_ONCE = 5_000
+"""So many statuses are written in one transaction: others want to write, too."""
+
+
+class Followed(NamedTuple):
+    """What is known of a mailing's rows after they were sent.
+
+    Attributes:
+        heard: What was heard of each row of the frame.
+        open: D7's ids of the requests of which more is to be expected.
+        numbers: The request that decides about each ready row, as the ledger counts them.
+    """
+
+    heard: Heard
+    open: list[str]
+    numbers: np.ndarray
+
+
+class Reports(NamedTuple):
+    """What came of asking.
+
+    Attributes:
+        asked: How many requests were asked about.
+        pending: How many of them D7 has no report of yet.
+        faults: Why some gave none.
+        strays: How many messages were reported on that are no row's.
+    """
+
+    asked: int
+    pending: int
+    faults: list[ApiError]
+    strays: int
+
+
+def follow(
+    mailing: Mailing,
+    outcomes: Outcomes,
+    ledger: Ledger,
+    destination: str,
+    *,
+    settle: bool = True,
+    found: tuple[np.ndarray, Known] | None = None,
+) -> Followed:
+    """Say what the ledger knows by now.
+
+    Rows in doubt that D7 has reported on become accepted; of rows that were sent again, the last message is told.
+
+    Args:
+        mailing: The rows.
+        outcomes: Their books.
+        ledger: What knows.
+        destination: Where they went.
+        settle: Whether to look for such rows.
+        found: What `look_up` just gave; it is asked unless given.
+    """
+    ready, count = mailing.ready, len(mailing.frame)
+    places, known = found or look_up(mailing, ledger, destination)
+    numbers, codes = known.request[places], known.code[places]
+    heard = ledger.heard(destination, mailing.campaign, mailing.keys[ready], numbers)
+    another = ~outcomes.went()[ready] | (outcomes.request_ids()[ready] != known.request_id[places])
+    told = another & (known.outcome[places] == "accepted")  # what was in doubt, or what was sent again since
+    if settle and told.any():
+        outcomes.recall(ready[told], told_of(known, places[told]))
+    went, ids = outcomes.went()[ready], outcomes.request_ids()[ready]
+    final = np.isin(heard.status.astype("str"), list(FINAL))
+    if len(outcomes.rows_with("unknown")):
+        final &= codes != HEARD  # its report may tell of its neighbours, which are in doubt
+    open_ones = list(dict.fromkeys(each for each in ids[went & ~final] if each))
+    return Followed(heard.spread(ready, count), open_ones, numbers)
+
+
+def follow_on(
+    past: Followed, mailing: Mailing, outcomes: Outcomes, ledger: Ledger, destination: str, *, settle: bool = True
+) -> Followed:
+    """The same again, when only reports have come since: where nothing is in doubt, no row has another request now."""
+    if len(outcomes.rows_with("unknown")):
+        return follow(mailing, outcomes, ledger, destination, settle=settle)
+    ready = mailing.ready
+    heard = ledger.heard(destination, mailing.campaign, mailing.keys[ready], past.numbers)
+    return past._replace(heard=heard.spread(ready, len(mailing.frame)))
+
+
+def take_reports(
+    client: Client,
+    request_ids: list[str],
+    mailing: Mailing,
+    ledger: Ledger,
+    destination: str,
+    *,
+    step: Callable[[int], None],
+) -> Reports:
+    """Ask D7 about requests, and write down what it says as it comes.
+
+    Args:
+        client: Asks.
+        request_ids: Of which requests.
+        mailing: Whose they are.
+        ledger: Where it is written.
+        destination: Where they went.
+        step: Is told how many are through.
+
+    Raises:
+        ApiError: The token was refused, or nothing at all could be had; what was heard before is written down.
+    """
+    waiting: list[Update] = []
+    faults: list[ApiError] = []
+    through = pending = strays = 0
+
+    def write() -> int:
+        gone, waiting[:] = waiting[:], []
+        return len(gone) - ledger.take_in(destination, updates=gone, at=mailing.clock()) if gone else 0
+
+    try:
+        with closing(ask(client, request_ids)) as landing:
+            for landed in landing:
+                for asked in landed:
+                    waiting += asked.updates
+                    pending += asked.pending
+                    faults += [asked.fault] if asked.fault else []
+                through += len(landed)
+                step(through)
+                strays += write() if len(waiting) >= _AT_ONCE else 0
+    finally:
+        strays += write()
+    refused = [fault for fault in faults if isinstance(fault, Unauthorized | Forbidden)]
+    if refused or (faults and len(faults) == through):
+        raise (refused or faults)[0]
+    return Reports(through, pending, faults, strays)
+
+
+def status_columns(heard: Heard) -> dict[str, Any]:
+    """What was heard of each row, as columns that are joined to the user's frame."""
+    return {
+        "d7_msg_id": pd.array(heard.msg_id, dtype="str"),
+        "d7_status": pd.array(heard.status, dtype="str"),
+        "d7_status_reason": pd.array(heard.reason, dtype="str"),
+        "d7_status_at": pd.Series(heard.reached).dt.tz_localize("UTC").array,
+    }
+
+
+def tell_failures(columns: dict[str, Any], went: np.ndarray) -> None:
+    """Give a reason to rows that D7 accepted, and that failed later.
+
+    Args:
+        columns: A delivery's, by name; changed here.
+        went: Which rows D7 accepted.
+    """
+    failed = _failed(columns, went)
+    if len(failed):
+        reasons = pd.Series(columns["d7_status_reason"].take(failed))
+        before = pd.Series(columns["d7_reason"].take(failed))
+        told = reasons.map({reason: _failure(reason) for reason in reasons.unique()})
+        for name, values in (("d7_reason", told.where(before.isna(), before + "; " + told)), ("d7_decided_by", "D7")):
+            columns[name] = columns[name].copy()
+            columns[name][failed] = values
+
+
+def failures(columns: dict[str, Any], went: np.ndarray) -> list[tuple[str, str, str, int]]:
+    """Why rows failed later: outcome, who says so, reason, and how many rows; the most frequent first."""
+    failed = _failed(columns, went)
+    told = pd.DataFrame({name: columns[f"d7_{name}"].take(failed) for name in ("outcome", "decided_by", "reason")})
+    counts = told.astype("str").value_counts().reset_index()
+    return list(zip(*(counts[name].tolist() for name in counts), strict=True))
+
+
+def _failed(columns: dict[str, Any], went: np.ndarray) -> np.ndarray:
+    return np.flatnonzero(went & (columns["d7_status"] == "failed"))
+
+
+def _failure(reason: Any) -> str:
+    told = "failed after D7 accepted it"
+    return with_verb(f"{told}: {reason}") if isinstance(reason, str) else told

@@ -1,0 +1,161 @@
+"""What makes a row the same row tomorrow: the key that the ledger knows it by and that travels in its reference.
+
+A key is a hash of a recipe's version, the campaign, and either the user's own ``key=`` columns or the recipient and the
+content. Originator, reference, report URL, schedule and destination are no part of it.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from operator import add
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+import pandas as pd
+
+from d7nb.content.binding.format_strings import Cells, Unfit, by_distinct, picked
+from d7nb.content.binding.text_columns import MARK
+from d7nb.content.rendering import DIGEST_SIZE, digests_of
+from d7nb.content.rules import TEXT
+from d7nb.errors import PlanError
+from d7nb.problems import Problem
+from d7nb.recipients.variants import family
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Sequence
+
+RECIPE = "d7nb-row-1"
+"""Changing anything below means a new recipe, and every user's rows would be new people: don't."""
+
+_PEOPLE = 32_768
+"""How many numbers are looked at together: more than texts, since each look takes a while, and each number little."""
+
+
+def check_campaign(campaign: Any) -> None:
+    """Make sure that a campaign is a name that keys can be made of.
+
+    Raises:
+        PlanError: It is not.
+    """
+    name = TEXT.convert(campaign) if isinstance(campaign, str) else None
+    if not isinstance(name, str) or not name.strip():
+        raise PlanError("campaign is the name of the mailing, and a part of each row's identity: give it as a text")
+
+
+def keys_by_content(campaign: str, recipients: pd.Series[str], digests: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Keys of rows that are known by whom they reach and what they say.
+
+    Args:
+        campaign: The user's name for the mailing.
+        recipients: Each row's number, E.164; all national variants of one come to the same key.
+        digests: Each row's content digest, ``uint8`` of shape (rows, 16). They give way to the keys: a million of
+            either is as large as a column.
+        rows: Positions of the rows that get a key, in order.
+
+    Returns:
+        ``uint8`` of shape (rows, 16), zeros where there is no key.
+    """
+    begun, keys = _begun(campaign, "content"), np.require(digests, requirements=["C", "W"])
+    contents = keys.view(f"V{DIGEST_SIZE}").ravel()
+    for start in range(0, len(rows), _PEOPLE):
+        part = rows[start : start + _PEOPLE]
+        numbers = family(pd.Series(picked(recipients.array, part))).tolist()
+        people = f"{f' {MARK}'.join(numbers)} ".encode().split(MARK.encode())
+        keys[part] = digests_of(map(add, people, contents[part].tolist()), begun)
+    if len(rows) < len(keys):
+        without = np.ones(len(keys), dtype=bool)
+        without[rows] = False
+        keys[without] = 0
+    return keys
+
+
+def keys_by_columns(campaign: str, rows: Iterable[tuple[str, ...]]) -> np.ndarray:
+    """Keys of rows that the user's own columns tell apart."""
+    return digests_of(map(orjson.dumps, rows), _begun(campaign, "columns"))
+
+
+def key_texts(frame: pd.DataFrame, names: Sequence[Hashable]) -> tuple[list[tuple[str, ...]], list[Problem]]:
+    """Each row's ``key=`` columns as texts; an empty or unusable cell is a problem.
+
+    Args:
+        frame: The table.
+        names: The columns.
+    """
+    cells = Cells(frame, np.arange(len(frame)))
+    columns = [by_distinct(_key_text, cells[name]) for name in names]
+    problems = []
+    for name, texts in zip(names, columns, strict=True):
+        faults = [
+            "the cell is empty" if text is None else text.message if isinstance(text, Unfit) else "" for text in texts
+        ]
+        rows = np.flatnonzero(faults)
+        if len(rows):
+            messages = [f"{faults[row]}, but it is the row's key" for row in rows]
+            problems.append(Problem("bad_key", messages, "give each row a key", column=name, rows=rows))
+    return list(zip(*columns, strict=True)), problems
+
+
+def _key_text(value: Any) -> str | Unfit:
+    """1 and 1.0 are one key: one empty cell is enough for pandas to make floats of a column. So are 'a' and 'a '."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text: str | Unfit = TEXT.convert(value)
+    return text if isinstance(text, Unfit) else text.strip()
+
+
+def _begun(campaign: str, method: str) -> Any:
+    return blake2b(orjson.dumps([RECIPE, method, campaign]), digest_size=DIGEST_SIZE)
+
+
+def codes_of(digests: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+    """A number for each distinct digest, counted in the order of their first appearance.
+
+    Args:
+        digests: ``uint8`` of shape (rows, 16).
+        rows: Positions of those that are asked about, all of them unless given.
+
+    Example:
+        >>> codes_of(np.array([[7] * 16, [1] * 16, [7] * 16], dtype=np.uint8)).tolist()
+        [0, 1, 0]
+    """
+    halves = np.ascontiguousarray(digests).view(np.uint64).reshape(len(digests), 2)
+
+    def half(side: int) -> np.ndarray:
+        return halves[:, side].copy() if rows is None else halves[rows, side]
+
+    ordered = half(0)
+    ordered.sort()
+    if (ordered[1:] != ordered[:-1]).all():  # no two are the same, as it often is: sorting takes a third of the time
+        return np.arange(len(ordered), dtype=np.int32)
+    del ordered
+    left, right = (pd.factorize(half(side))[0] for side in (0, 1))
+    codes: np.ndarray = pd.factorize(left * (right.max(initial=0) + 1) + right)[0]
+    return codes
+
+
+def firsts(codes: np.ndarray) -> np.ndarray:
+    """Whether each of some codes, counted in the order of their first appearance, appears there for the first time.
+
+    Example:
+        >>> firsts(np.array([0, 1, 0, 2])).tolist()
+        [True, True, False, True]
+    """
+    new: np.ndarray = np.diff(np.maximum.accumulate(codes), prepend=-1) > 0
+    return new
+
+
+def repeated(keys: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of some rows, in order, those whose key an earlier one has, and for each of them the first that has it.
+
+    Example:
+        >>> keys = np.array([[7] * 16, [1] * 16, [7] * 16], dtype=np.uint8)
+        >>> [found.tolist() for found in repeated(keys, np.arange(3))]
+        [[2], [0]]
+    """
+    codes = codes_of(keys, rows)
+    if not len(codes) or codes[-1] == len(codes) - 1:  # no number was given twice
+        return rows[:0], rows[:0]
+    new = firsts(codes)
+    again = np.flatnonzero(~new)
+    return rows[again], rows[np.flatnonzero(new)[codes[again]]]

@@ -1,0 +1,1 @@
+"""The send loop: claim, post, record."""

@@ -1,0 +1,126 @@
+"""Beginning a send, and telling what became of an earlier one: both give a `Delivery`."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import ExitStack
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from d7nb.api.client import Client
+from d7nb.delivery.delivery import Delivery
+from d7nb.delivery.eligibility import look_up, recall, says, stand, with_all_that_went
+from d7nb.delivery.outcomes import Outcomes
+from d7nb.delivery.sending.claims import Claims
+from d7nb.delivery.sending.loop import Sending
+from d7nb.delivery.sending.queue import Canary
+from d7nb.display.text import plural
+from d7nb.errors import ConfirmError, LedgerWarning, PlanError
+from d7nb.ledger import opened
+from d7nb.store.claims import LEEWAY
+
+if TYPE_CHECKING:
+    from d7nb.delivery.delivery import Place
+    from d7nb.delivery.mailing import Mailing
+    from d7nb.delivery.sending.requests import Packer
+    from d7nb.planning.filter_runner import Recheck
+
+_FOREVER = 3600.0
+"""Seconds that a request may live whose client has no time-out; afterwards it is in doubt."""
+
+
+def deliver(
+    mailing: Mailing,
+    client: Client,
+    *,
+    packer: Packer,
+    recheck: Recheck,
+    ledger: Place,
+    resend: Any,
+    confirm: int | None,
+    progress: bool,
+    wait: bool,
+    split: bool,
+    canary: int | None,
+    stop_if: float,
+) -> Delivery:
+    """Start a send, and wait for it if asked to; the arguments are those of `Plan.send`."""
+    if not isinstance(client, Client):
+        raise PlanError("send() needs a client: d7nb.Client(), or the client() of a sandbox")
+    if (canary is not None and canary < 1) or not 0 <= stop_if <= 1:
+        raise PlanError("canary= counts rows from 1, and stop_if= is a share from 0 to 1")
+    if resend is True and confirm is None:
+        raise ConfirmError("resend=True sends again to everybody: say confirm= with the number of rows to go")
+    destination = client.destination
+    with ExitStack() as stack:
+        books = stack.enter_context(opened(ledger))
+        standing = stand(mailing, books, destination, resend)
+        if confirm is not None and confirm != len(standing.going):
+            raise ConfirmError(_not_confirmed(confirm, len(standing.going), len(standing.kept)))
+        if not client.is_local and books.warning:
+            warnings.warn(books.warning, LedgerWarning, stacklevel=4)
+        outcomes = Outcomes(mailing.verdicts)
+        outcomes.recall(standing.kept, standing.told)
+        lifetime = timedelta(seconds=sum(_FOREVER if limit is None else limit for limit in client.timeout)) + LEEWAY
+        run = stack.enter_context(books.run(lifetime=lifetime, seen=standing.seen))
+        sending = Sending(
+            packer,
+            standing.going,
+            client,
+            outcomes,
+            claims=Claims(run, mailing, destination, standing.again, unless_arrived=says(resend, "failed")),
+            recheck=recheck,
+            split=split,
+            canary=None if canary is None else Canary(canary, stop_if),
+        )
+        delivery = Delivery(
+            mailing, outcomes, ledger, destination, client=client, sending=sending, closing=stack.pop_all()
+        )
+        if not client.is_local and books.warning:
+            delivery.warnings.append(books.warning)
+    if wait:
+        return delivery.wait(progress=progress)
+    with delivery._interruptible(sending):
+        delivery._start()
+    return delivery
+
+
+def _not_confirmed(confirm: int, going: int, kept: int) -> str:
+    why = f" ({plural(kept, 'row')} stay, as the ledger says; see plan.delivery)" if kept else ""
+    return f"confirm={confirm!r}, but {plural(going, 'row')} would go{why}; nothing was sent. Look at the plan again"
+
+
+def remembered(
+    mailing: Mailing, ledger: Place, destination: str, client: Client | None, why: str = "no run has come to it"
+) -> Delivery:
+    """What the ledger knows of rows, as a delivery; nothing is sent.
+
+    Args:
+        mailing: The rows.
+        ledger: What knows.
+        destination: Where they went.
+        client: Asks D7 later, if asked to.
+        why: What to say of rows that the ledger does not know.
+    """
+    with opened(ledger) as books:
+        mailing = with_all_that_went(mailing, books, destination)
+        found = look_up(mailing, books, destination)
+        rows, told = recall(mailing, *found)
+        outcomes = Outcomes(mailing.verdicts)
+        outcomes.recall(rows, told)
+        outcomes.give_up(why)
+        delivery = Delivery(mailing, outcomes, ledger, destination, client=client)
+        delivery._follow(books, found)
+    return delivery
+
+
+def going(mailing: Mailing, ledger: Place, destination: str, resend: Any) -> pd.Series:
+    """Which rows would go now."""
+    with opened(ledger) as books:
+        standing = stand(mailing, books, destination, resend)
+    goes = np.zeros(len(mailing.frame), dtype=bool)
+    goes[standing.going] = True
+    return pd.Series(goes, index=mailing.frame.index, name="d7_going")

@@ -1,0 +1,1 @@
+"""How a plan is made of a table and a content."""

@@ -1,0 +1,1 @@
+"""Whether the files that messages name can be fetched."""

@@ -1,0 +1,1 @@
+"""The sandbox's own reading of a request."""

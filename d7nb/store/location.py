@@ -1,0 +1,223 @@
+"""Where the ledger lives: a file in the user's data folder, another file, or a PostgreSQL database."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from platformdirs import user_data_path
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from d7nb.errors import LedgerError
+from d7nb.store.faults import guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VARIABLE = "D7NB_LEDGER"
+FILE = "ledger.sqlite3"
+_PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
+_POSTGRES = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
+_NETWORK = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "beegfs", "fuse"}
+)
+_NETWORK_FUSE = ("fuse.sshfs", "fuse.s3fs", "fuse.gcsfuse", "fuse.rclone", "fuse.drive", "fuse.glusterfs")
+_MEMORY = frozenset({"tmpfs", "ramfs"})
+_CONTAINER = ("/.dockerenv", "/run/.containerenv")
+
+
+class Place(NamedTuple):
+    """Where a ledger lives.
+
+    Attributes:
+        url: As the database layer wants it.
+        path: The file; None for PostgreSQL.
+        ours: Whether file and folder are where d7nb puts them by itself.
+    """
+
+    url: URL
+    path: Path | None
+    ours: bool = False
+
+    @property
+    def name(self) -> str:
+        """What the ledger is called in messages: the file's base name, or the database and its host."""
+        return self.path.name if self.path else f"{self.url.database} on {self.url.host or 'this machine'}"
+
+    @property
+    def shown(self) -> str:
+        """The whole address, without any password; a home folder is ``~``."""
+        if self.path is None:
+            return self.url.set(query={}).render_as_string(hide_password=True)
+        home = home_folder()
+        if home is None or not self.path.is_relative_to(home):
+            return str(self.path)
+        return f"~/{self.path.relative_to(home).as_posix()}"
+
+
+def home_folder() -> Path | None:
+    """The home folder, which bears a person's name; None where there is none, or it is the root of all."""
+    try:
+        home = Path.home()
+    except RuntimeError:  # as in a container that runs under a number that has no name
+        return None
+    return None if home == Path(home.anchor) else home
+
+
+def find_place(given: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> Place:
+    """Say where the ledger lives: where the user says, else where ``D7NB_LEDGER`` does, else the user's data folder.
+
+    Args:
+        given: A path, or a URL such as ``postgresql+psycopg://user@host/database``.
+        environ: The environment.
+
+    Raises:
+        LedgerError: It names no place that a ledger could live in.
+
+    Example:
+        >>> find_place("postgresql://ann:secret@db.example/mailings", {}).shown
+        'postgresql+psycopg://ann:***@db.example/mailings'
+    """
+    text = os.fspath(given) if given is not None else environ.get(VARIABLE, "").strip()
+    if not text:
+        path = user_data_path("d7nb", appauthor=False) / FILE
+        return Place(URL.create("sqlite", database=str(path)), path, ours=True)
+    if "://" not in text:
+        return _file(text)
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise LedgerError(
+            "the ledger's URL can't be read; it looks like postgresql+psycopg://user:password@host/database"
+        ) from None  # the parser's own message may show the password
+    if url.drivername in _POSTGRES:
+        return Place(url.set(drivername="postgresql+psycopg"), None)
+    if url.drivername.partition("+")[0] == "sqlite":
+        return _file(url.database or "")
+    raise LedgerError(f"a ledger lives in SQLite or PostgreSQL, not in {url.drivername}: give a path or another URL")
+
+
+def _file(text: str) -> Place:
+    if text in {"", ":memory:"}:
+        raise LedgerError("a ledger in memory would forget everybody it sent to: give a path")
+    path = Path(text).expanduser().resolve()  # by whichever way it is reached, its secret lies beside it
+    return Place(URL.create("sqlite", database=str(path)), path)
+
+
+def make_file(place: Place) -> None:
+    """Make the file if it is missing, readable by its owner alone; in d7nb's own folder, that too.
+
+    A folder that the user named is never made: a slip of the pen there would begin a second, empty ledger.
+
+    Raises:
+        LedgerError: The folder is missing, or not the user's to write in.
+    """
+    path = place.path
+    if path is None:
+        return
+    with guarded(path.name):
+        if place.ours and not path.parent.is_dir():
+            path.parent.mkdir(parents=True)
+            path.parent.chmod(_PRIVATE_FOLDER)  # whatever the umask
+        if not path.parent.is_dir():
+            message = (
+                f"there is no folder {path.parent.name!r} for the ledger {path.name}: make it, or correct the path"
+            )
+            raise LedgerError(message)
+        if path.is_dir():
+            raise LedgerError(f"the ledger {path.name} is a folder: name a file in it")
+        if not path.exists():
+            write_private(path, b"")
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Make a file that only its owner may read, on the disk before this returns; one that is there stays as it is."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE)
+    except FileExistsError:  # another process was faster
+        return
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(handle)
+    if os.name == "posix":  # elsewhere, a folder can't be opened, and need not
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def read_mounts() -> str:
+    """The kernel's list of mounted file systems; empty where there is none to read."""
+    try:
+        return Path("/proc/mounts").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def filesystem_of(path: Path, mounts: str) -> str:
+    r"""The type of the file system that a path is on; empty where that is not known.
+
+    Args:
+        path: An absolute path.
+        mounts: Lines as in ``/proc/mounts``.
+
+    Example:
+        >>> mounts = "/dev/sda1 / ext4 rw 0 0\nserver:/home /home nfs4 rw 0 0"
+        >>> filesystem_of(Path("/home/ann/ledger.sqlite3"), mounts)
+        'nfs4'
+    """
+    found, depth = "", -1
+    for line in mounts.splitlines():
+        fields = line.split()
+        if len(fields) < 3:
+            continue
+        folder = Path(re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), fields[1]))
+        if len(folder.parts) >= depth and path.is_relative_to(folder):  # of two at one place, the later covers
+            found, depth = fields[2], len(folder.parts)
+    return found
+
+
+def is_network(filesystem: str) -> bool:
+    """Whether a file system's files may be on another machine: locks are then only as good as the protocol's."""
+    return filesystem in _NETWORK or filesystem.startswith(_NETWORK_FUSE)
+
+
+def warning_for(filesystem: str, environ: Mapping[str, str], *, contained: bool) -> str | None:
+    """One sentence on why a ledger's file may not keep its promise where it is; None where nothing speaks against it.
+
+    Args:
+        filesystem: The type of the file system that the file is on.
+        environ: The environment, in which Colab says that it is Colab.
+        contained: Whether this is a container, whose own layer goes with it.
+
+    Example:
+        >>> warning_for("ext4", {}, contained=False) is None
+        True
+    """
+    if is_network(filesystem):
+        return (
+            f"the ledger is on a network file system ({filesystem}), where locks can fail: send from one notebook at a "
+            f"time, or set {VARIABLE} to a file on a local disk or to a PostgreSQL URL"
+        )
+    if filesystem in _MEMORY:
+        home = "in memory, and is gone when this machine stops"
+    elif any(name.startswith("COLAB_") for name in environ):
+        home = "on a Colab machine, and is gone when that is recycled"
+    elif filesystem == "overlay" and contained:
+        home = "inside a container, and may be gone with it"
+    else:
+        return None
+    return (
+        f"the ledger is {home}, so that a later run would send again: set {VARIABLE} to a file that stays, or to a "
+        "PostgreSQL URL"
+    )
+
+
+def in_container() -> bool:
+    """Whether this process runs in a container, as far as that shows."""
+    return "KUBERNETES_SERVICE_HOST" in os.environ or any(Path(mark).exists() for mark in _CONTAINER)

@@ -1,0 +1,212 @@
+"""What the ledger keeps. No message text, and of a phone number only a masked form and a keyed hash.
+
+The outcome stands on the request, and rows point to it: a request of a hundred rows costs two small commits.
+Changing anything here means a new `SCHEMA`, and a way to it from the last one.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    and_,
+    case,
+    func,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import ColumnElement
+
+SCHEMA = 2
+"""The version of what stands below, kept in ``d7nb_meta``. Version 1 knew nothing of what came after a send."""
+
+KEY_SIZE = 16
+"""Bytes of a key."""
+
+RELEASED = ("rejected", "unsent")
+"""Outcomes after which a row is free again: nothing went out."""
+RECORDED = ("accepted", "rejected", "unknown", "unsent")
+"""Outcomes that a request can have; one without has been claimed, and not recorded."""
+PRESUMED, SETTLED, HEARD = "presumed", "settled", "heard"
+"""Codes of the ledger's own: nobody recorded it; a person's word; D7's word, in an event or a report, on what was in
+doubt."""
+
+SEPARATOR = "\x1f"
+"""Stands between texts that the database joins, and in none of them."""
+_UNFIT = frozenset({"\0", SEPARATOR})
+LONGEST_WORD, LONGEST_TEXT = 60, 2_000
+"""Characters that are kept of a word, such as a status, and of a sentence or an id."""
+INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+"""Each database's own INSERT, which can say what is to be done where a row is there already."""
+HEXADECIMAL: dict[str, Callable[[ColumnElement[bytes]], ColumnElement[str]]] = {
+    "sqlite": func.hex,
+    "postgresql": lambda column: func.encode(column, "hex"),
+}
+"""Bytes as text, so that the database can join those of many rows: a million rows are no million objects."""
+
+_Number = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only what is called INTEGER
+
+metadata = MetaData()
+
+meta = Table("d7nb_meta", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
+
+destinations = Table(
+    "d7nb_destinations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("origin", Text, nullable=False, unique=True),
+)
+
+runs = Table(
+    "d7nb_runs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("machine", Text, nullable=False),  # boot and process namespace: where pids mean something
+    Column("pid", Integer, nullable=False),
+    Column("process", Text, nullable=False),  # when it started: pids come again
+    Column("ended", Boolean, nullable=False),
+)
+
+requests = Table(
+    "d7nb_requests",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("run", Text, ForeignKey(runs.c.id), nullable=False),
+    Column("destination", Integer, ForeignKey(destinations.c.id), nullable=False),
+    Column("campaign", Text, nullable=False),
+    Column("claimed_at", BigInteger, nullable=False),  # times are microseconds since 1970, UTC
+    Column("lifetime", BigInteger, nullable=False),
+    Column("outcome", Text),
+    Column("request_id", Text),
+    Column("created_at", Text),  # D7's, as given
+    Column("status", Integer),
+    Column("code", Text, nullable=False, default=""),
+    Column("reason", Text, nullable=False, default=""),
+    Column("recorded_at", BigInteger),
+    Index("d7nb_requests_of_campaign", "destination", "campaign"),
+    Index("d7nb_requests_by_id", "request_id"),
+)
+
+rows = Table(
+    "d7nb_rows",
+    metadata,
+    Column("destination", Integer, ForeignKey(destinations.c.id), primary_key=True, autoincrement=False),
+    Column("key", LargeBinary, primary_key=True),
+    Column("request", _Number, ForeignKey(requests.c.id), nullable=False),  # the last to claim it
+    Column("sent", _Number, ForeignKey(requests.c.id)),  # an earlier one that may have sent it, where it was sent again
+    Column("person", LargeBinary),
+    Column("recipient", Text, nullable=False),  # masked
+    # Rows of a request lie side by side, so this index grows at its end. One on the person would be as random as the
+    # key's, and cost as much as all the rest.
+    Index("d7nb_rows_of_request", "request"),
+)
+
+statuses = Table(
+    "d7nb_statuses",
+    metadata,
+    Column("request", _Number, ForeignKey(requests.c.id), primary_key=True, autoincrement=False),
+    Column("key", LargeBinary, primary_key=True),
+    Column("status", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),  # the earliest time at which it is known to have had this status
+    Column("msg_id", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Each status that was ever heard of a row's message: which one counts is for `d7nb.api.statuses` to say."""
+
+inbound = Table(
+    "d7nb_inbound",
+    metadata,
+    Column("destination", Integer, ForeignKey(destinations.c.id), primary_key=True, autoincrement=False),
+    Column("person", LargeBinary, primary_key=True),
+    Column("originator", LargeBinary, primary_key=True),  # a hash, like the person's
+    Column("at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""When a person last wrote to a business number."""
+
+opt_outs = Table(
+    "d7nb_opt_outs",
+    metadata,
+    Column("destination", Integer, ForeignKey(destinations.c.id), primary_key=True, autoincrement=False),
+    Column("person", LargeBinary, primary_key=True),
+    Column("recipient", Text, nullable=False),  # masked
+    Column("stopped", Boolean, nullable=False),  # or came back
+    Column("at", BigInteger, nullable=False),
+    Column("word", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Each person's last word on whether to be written to."""
+
+aside = Table(
+    "d7nb_aside",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("text", Text, nullable=False),  # masked
+)
+"""What came in, and could not be made sense of, for a person to look at."""
+
+last = requests.alias("last")
+deciding = requests.alias("deciding")
+decided = rows.join(last, last.c.id == rows.c.request).join(
+    deciding,
+    deciding.c.id
+    == case((and_(last.c.outcome.in_(RELEASED), rows.c.sent.is_not(None)), rows.c.sent), else_=rows.c.request),
+)
+"""Each row with the request that decides about it: its last, unless that sent nothing and an earlier one may have."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def to_number(at: datetime) -> int:
+    """A time as the ledger keeps it.
+
+    Raises:
+        ValueError: It has no zone.
+
+    Example:
+        >>> to_number(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
+        1000000
+    """
+    if at.utcoffset() is None:
+        raise ValueError("a time without a zone means another moment on every machine: give one, such as UTC")
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def to_time(number: int, like: datetime) -> datetime:
+    """A kept time, in the zone of another."""
+    return (_EPOCH + number * _MICROSECOND).astimezone(like.tzinfo)
+
+
+def storable(text: str, longest: int | None = None) -> str:
+    r"""A text as every database takes it: PostgreSQL has no place for a zero byte, UTF-8 none for half a character.
+
+    Args:
+        text: Whoever wrote it.
+        longest: How many characters of it are kept, all unless given.
+
+    Example:
+        >>> storable("no\0thing", 5)
+        'nothi'
+    """
+    if not text.isprintable():
+        text = "".join(sign for sign in text if sign not in _UNFIT).encode("utf-8", "replace").decode()
+    return text[:longest]

@@ -1,0 +1,1 @@
+"""Reading files, and columns of a frame."""

@@ -1,0 +1,62 @@
+"""Which column holds the phone numbers: by its name, and by what stands in it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from d7nb.content.binding.format_strings import blanks_to_none
+from d7nb.recipients.check import check_numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    import pandas as pd
+
+SAMPLE = 200
+"""Rows that are looked at."""
+_NAMES = re.compile(
+    r"phone|mobile|\bmob\b|cell|msisdn|whats|recipient|\btel\b|telefon|telephone|handy|celular|m[oó]vil|numero|número|"
+    r"هاتف|جوال|موبايل|رقم|फ़ोन|电话|手机|電話",
+    re.IGNORECASE,
+)
+_DIGITS = re.compile(r"\d")
+_FEWEST_DIGITS = 7
+_BONUS = 0.3
+
+
+def guess_recipient(frame: pd.DataFrame, country: str | None = None) -> Hashable | None:
+    """The column that most likely holds the recipients' numbers; None where none does.
+
+    Args:
+        frame: The table.
+        country: The region of numbers without a country code.
+
+    Example:
+        >>> import pandas as pd
+        >>> guess_recipient(pd.DataFrame({"id": [1, 2], "mobile": ["+12025550123", "+1 202 555 0124"]}))
+        'mobile'
+    """
+    best, most = None, 0.0
+    for place, name in enumerate(frame.columns):
+        score = _score(frame.iloc[:, place], name, country)
+        if score > most:
+            best, most = name, score
+    return best
+
+
+def _score(column: pd.Series, name: Hashable, country: str | None) -> float:
+    """How much speaks for a column: the share of its cells that are numbers, and its name."""
+    named = bool(_NAMES.search(str(name)))
+    cells = column.iloc[:SAMPLE]
+    texts = [str(cell) for cell in blanks_to_none(cells.astype("object").where(cells.notna(), None).tolist()) if cell]
+    if not texts:
+        return _BONUS * named
+    digits = [len(_DIGITS.findall(text)) for text in texts]
+    if np.mean([count >= _FEWEST_DIGITS for count in digits]) < 0.5:
+        return _BONUS * named if named and max(digits) >= _FEWEST_DIGITS else 0.0
+    verdicts = check_numbers(cells, country=country)["verdict"]
+    share = float(verdicts.isin(["ok", "fixed", "ambiguous"]).sum()) / len(texts)
+    return share + _BONUS * named if share else _BONUS * named

@@ -1,0 +1,220 @@
+"""Ten thousand bodies that nobody should post: the receiver answers each, and no row learns what no body said of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings, strategies as st
+
+from d7nb import Ledger
+from d7nb.api.statuses import STAGES, read_status
+from d7nb.events import receiver
+from tests.support.ledgers import DESTINATION
+from tests.support.receiver_process import SECRET, WORDS, accepted, event, heard, request_of
+from tests.support.sender_process import fictional
+
+ROWS, TOGETHER, EXAMPLES = 6, 10, 1_000
+OTHERS = ["+61491570006", "+46701740610"]
+
+texts = st.text(max_size=12)
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
+values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3))
+words = st.sampled_from([*WORDS, "Dropped", "failed", "Throttled", "", " read "]) | values
+numbers = st.sampled_from([*fictional(ROWS), *OTHERS]) | values
+
+
+def marks(names: list[str]) -> st.SearchStrategy[Any]:
+    return st.sampled_from([*names, "", names[0].lower(), names[0][:-1]]) | values
+
+
+def fields(names: list[str]) -> st.SearchStrategy[dict[str, Any]]:
+    """Something like a delivery event, of which any part may be missing, wrong, or another row's."""
+    reference = st.dictionaries(st.sampled_from(["cust_ref", "message_tag5", "messageTag5", "other"]), marks(names))
+    return st.fixed_dictionaries(
+        {},
+        optional={
+            "event_type": st.sampled_from(["DELIVERY_EVENTS", "SANDBOX_INBOUND_EVENT", "OTHER"]) | values,
+            "timestamp": st.integers(min_value=-(2**62), max_value=2**62) | st.just(1795425887348) | values,
+            "request_id": st.sampled_from([request_of(0), "another"]) | values,
+            "msg_id": values,
+            "recipient": numbers,
+            "status": words,
+            "reason": values,
+            "reference": reference | values,
+            "message_tag5": marks(names),
+            "sender": numbers,
+            "business_number": numbers,
+            "text": st.just({"body": "STOP"}) | values,
+            "entry": st.lists(st.fixed_dictionaries({"changes": changes()}), max_size=2) | values,
+        },
+    )
+
+
+def changes() -> st.SearchStrategy[list[Any]]:
+    message = st.fixed_dictionaries({"from": numbers, "text": st.just({"body": "STOP"}) | values})
+    value = st.fixed_dictionaries({"messages": st.lists(message, max_size=2) | values, "metadata": values})
+    return st.lists(st.fixed_dictionaries({"value": value}), max_size=2)
+
+
+def bodies(names: list[str]) -> st.SearchStrategy[bytes]:
+    one = fields(names)
+    written = (one | st.lists(one | values, max_size=3) | values).map(dumped)
+    cut = st.builds(lambda body, at: body[: at % (len(body) + 1)], written, st.integers(min_value=0))
+    forms = st.dictionaries(texts, texts, max_size=3).map(lambda more: urlencode(more).encode()) | one.map(as_form)
+    return written | written | cut | forms | st.binary(max_size=40)
+
+
+def dumped(value: Any) -> bytes:
+    return orjson.dumps(_small(value), option=orjson.OPT_NON_STR_KEYS)
+
+
+def _small(value: Any) -> Any:
+    """Integers that orjson can write, and no lone surrogates."""
+    match value:
+        case bool():
+            return value
+        case int():
+            return max(min(value, 2**63 - 1), -(2**63))
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case list():
+            return [_small(one) for one in value]
+        case dict():
+            return {_small(name): _small(one) for name, one in value.items()}
+        case _:
+            return value
+
+
+def as_form(one: dict[str, Any]) -> bytes:
+    fields = {name: value for name, value in one.items() if isinstance(value, str | int)}
+    return urlencode(fields, errors="replace").encode()
+
+
+class Oracle:
+    """All that the bodies said, read in the simplest way: what a row may know, and who may have written."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.names, self.recipients = names, fictional(ROWS)
+        self.told: set[tuple[int, str]] = set()
+        self.wrote: set[str] = set()
+
+    def hear(self, body: bytes) -> None:
+        try:
+            found = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            found = dict(part.partition("=")[::2] for part in body.decode("utf-8", "replace").split("&"))
+        text = orjson.dumps(found).decode()
+        for number, digits in ((number, number.lstrip("+")) for number in [*self.recipients, *OTHERS]):
+            if digits in text:
+                self.wrote.add(number)
+        for one in found if isinstance(found, list) else [found]:
+            if isinstance(one, dict) and isinstance(one.get("status"), str):
+                self.hear_event(one)
+
+    def hear_event(self, one: dict[str, Any]) -> None:
+        word = read_status(one["status"].replace("+", " "))[0]
+        text = orjson.dumps(one).decode()
+        for row, (name, number) in enumerate(zip(self.names, self.recipients, strict=True)):
+            if name in text or (number.lstrip("+") in text and request_of(row) in text):
+                self.told.add((row, word))
+
+
+class Posted:
+    """The application without a server: bodies go in side by side, answers come out."""
+
+    def __init__(self, application: Any) -> None:
+        self.application = application
+        self.runner = asyncio.Runner()
+
+    def post(self, some: list[bytes]) -> list[int]:
+        async def run() -> list[int]:
+            return await asyncio.gather(*map(self._one, some))
+
+        return self.runner.run(run())
+
+    async def _one(self, body: bytes) -> int:
+        path = f"/{SECRET}"
+        scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "root_path": ""}
+        scope |= {"query_string": b"", "headers": [], "http_version": "1.1", "scheme": "http"}
+        answers: list[int] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                answers.append(message["status"])
+
+        await self.application(scope, receive, send)
+        (answer,) = answers
+        return answer
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> str:
+    return str(tmp_path / "ledger.sqlite3")
+
+
+@pytest.fixture
+def names(place: str) -> list[str]:
+    return accepted(place, ROWS)
+
+
+@pytest.fixture
+def posted(place: str, names: list[str]) -> Iterator[Posted]:
+    with Ledger(place) as ledger:
+        posted = Posted(receiver(ledger, SECRET))
+        with posted.runner:
+            yield posted
+
+
+def test_whatever_is_posted_is_answered_and_no_row_learns_what_was_not_said_of_it(
+    place: str, names: list[str], posted: Posted, caplog: pytest.LogCaptureFixture
+) -> None:
+    oracle, answers, row_of = Oracle(names), set(), {name: row for row, name in enumerate(names)}
+    with Ledger(place) as ledger:
+        before = ledger.frame()
+
+    @settings(
+        max_examples=EXAMPLES,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+        derandomize=True,
+        database=None,
+    )
+    @given(st.lists(bodies(names), min_size=TOGETHER, max_size=TOGETHER))
+    def run(some: list[bytes]) -> None:
+        for body in some:
+            oracle.hear(body)
+        answers.update(posted.post(some))
+        assert answers <= {200, 400}
+
+    run()
+    assert answers == {200, 400}
+    found = heard(place, ROWS)
+    known = {(row, word) for word in STAGES for row in np.flatnonzero(~np.isnat(found.since[word])).tolist()}
+    assert len(known) > ROWS
+    assert known <= oracle.told
+    assert set(found.status) - set(STAGES) <= {None, *(word for _, word in oracle.told)}
+    with Ledger(place) as ledger:
+        after = ledger.frame().set_index("key").loc[before["key"]].reset_index()
+        same = ["key", "campaign", "destination", "recipient", "outcome", "claimed_at"]
+        assert after[same].equals(before[same])
+        # An id that nobody remembers is the row's own where D7 says that its message arrived, and nowhere else.
+        for row in np.flatnonzero(after["request_id"] != before["request_id"]):
+            assert {(row_of[before["key"][row]], word) for word in ("delivered", "read")} & oracle.told
+        everybody = [*fictional(ROWS + 50), *OTHERS]
+        wrote = ledger.last_inbound(DESTINATION, everybody, [None] * len(everybody))
+        heard_of = {person for person, at in zip(everybody, wrote, strict=True) if not np.isnat(at)}
+        assert heard_of
+        assert heard_of <= oracle.wrote <= {*fictional(ROWS), *OTHERS}
+    assert not [record.getMessage() for record in caplog.records if record.name == "d7nb.events"]
+    assert posted.post([orjson.dumps(event(0, "read", names[0]))]) == [200]  # and it goes on
+    assert heard(place, ROWS).status[0] == "read"
