@@ -2,23 +2,52 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pkgutil import resolve_name
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 import pandas as pd
 
-from d7nb.errors import closed_book
-
 if TYPE_CHECKING:
-    from d7nb.api.client import Client
-    from d7nb.content.assignment import ByColumn
-    from d7nb.content.schema.part import Content
-    from d7nb.planning.plans import Plan
+    from collections.abc import Callable
+
+    from d7nb.planning.plans import plan
     from d7nb.widgets.form import ComposeForm
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class FrameMethod(Generic[P, T]):
+    """A function of a frame as a method of its accessor: imported when first used, with its own signature.
+
+    Args:
+        function: The function, whose first argument is the frame; while d7nb runs, where it is: ``module:name``.
+    """
+
+    def __init__(self, function: Callable[Concatenate[pd.DataFrame, P], T]) -> None:
+        self._function: Any = function
+
+    @overload
+    def __get__(self, accessor: None, owner: type[Accessor]) -> FrameMethod[P, T]: ...
+
+    @overload
+    def __get__(self, accessor: Accessor, owner: type[Accessor]) -> Callable[P, T]: ...
+
+    def __get__(self, accessor: Accessor | None, owner: type[Accessor]) -> FrameMethod[P, T] | Callable[P, T]:
+        """Bind the function to the accessor's frame."""
+        if accessor is None:
+            return self
+        function = resolve_name(self._function) if isinstance(self._function, str) else self._function
+        return MethodType(function, accessor._frame)
 
 
 @pd.api.extensions.register_dataframe_accessor("d7")
 class Accessor:
     """What d7nb does with a frame.
+
+    ``frame.d7.plan(content, ...)`` is ``d7nb.plan(frame, content, ...)``; ``frame.d7.compose(client, ...)`` is the form
+    `d7nb.widgets.form.ComposeForm`.
 
     Example:
         >>> import pandas as pd, d7nb
@@ -27,29 +56,13 @@ class Accessor:
         1
     """
 
+    if TYPE_CHECKING:
+        plan, compose = FrameMethod(plan), FrameMethod(ComposeForm)
+    else:
+        plan, compose = FrameMethod("d7nb.planning.plans:plan"), FrameMethod("d7nb.widgets.form:ComposeForm")
+
     def __init__(self, frame: pd.DataFrame) -> None:
         self._frame = frame
-
-    @closed_book
-    def plan(self, content: Content | ByColumn | None = None, **options: Any) -> Plan:
-        """The same as ``d7nb.plan(frame, content, **options)``."""
-        from d7nb.planning.plans import plan  # noqa: PLC0415  (a frame that is never planned needs none of it)
-
-        return plan(self._frame, content, **options)
-
-    @closed_book
-    def compose(self, client: Client | None = None, content: Content | None = None, **options: Any) -> ComposeForm:
-        """A form that composes a mailing from this table, see `d7nb.widgets.form.ComposeForm`.
-
-        Args:
-            client: Where to send.
-            content: What to begin with.
-            **options: ``to``, ``originator``, ``campaign``, ``country``, ``key``, ``schedule``, ``filters``,
-                ``ledger``.
-        """
-        from d7nb.widgets.form import ComposeForm  # noqa: PLC0415  (nothing else needs ipywidgets)
-
-        return ComposeForm(self._frame, client, content, **options)
 
     def __repr__(self) -> str:
         rows, columns = self._frame.shape

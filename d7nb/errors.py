@@ -35,6 +35,7 @@ No message of any of them holds a token or an unmasked phone number.
 
 from __future__ import annotations
 
+import difflib
 import sys
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -42,8 +43,9 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from d7nb.privacy import mask_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Sequence
     from types import TracebackType
+
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -258,3 +260,32 @@ def _close(error: BaseException, handled: BaseException | None) -> None:
 def is_of(trace: TracebackType, *packages: str) -> bool:
     """Whether a traceback begins in code of some packages."""
     return str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0] in packages
+
+
+def nearest(name: Hashable, known: Sequence[Hashable]) -> str:
+    """A word on the name that was probably meant, empty where none is near."""
+    close = difflib.get_close_matches(str(name), [str(other) for other in known], n=1, cutoff=0.6)
+    return f"did you mean {close[0]!r}?" if close else ""
+
+
+def missing_extra(error: ModuleNotFoundError, needed_by: str, extra: str, modules: Iterable[str]) -> ImportError:
+    """Say how to install an extra, where it is one of its modules that is missing.
+
+    Args:
+        error: What the import raised.
+        needed_by: What can't work without it, as a sentence begins.
+        extra: The extra's name.
+        modules: What it installs.
+
+    Returns:
+        The error to raise; the same one where another module is missing.
+
+    Example:
+        >>> missing_extra(ModuleNotFoundError(name="uvicorn"), "The sandbox", "sandbox", {"uvicorn"}).args[0]
+        'The sandbox needs uvicorn, which is not installed: pip install "d7nb[sandbox]"'
+    """
+    missing = (error.name or "").partition(".")[0]
+    if missing not in modules:
+        return error
+    message = f'{needed_by} needs {missing}, which is not installed: pip install "d7nb[{extra}]"'
+    return ImportError(message, name=missing)

@@ -2,6 +2,170 @@
 
 from __future__ import annotations
 
-from d7nb.store.store import Ledger, opened
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Ledger", "opened"]
+from d7nb.api.destinations import BASE_URL
+from d7nb.delivery.history import history
+from d7nb.errors import closed_book
+from d7nb.store.consent import say_opt_outs
+from d7nb.store.forget import forget
+from d7nb.store.store import Store
+from d7nb.store.views import all_rows, campaign_counts, opt_out_list, put_aside_list
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Sequence
+
+    import pandas as pd
+
+    from d7nb.api.client import Client
+    from d7nb.delivery.delivery import Delivery
+
+
+class Ledger(Store):
+    """The durable record of what went to whom, and of what may have: nobody gets it twice.
+
+    Several threads, processes and (with PostgreSQL) machines may use one ledger at once.
+
+    Args:
+        path_or_url: A file, or a URL such as ``postgresql+psycopg://user@host/database``; without it, what
+            ``D7NB_LEDGER`` says, or a file in the user's data folder that only its owner may read.
+        patience: Seconds to wait while another program writes.
+
+    Raises:
+        LedgerError: It can't be read and written, is damaged, or a newer d7nb wrote it.
+
+    Example:
+        >>> import pandas as pd, d7nb
+        >>> from tempfile import TemporaryDirectory
+        >>> people = pd.DataFrame({"phone": ["+12025550123"]})
+        >>> plan = d7nb.plan(people, d7nb.Text("Hi"), to="phone", originator="+12025550100", campaign="hi")
+        >>> with TemporaryDirectory() as folder, Ledger(f"{folder}/ledger.sqlite3") as ledger:
+        ...     with d7nb.Sandbox() as sandbox, sandbox.client() as client:
+        ...         first = plan.send(client, ledger=ledger, progress=False)
+        ...         second = plan.send(client, ledger=ledger, progress=False)
+        >>> first.frame["d7_outcome"].tolist(), second.frame["d7_outcome"].tolist()
+        (['accepted'], ['already_sent'])
+    """
+
+    @closed_book
+    def delivery(
+        self,
+        frame: pd.DataFrame,
+        *,
+        campaign: str,
+        to: Hashable = "recipient",
+        key: Hashable | Sequence[Hashable] | None = None,
+        country: Any = None,
+        client: Client | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> Delivery:
+        """What became of a mailing, joined onto a table: for a day when the plan is not at hand.
+
+        Args:
+            frame: The table; another than the one that was sent will do.
+            campaign: The name of the mailing.
+            to: The column with the phone numbers: each row is what its person got last in this campaign.
+            key: The column or columns that were the plan's ``key=``, if it had one: then these find the row.
+            country: As for `d7nb.plan`.
+            client: Says where the messages went, the real API unless given; it asks when the delivery is refreshed.
+            clock: Tells the time.
+
+        Returns:
+            A delivery with ``frame``, ``refresh``, ``funnel`` and all the rest.
+
+        Raises:
+            ColumnError: A column is not there.
+            LedgerError: The ledger can't be used.
+
+        Example:
+            >>> import d7nb, pandas as pd
+            >>> from tempfile import TemporaryDirectory
+            >>> people = pd.DataFrame({"phone": ["+12025550123", "+12025550124"]})
+            >>> plan = d7nb.plan(people[:1], d7nb.Text("Hi"), to="phone", originator="+12025550100", campaign="hi")
+            >>> with TemporaryDirectory() as folder, d7nb.Ledger(f"{folder}/ledger.sqlite3") as ledger:
+            ...     with d7nb.Sandbox() as sandbox, sandbox.client() as client:
+            ...         _ = plan.send(client, ledger=ledger, progress=False)
+            ...         ledger.delivery(people, campaign="hi", to="phone", client=client).frame["d7_outcome"].tolist()
+            ['accepted', 'unsent']
+        """
+        return history(self, frame, campaign, to=to, key=key, country=country, client=client, clock=clock)
+
+    @closed_book
+    def opt_out(self, numbers: Iterable[str], *, destination: str = BASE_URL, at: datetime | None = None) -> None:
+        """Put people on the list of those who do not want to be written to; `d7nb.filters.OptOut` spares them.
+
+        Args:
+            numbers: Their numbers, with country code, in any form that `d7nb.check_numbers` reads.
+            destination: Where messages to them would go; the real API unless given.
+            at: When they said so; now unless given.
+
+        Raises:
+            LedgerError: One of them is no number; none was noted.
+
+        Example:
+            >>> from tempfile import TemporaryDirectory
+            >>> with TemporaryDirectory() as folder, Ledger(f"{folder}/ledger.sqlite3") as ledger:
+            ...     ledger.opt_out(["+12025550123"])
+            ...     ledger.opt_outs()[["recipient", "stopped"]]
+                 recipient  stopped
+            0  +120••••••23     True
+        """
+        say_opt_outs(self._database, destination, numbers, at, stopped=True)
+
+    @closed_book
+    def opt_in(self, numbers: Iterable[str], *, destination: str = BASE_URL, at: datetime | None = None) -> None:
+        """Take people off that list, because they said so later; arguments as for `opt_out`."""
+        say_opt_outs(self._database, destination, numbers, at, stopped=False)
+
+    @closed_book
+    def opt_outs(self) -> pd.DataFrame:
+        """Who does not want to be written to, and who came back.
+
+        Columns: ``recipient`` (masked), ``stopped``, ``at``, ``word`` (what they wrote), ``destination``.
+        """
+        return opt_out_list(self._database)
+
+    @closed_book
+    def aside(self) -> pd.DataFrame:
+        """What came in and could not be made sense of, the latest last.
+
+        Columns: ``at``, ``why``, ``text`` (masked and shortened).
+        """
+        return put_aside_list(self._database)
+
+    @closed_book
+    def frame(self) -> pd.DataFrame:
+        """Everything the ledger knows: one row per row that was ever claimed.
+
+        Columns: ``campaign``, ``destination``, ``key`` (26 characters, as it travels in the reference), ``recipient``
+        (masked), ``outcome`` (missing while a claim is not recorded), ``request_id``, ``created_at``, ``status``,
+        ``code``, ``reason``, ``claimed_at``, ``recorded_at``.
+        """
+        return all_rows(self._database)
+
+    @closed_book
+    def campaigns(self) -> pd.DataFrame:
+        """How many rows each campaign has at each destination, by outcome; ``claimed`` where there is none yet.
+
+        ``last`` is the time of the last claim.
+        """
+        return campaign_counts(self._database)
+
+    @closed_book
+    def forget(self, campaign: str, before: datetime, *, destination: str | None = None, force: bool = False) -> int:
+        """Delete what was recorded of a campaign before a time: these rows would be sent again.
+
+        Args:
+            campaign: The campaign.
+            before: The time, with its zone.
+            destination: Only what went there, as `campaigns` names it; everywhere unless given.
+            force: Delete rows, too, that may have gone out, or are just being sent.
+
+        Returns:
+            How many rows were deleted.
+
+        Raises:
+            LedgerError: Some of them are unknown or claimed, and `force` was not given; none was deleted.
+        """
+        return forget(self._database, campaign, before, destination, force=force)

@@ -63,9 +63,9 @@ def _day(text: str) -> datetime:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from d7nb.ledger import opened  # noqa: PLC0415  (a command loads what it needs)
+    from d7nb.ledger import Ledger  # noqa: PLC0415  (a command loads what it needs)
 
-    with opened(getattr(options, "ledger", None)) as ledger:
+    with Ledger(getattr(options, "ledger", None)) as ledger:
         campaigns = ledger.campaigns()
         print(f"{ledger}" + (f"\nwarning: {ledger.warning}" if ledger.warning else ""))
     if campaigns.empty:
@@ -78,18 +78,18 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from d7nb.ledger import opened  # noqa: PLC0415
+    from d7nb.ledger import Ledger  # noqa: PLC0415
 
     check_out(options.out)
-    with opened(getattr(options, "ledger", None)) as ledger:
+    with Ledger(getattr(options, "ledger", None)) as ledger:
         write(ledger.frame(), options.out)
     return DONE
 
 
 def _aside(options: argparse.Namespace) -> int:
-    from d7nb.ledger import opened  # noqa: PLC0415
+    from d7nb.ledger import Ledger  # noqa: PLC0415
 
-    with opened(getattr(options, "ledger", None)) as ledger:
+    with Ledger(getattr(options, "ledger", None)) as ledger:
         kept = ledger.aside().tail(SHOWN_ASIDE)
     for at, why, text in kept.itertuples(index=False):
         print(f"{at:%Y-%m-%d %H:%M UTC}  {in_terminal(why)}\n    {in_terminal(text)}")
@@ -99,9 +99,9 @@ def _aside(options: argparse.Namespace) -> int:
 
 
 def _opt_outs(options: argparse.Namespace) -> int:
-    from d7nb.ledger import opened  # noqa: PLC0415
+    from d7nb.ledger import Ledger  # noqa: PLC0415
 
-    with opened(getattr(options, "ledger", None)) as ledger:
+    with Ledger(getattr(options, "ledger", None)) as ledger:
         listed = ledger.opt_outs()
     if listed.empty:
         print("nobody opted out")
@@ -113,9 +113,9 @@ def _opt_outs(options: argparse.Namespace) -> int:
 
 
 def _forget(options: argparse.Namespace) -> int:
-    from d7nb.ledger import opened  # noqa: PLC0415
+    from d7nb.ledger import Ledger  # noqa: PLC0415
 
-    with opened(getattr(options, "ledger", None)) as ledger:
+    with Ledger(getattr(options, "ledger", None)) as ledger:
         count = ledger.forget(options.campaign, options.before, destination=options.destination, force=options.force)
     print(f"forgot {count:,} rows of {mask_text(options.campaign)}; a plan that has them would send them again")
     return DONE

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from d7nb.content.binding.format_strings import Cells, Column, escaped
+from d7nb.content.binding.cells import Cells
+from d7nb.content.binding.format_strings import Column, escaped
 from d7nb.content.schema.part import Content
-from d7nb.content.schema.paths import nearest, place
-from d7nb.errors import ColumnError, ContentError, PlanError
+from d7nb.content.schema.paths import place
+from d7nb.errors import ColumnError, ContentError, PlanError, nearest
 from d7nb.privacy import mask_text
 from d7nb.problems import Problem
 

@@ -8,15 +8,19 @@ one with sorted keys, whose digest tells whether two rows say the same.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from hashlib import blake2b
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import orjson
+import pandas as pd
 
-from d7nb.content.binding.format_strings import Cells, Column, Template, Unfit, missing
+from d7nb.content.binding.cells import Cells, missing
+from d7nb.content.binding.format_strings import Column, Template
 from d7nb.content.binding.text_columns import Woven, are_texts, in_json
+from d7nb.content.binding.values import Unfit
 from d7nb.content.schema.fields import Slot
 from d7nb.content.schema.part import Part, expand, file_links, literal_fault, slots
 from d7nb.content.schema.paths import Fixed, below
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from d7nb.content.rules import FileLink, RowRule
+    from d7nb.content.schema.part import Part
     from d7nb.content.schema.paths import Tree
 
 
@@ -344,3 +349,8 @@ def _skeleton(node: Tree, path: str, left_out: frozenset[str], *, canonical: boo
 
 def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
+
+
+def columns_in(*parts: Part) -> list[Hashable]:
+    """The columns that contents and other parts of a request read, each once, in order."""
+    return columns_of(slot for part in parts for slot in slots(part.tree()).values() if slot.bound)

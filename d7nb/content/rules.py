@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from d7nb.content.binding.format_strings import Unfit, by_distinct, plain_text, plain_texts, read_date, read_number
+from d7nb.content.binding.cells import by_distinct
 from d7nb.content.binding.text_columns import longest
+from d7nb.content.binding.values import Unfit, plain_text, plain_texts, read_date, read_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -13,14 +13,14 @@ from d7nb.content.binding.format_strings import Column, Template, escaped
 from d7nb.content.schema.fields import Items, Nested
 
 if TYPE_CHECKING:
-    from d7nb.content.schema.fields import Spec
-    from d7nb.content.schema.part import Content, Part
+    from d7nb.content.schema.fields import PartLike, Spec
+    from d7nb.content.schema.part import Content
 
 WIDTH = 100
 """Characters in a line of the Python that is written."""
 
 
-def fields_of(part: Part) -> dict[str, Any]:
+def fields_of(part: PartLike) -> dict[str, Any]:
     """A content's, or another part's, fields as plain data; what is not set is left out.
 
     Example:
@@ -63,7 +63,7 @@ def content_of(kind: type[Content], fields: Mapping[str, Any]) -> Content:
     return kind.from_value(_filled(kind, fields) or {})
 
 
-def _filled(part: type[Part], fields: Mapping[str, Any]) -> Any:
+def _filled(part: type[PartLike], fields: Mapping[str, Any]) -> Any:
     """What is set of a part's fields; None where nothing is."""
     specs = part.specs()
     known = {name: _value(specs[name], value) if name in specs else value for name, value in fields.items()}

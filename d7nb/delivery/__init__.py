@@ -1,7 +1,5 @@
-"""What became of a plan: sending it, asking D7 about it, showing it."""
+"""What became of a plan: send it, ask D7 about it, join the answers back."""
 
-from __future__ import annotations
+import lazy_loader
 
-from d7nb.delivery.delivery import Delivery
-
-__all__ = ["Delivery"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -30,9 +30,8 @@ from d7nb.display.deliveries import Reason, Requests, ShownDelivery, delivery_ht
 from d7nb.display.progress import Progress
 from d7nb.display.text import plural
 from d7nb.errors import Interrupted, PlanError, closed_book
-from d7nb.ledger import Ledger, opened
-from d7nb.plugins import current
 from d7nb.store.schema import SETTLED
+from d7nb.store.store import Store, opened
 from d7nb.tables.frames import positions, with_columns
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
     from d7nb.delivery.sending.loop import Sending
     from d7nb.store.lookup import Known
 
-    Place = Ledger | str | os.PathLike[str] | None
+    Place = Store | str | os.PathLike[str] | None
 
 _GLANCE = 0.1
 """Seconds between two looks at a running send."""
@@ -85,6 +84,7 @@ class Delivery:
         client: Client | None = None,
         sending: Sending | None = None,
         closing: ExitStack | None = None,
+        after_send: Callable[[Delivery], list[str]] = lambda _: [],
     ) -> None:
         self._mailing = mailing
         self._outcomes = outcomes
@@ -95,6 +95,7 @@ class Delivery:
         self._asked_in_vain: list[str] = []
         self._sending = sending
         self._closing = closing or ExitStack()
+        self._after_send = after_send
         self.warnings: list[str] = []
         self._failure: BaseException | None = None
         self._thread: threading.Thread | None = None
@@ -120,7 +121,7 @@ class Delivery:
         finally:
             self.warnings.extend(sending.warnings)
             self._ended.set()
-            self.warnings.extend(current().after_send(self))
+            self.warnings.extend(self._after_send(self))
             self._observed.set()
 
     @contextmanager
@@ -396,7 +397,7 @@ class Delivery:
             )
         return asker
 
-    def _follow(self, ledger: Ledger, found: tuple[np.ndarray, Known] | None = None) -> Followed:
+    def _follow(self, ledger: Store, found: tuple[np.ndarray, Known] | None = None) -> Followed:
         """What was heard by now; `found` is what the ledger knows of the rows, where that was just looked up."""
         self._followed = follow(self._mailing, self._outcomes, ledger, self._destination, settle=self.done, found=found)
         return self._followed

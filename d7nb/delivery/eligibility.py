@@ -9,18 +9,18 @@ import numpy as np
 
 from d7nb.api.error_codes import NEVER, verb_for
 from d7nb.delivery.outcomes import Told
-from d7nb.delivery.row_keys import codes_of
 from d7nb.errors import PlanError
 from d7nb.store.claims import OTHER_TEXT
 from d7nb.store.schema import SETTLED
-from d7nb.tables.frames import chosen_of, positions
+from d7nb.tables.arrays import chosen_of, codes_of
+from d7nb.tables.frames import positions
 
 if TYPE_CHECKING:
     from d7nb.delivery.mailing import Mailing
-    from d7nb.ledger import Ledger
     from d7nb.store.claims import Claim
     from d7nb.store.lookup import Known
     from d7nb.store.message_status import Heard
+    from d7nb.store.store import Store
 
 LEDGER = "ledger"
 RESENDS = ("failed", "changed")
@@ -50,7 +50,7 @@ class Standing(NamedTuple):
     told: Told
 
 
-def look_up(mailing: Mailing, ledger: Ledger, destination: str) -> tuple[np.ndarray, Known]:
+def look_up(mailing: Mailing, ledger: Store, destination: str) -> tuple[np.ndarray, Known]:
     """What the ledger knows of a plan's ready rows.
 
     Returns:
@@ -64,7 +64,7 @@ def look_up(mailing: Mailing, ledger: Ledger, destination: str) -> tuple[np.ndar
     return np.arange(len(keyed)) if every else np.searchsorted(keyed, mailing.ready), known
 
 
-def stand(mailing: Mailing, ledger: Ledger, destination: str, resend: Any) -> Standing:
+def stand(mailing: Mailing, ledger: Store, destination: str, resend: Any) -> Standing:
     """Say which rows of a plan may go now.
 
     Args:
@@ -95,7 +95,7 @@ def stand(mailing: Mailing, ledger: Ledger, destination: str, resend: Any) -> St
     return Standing(ready[~stays], again, known.seen, ready[kept], told)
 
 
-def with_all_that_went(mailing: Mailing, ledger: Ledger, destination: str) -> Mailing:
+def with_all_that_went(mailing: Mailing, ledger: Store, destination: str) -> Mailing:
     """The rows as they were when they went out, whatever filters and clocks say against sending them today.
 
     Of rows that are the same, the first is the one that went.

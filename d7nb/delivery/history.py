@@ -10,12 +10,13 @@ import pandas as pd
 from d7nb.api.destinations import destination_of
 from d7nb.content.binding.format_strings import Column
 from d7nb.content.rendering import DIGEST_SIZE
-from d7nb.delivery.mailing import Mailing, texts_of
+from d7nb.delivery.mailing import Mailing
 from d7nb.delivery.row_keys import check_campaign, key_texts, keys_by_columns
 from d7nb.delivery.start import remembered
 from d7nb.problems import Verdicts
 from d7nb.recipients.check import check_numbers, number_problems
 from d7nb.recipients.variants import family
+from d7nb.tables.arrays import texts_of
 from d7nb.tables.frames import frozen, listed, require
 
 if TYPE_CHECKING:
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
 
     from d7nb.api.client import Client
     from d7nb.delivery.delivery import Delivery
-    from d7nb.ledger import Ledger
+    from d7nb.store.store import Store
 
 _UNKNOWN_KEY = "the ledger knows of no row with this key in this campaign"
 _UNKNOWN_NUMBER = "the ledger knows of no message to this number in this campaign"
 
 
 def history(
-    ledger: Ledger,
+    ledger: Store,
     frame: pd.DataFrame,
     campaign: str,
     *,

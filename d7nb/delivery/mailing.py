@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from d7nb.recipients.variants import family
+from d7nb.tables.arrays import texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,14 +63,13 @@ class Mailing:
         return people
 
 
-def texts_of(series: pd.Series) -> np.ndarray:
-    """A column of texts as Python's own, None where one is missing.
+class Batch(NamedTuple):
+    """The rows that go in one request.
 
-    Example:
-        >>> import pandas as pd
-        >>> texts_of(pd.Series(["+12025550123", None], dtype="str")).tolist()
-        ['+12025550123', None]
+    Attributes:
+        rows: Their positions in the frame; rows that share a message stand together.
+        originator: The number that they come from.
     """
-    texts = series.to_numpy(dtype=object, copy=True)
-    texts[series.isna().to_numpy()] = None
-    return texts
+
+    rows: np.ndarray
+    originator: str

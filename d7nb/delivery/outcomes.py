@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from d7nb.delivery.row_keys import firsts
-from d7nb.tables.frames import as_texts
+from d7nb.tables.arrays import as_texts, firsts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from d7nb.api.responses import Answer
-    from d7nb.delivery.sending.requests import Batch
+    from d7nb.delivery.mailing import Batch
 
 OUTCOMES = ("accepted", "rejected", "unknown", "unsent", "already_sent", "invalid", "held", "skipped")
 """The words for what became of a row, in the order of their codes."""

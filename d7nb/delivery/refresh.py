@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from d7nb.delivery.mailing import Mailing
     from d7nb.delivery.outcomes import Outcomes
     from d7nb.errors import ApiError
-    from d7nb.ledger import Ledger
     from d7nb.store.lookup import Known
     from d7nb.store.message_status import Heard
+    from d7nb.store.store import Store
 
 _AT_ONCE = 5_000
 """So many statuses are written in one transaction: others want to write, too."""
@@ -64,7 +64,7 @@ class Reports(NamedTuple):
 def follow(
     mailing: Mailing,
     outcomes: Outcomes,
-    ledger: Ledger,
+    ledger: Store,
     destination: str,
     *,
     settle: bool = True,
@@ -99,7 +99,7 @@ def follow(
 
 
 def follow_on(
-    past: Followed, mailing: Mailing, outcomes: Outcomes, ledger: Ledger, destination: str, *, settle: bool = True
+    past: Followed, mailing: Mailing, outcomes: Outcomes, ledger: Store, destination: str, *, settle: bool = True
 ) -> Followed:
     """The same again, when only reports have come since: where nothing is in doubt, no row has another request now."""
     if len(outcomes.rows_with("unknown")):
@@ -113,7 +113,7 @@ def take_reports(
     client: Client,
     request_ids: list[str],
     mailing: Mailing,
-    ledger: Ledger,
+    ledger: Store,
     destination: str,
     *,
     step: Callable[[int], None],

@@ -14,16 +14,19 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from d7nb.content.binding.format_strings import Cells, Unfit, by_distinct, picked
+from d7nb.content.binding.cells import Cells, by_distinct
 from d7nb.content.binding.text_columns import MARK
+from d7nb.content.binding.values import Unfit
 from d7nb.content.rendering import DIGEST_SIZE, digests_of
 from d7nb.content.rules import TEXT
 from d7nb.errors import PlanError
 from d7nb.problems import Problem
 from d7nb.recipients.variants import family
+from d7nb.tables.arrays import picked
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
+
 
 RECIPE = "d7nb-row-1"
 """Changing anything below means a new recipe, and every user's rows would be new people: don't."""
@@ -106,56 +109,3 @@ def _key_text(value: Any) -> str | Unfit:
 
 def _begun(campaign: str, method: str) -> Any:
     return blake2b(orjson.dumps([RECIPE, method, campaign]), digest_size=DIGEST_SIZE)
-
-
-def codes_of(digests: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
-    """A number for each distinct digest, counted in the order of their first appearance.
-
-    Args:
-        digests: ``uint8`` of shape (rows, 16).
-        rows: Positions of those that are asked about, all of them unless given.
-
-    Example:
-        >>> codes_of(np.array([[7] * 16, [1] * 16, [7] * 16], dtype=np.uint8)).tolist()
-        [0, 1, 0]
-    """
-    halves = np.ascontiguousarray(digests).view(np.uint64).reshape(len(digests), 2)
-
-    def half(side: int) -> np.ndarray:
-        return halves[:, side].copy() if rows is None else halves[rows, side]
-
-    ordered = half(0)
-    ordered.sort()
-    if (ordered[1:] != ordered[:-1]).all():  # no two are the same, as it often is: sorting takes a third of the time
-        return np.arange(len(ordered), dtype=np.int32)
-    del ordered
-    left, right = (pd.factorize(half(side))[0] for side in (0, 1))
-    codes: np.ndarray = pd.factorize(left * (right.max(initial=0) + 1) + right)[0]
-    return codes
-
-
-def firsts(codes: np.ndarray) -> np.ndarray:
-    """Whether each of some codes, counted in the order of their first appearance, appears there for the first time.
-
-    Example:
-        >>> firsts(np.array([0, 1, 0, 2])).tolist()
-        [True, True, False, True]
-    """
-    new: np.ndarray = np.diff(np.maximum.accumulate(codes), prepend=-1) > 0
-    return new
-
-
-def repeated(keys: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of some rows, in order, those whose key an earlier one has, and for each of them the first that has it.
-
-    Example:
-        >>> keys = np.array([[7] * 16, [1] * 16, [7] * 16], dtype=np.uint8)
-        >>> [found.tolist() for found in repeated(keys, np.arange(3))]
-        [[2], [0]]
-    """
-    codes = codes_of(keys, rows)
-    if not len(codes) or codes[-1] == len(codes) - 1:  # no number was given twice
-        return rows[:0], rows[:0]
-    new = firsts(codes)
-    again = np.flatnonzero(~new)
-    return rows[again], rows[np.flatnonzero(new)[codes[again]]]

@@ -19,14 +19,16 @@ from d7nb.delivery.sending.loop import Sending
 from d7nb.delivery.sending.queue import Canary
 from d7nb.display.text import plural
 from d7nb.errors import ConfirmError, LedgerWarning, PlanError
-from d7nb.ledger import opened
 from d7nb.store.claims import LEEWAY
+from d7nb.store.store import opened
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from d7nb.delivery.delivery import Place
     from d7nb.delivery.mailing import Mailing
+    from d7nb.delivery.sending.loop import SendTimeFilters
     from d7nb.delivery.sending.requests import Packer
-    from d7nb.planning.filter_runner import Recheck
 
 _FOREVER = 3600.0
 """Seconds that a request may live whose client has no time-out; afterwards it is in doubt."""
@@ -37,7 +39,7 @@ def deliver(
     client: Client,
     *,
     packer: Packer,
-    recheck: Recheck,
+    recheck: SendTimeFilters,
     ledger: Place,
     resend: Any,
     confirm: int | None,
@@ -46,6 +48,7 @@ def deliver(
     split: bool,
     canary: int | None,
     stop_if: float,
+    after_send: Callable[[Delivery], list[str]],
 ) -> Delivery:
     """Start a send, and wait for it if asked to; the arguments are those of `Plan.send`."""
     if not isinstance(client, Client):
@@ -77,7 +80,14 @@ def deliver(
             canary=None if canary is None else Canary(canary, stop_if),
         )
         delivery = Delivery(
-            mailing, outcomes, ledger, destination, client=client, sending=sending, closing=stack.pop_all()
+            mailing,
+            outcomes,
+            ledger,
+            destination,
+            client=client,
+            sending=sending,
+            closing=stack.pop_all(),
+            after_send=after_send,
         )
         if not client.is_local and books.warning:
             delivery.warnings.append(books.warning)

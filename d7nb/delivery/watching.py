@@ -11,14 +11,12 @@ from d7nb.errors import ApiError, Forbidden, Interrupted, Unauthorized
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from d7nb.delivery.delivery import Delivery
-
 WATCHED = ("sent", "delivered", "read")
 """The stages that can be waited for."""
 
 
 def watch(
-    delivery: Delivery,
+    delivery: object,
     refresh: Callable[[], object],
     count: Callable[[], tuple[int, int]],
     is_enough: Callable[[], bool],

@@ -1,29 +1,24 @@
 """The receiver of D7's events: delivery events and what people write go into the ledger, and only then is D7 answered.
 
-D7 signs nothing and documents no repetition (d7-api.md section 5), so the path is the secret, any order will do, and
-an event may come as often as it likes. From the bottom up: `intake` (what waits is written together), `app` (what is
-answered to whom), `server` (the receiver in the foreground).
+D7 signs nothing and documents no repetition, so the path is the secret, any order will do, and an event may come as
+often as it likes. `intake` writes what waits together, `app` answers, `server` runs in the foreground.
 
     app = receiver(d7nb.Ledger(), os.environ["D7NB_EVENTS_SECRET"])     # for any ASGI server
 
 Uvicorn's access log does not show the secret. That of a proxy before it would: turn it off there.
 """
 
-from __future__ import annotations
+from typing import Any
 
-try:
-    from d7nb.events.app import LARGEST_BODY, receiver
-    from d7nb.events.server import serve
-except ModuleNotFoundError as error:
-    missing = (error.name or "").partition(".")[0]
-    if missing not in {"starlette", "uvicorn"}:
-        raise
-    raise ImportError(
-        f'The receiver needs {missing}, which is not installed: pip install "d7nb[events]"', name=missing
-    ) from error
+import lazy_loader
 
-from d7nb.api.inbound import META, SANDBOX, InboundShape
-from d7nb.api.reports import SHAPES
-from d7nb.events.stop_words import STOP_WORDS
+from d7nb.errors import missing_extra
 
-__all__ = ["LARGEST_BODY", "META", "SANDBOX", "SHAPES", "STOP_WORDS", "InboundShape", "receiver", "serve"]
+_load, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        return _load(name)
+    except ModuleNotFoundError as error:
+        raise missing_extra(error, "The receiver", "events", {"starlette", "uvicorn"}) from error

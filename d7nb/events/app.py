@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from d7nb.ledger import Ledger
+    from d7nb.store.store import Store
 
 LARGEST_BODY = 64 * 1024
 """Bytes of a body, unless said otherwise; a delivery event has about 600."""
@@ -51,7 +51,7 @@ _ANSWERS = {Answer.WRITTEN: _OK, Answer.FULL: _LATER, Answer.NOT_NOW: _LATER, An
 
 @closed_book
 def receiver(
-    ledger: Ledger,
+    ledger: Store,
     secret: str,
     *,
     destination: str = BASE_URL,

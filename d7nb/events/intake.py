@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from d7nb.errors import LedgerError
 from d7nb.events.stop_words import is_stop
-from d7nb.store.status_updates import Aside
+from d7nb.store.dead_letters import Aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from d7nb.api.reports import Read
-    from d7nb.ledger import Ledger
+    from d7nb.store.store import Store
 
 logger = logging.getLogger("d7nb.events")
 
@@ -56,7 +56,7 @@ class Intake:
     """
 
     def __init__(
-        self, ledger: Ledger, destination: str, stop_words: Sequence[str], clock: Callable[[], datetime]
+        self, ledger: Store, destination: str, stop_words: Sequence[str], clock: Callable[[], datetime]
     ) -> None:
         self._ledger, self._destination, self._clock = ledger, destination, clock
         self._stop_words = tuple(stop_words)

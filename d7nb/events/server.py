@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from uvicorn.protocols.http.h11_impl import RequestResponseCycle
 
-    from d7nb.ledger import Ledger
+    from d7nb.store.store import Store
 
 _MOST_CONNECTIONS = 1_000
 _LAST_SECONDS = 30
@@ -28,7 +28,7 @@ _SLOWEST_HEAD = 20.0
 
 
 @closed_book
-def serve(ledger: Ledger, secret: str, *, host: str = "127.0.0.1", port: int = 0, **options: Any) -> None:
+def serve(ledger: Store, secret: str, *, host: str = "127.0.0.1", port: int = 0, **options: Any) -> None:
     """Receive events until SIGINT or SIGTERM; what was taken by then is written and answered first.
 
     Call it from the main thread, which alone gets signals. It prints where it listens, without the secret.

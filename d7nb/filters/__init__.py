@@ -1,24 +1,8 @@
 """The built-in pre-send filters. Give them to ``filters=``; `Duplicates` is in every plan.
 
-`people` has those that ask who it is, `times` those that ask when it is; they are plugins like anyone's.
+`people` has those that ask who it is, `times` those that ask when it is.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from typing import TYPE_CHECKING
-
-from d7nb.filters.people import Allow, Consent, Duplicates, OptOut
-from d7nb.filters.times import Cap, QuietHours, ServiceWindow
-from d7nb.plugins.hookspecs import hookimpl
-from d7nb.plugins.row_filter import RowFilter, reasons
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-__all__ = ["Allow", "Cap", "Consent", "Duplicates", "OptOut", "QuietHours", "RowFilter", "ServiceWindow", "reasons"]
-
-
-@hookimpl
-def d7nb_filters() -> Iterable[RowFilter]:
-    """What every plan asks."""
-    return (Duplicates(),)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

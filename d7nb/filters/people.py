@@ -11,10 +11,10 @@ import pandas as pd
 
 from d7nb.api.destinations import destination_of
 from d7nb.errors import PluginError, closed_book
-from d7nb.filters.ledgers import as_ledger
-from d7nb.plugins.row_filter import RowFilter, column_of, reasons
+from d7nb.filters.base import RowFilter, as_ledger, column_of, reasons
 from d7nb.privacy import mask_text
-from d7nb.recipients.check import check_numbers, family
+from d7nb.recipients.check import check_numbers
+from d7nb.recipients.variants import family
 from d7nb.tables.reader import read_table
 
 if TYPE_CHECKING:

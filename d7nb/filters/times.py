@@ -15,10 +15,9 @@ import numpy as np
 import pandas as pd
 
 from d7nb.api.destinations import destination_of
-from d7nb.content.binding.format_strings import read_date
+from d7nb.content.binding.values import read_date
 from d7nb.errors import PluginError
-from d7nb.filters.ledgers import as_ledger
-from d7nb.plugins.row_filter import RowFilter, column_of, reasons
+from d7nb.filters.base import RowFilter, as_ledger, column_of, reasons
 from d7nb.recipients.variants import family
 
 if TYPE_CHECKING:

@@ -13,18 +13,10 @@ import orjson
 import pandas as pd
 
 from d7nb.content.assignment import ByColumn, assign
-from d7nb.content.binding.format_strings import Column, picked
-from d7nb.content.rendering import DIGEST_SIZE, Renderer
+from d7nb.content.binding.format_strings import Column
+from d7nb.content.rendering import DIGEST_SIZE, Renderer, columns_in
 from d7nb.content.schema.part import Content
-from d7nb.delivery.row_keys import (
-    check_campaign,
-    codes_of,
-    firsts,
-    key_texts,
-    keys_by_columns,
-    keys_by_content,
-    repeated,
-)
+from d7nb.delivery.row_keys import check_campaign, key_texts, keys_by_columns, keys_by_content
 from d7nb.delivery.sending.requests import Packer
 from d7nb.errors import PlanError
 from d7nb.planning.envelope import from_columns, past_schedules, read_reference, read_routing, recipient_objects
@@ -33,13 +25,14 @@ from d7nb.planning.release import RELEASED, with_released
 from d7nb.plugins import content_types, current
 from d7nb.problems import Problem, Verdicts
 from d7nb.recipients.check import check_numbers, number_problems
-from d7nb.tables.frames import columns_in, listed, placed, require, with_columns
+from d7nb.tables.arrays import codes_of, firsts, picked, placed, repeated
+from d7nb.tables.frames import listed, require, with_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
     from datetime import datetime
 
-    from d7nb.plugins.row_filter import RowFilter
+    from d7nb.filters.base import RowFilter
 
 
 @dataclass(frozen=True, repr=False)

@@ -12,15 +12,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from d7nb.content.binding.format_strings import Cells, Column, Rendered, Unfit, by_distinct, picked, plain_text
-from d7nb.content.binding.text_columns import MARK, Plain
+from d7nb.content.binding.cells import Cells, by_distinct
+from d7nb.content.binding.format_strings import Column, Rendered
+from d7nb.content.binding.text_columns import Plain
+from d7nb.content.binding.values import Unfit, plain_text
 from d7nb.content.rules import D7, TEXT, URL, Kind, matches
-from d7nb.content.schema.part import Part, leaf, nearest, nested
-from d7nb.errors import PlanError
+from d7nb.content.schema.part import Part, leaf, nested
+from d7nb.errors import PlanError, nearest
 from d7nb.problems import Problem
+from d7nb.store.keys import base32
+from d7nb.tables.arrays import picked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
+
 
 KEY_TAG = "message_tag5"
 """Where a row's key travels, unless told otherwise."""
@@ -107,55 +112,6 @@ class Routing(Part):
     originator: str = leaf("originator", ORIGINATOR, matches(r"\+?[0-9]{5,15}", "a number with its country code", D7))
     report_url: str | None = leaf("report_url", TEXT, URL, default=None)
     schedule: Any = leaf("schedule_time", SCHEDULE, default=None)
-
-
-_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-_PAIRS = np.frombuffer(b"".join(bytes([one, two]) for one in _ALPHABET for two in _ALPHABET), dtype=np.uint16)
-"""The two characters for each ten bits."""
-
-
-def base32(digests: np.ndarray) -> list[str]:
-    """Digests of 16 bytes as 26 characters each, all rows at once (RFC 4648 without padding).
-
-    Example:
-        >>> base32(np.zeros((1, 16), dtype=np.uint8))
-        ['AAAAAAAAAAAAAAAAAAAAAAAAAA']
-    """
-    count = len(digests)
-    padded = np.zeros((count, 4, 8), dtype=np.uint8)  # five bytes make eight characters; a number has eight bytes
-    padded[:, :3, 3:] = digests[:, :15].reshape(count, 3, 5)
-    padded[:, 3, 3] = digests[:, 15]
-    tens = padded.view(">u8").astype(np.uint64) >> np.array([30, 20, 10, 0], dtype=np.uint64) & 1023
-    texts: np.ndarray = _PAIRS[tens].view(np.uint8).reshape(count, 32)[:, :27].copy()
-    texts[:, 26] = ord(MARK)
-    return Plain(bytes(texts).decode().split(MARK)[:-1])
-
-
-_PLACES = np.full(256, 255, dtype=np.uint8)
-_PLACES[np.frombuffer(_ALPHABET, dtype=np.uint8)] = np.arange(32)
-_KEY_LENGTH = 26
-
-
-def from_base32(texts: Sequence[str]) -> list[bytes | None]:
-    """The digests that texts stand for, as `base32` writes them; None for a text that is none.
-
-    Example:
-        >>> from_base32(["AAAAAAAAAAAAAAAAAAAAAAAAAA", "invoice 7"]) == [bytes(16), None]
-        True
-    """
-    digests: list[bytes | None] = [None] * len(texts)
-    fit = [place for place, text in enumerate(texts) if len(text) == _KEY_LENGTH and text.isascii()]
-    if not fit:
-        return digests
-    signs = np.array([texts[place] for place in fit], dtype=f"S{_KEY_LENGTH}").view(np.uint8).reshape(len(fit), -1)
-    places = _PLACES[signs]
-    bits = np.unpackbits(places[:, :, None], axis=2)[:, :, 3:].reshape(len(fit), -1)
-    size = bits.shape[1] - bits.shape[1] % 8
-    sound = (places < 32).all(axis=1) & ~bits[:, size:].any(axis=1)
-    joined, size = np.packbits(bits[:, :size], axis=1).tobytes(), size // 8
-    for number in np.flatnonzero(sound).tolist():
-        digests[fit[number]] = joined[number * size : (number + 1) * size]
-    return digests
 
 
 def from_columns(

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from d7nb.errors import D7Error, FilterError, PluginError, is_of
+from d7nb.filters.base import RowFilter
 from d7nb.planning.envelope import past
 from d7nb.plugins.manager import Sourced, in_order
-from d7nb.plugins.row_filter import RowFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -22,6 +22,7 @@ from d7nb.planning.build import Decision, Terms, decide
 from d7nb.planning.envelope import KEY_TAG
 from d7nb.planning.release import chosen_numbers
 from d7nb.planning.trial import rehearsed
+from d7nb.plugins.registry import current
 from d7nb.problems import problem_frame
 from d7nb.tables.frames import frozen
 
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
     from d7nb.content.bubble import Bubble
     from d7nb.content.schema.part import Content
     from d7nb.delivery.delivery import Delivery
+    from d7nb.filters.base import RowFilter
     from d7nb.ledger import Ledger
-    from d7nb.plugins.row_filter import RowFilter
 
 
 def utc_now() -> datetime:
@@ -344,6 +345,7 @@ class Plan:
             split=split,
             canary=canary,
             stop_if=stop_if,
+            after_send=current().after_send,
         )
 
     @closed_book

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from d7nb.content.schema.part import Content
     from d7nb.delivery.delivery import Delivery
-    from d7nb.plugins.row_filter import RowFilter
+    from d7nb.filters.base import RowFilter
 
 GROUP = "d7nb"
 hookspec = pluggy.HookspecMarker(GROUP)

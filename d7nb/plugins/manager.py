@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import pandas as pd
 import pluggy
 
-from d7nb.content.schema.part import Content, nearest
-from d7nb.errors import PluginError
+from d7nb.content.schema.part import Content
+from d7nb.errors import PluginError, nearest
+from d7nb.filters.base import STAGES, RowFilter, checked_stage
 from d7nb.plugins import hookspecs as hooks
-from d7nb.plugins.row_filter import STAGES, RowFilter, checked_stage
+from d7nb.plugins.builtins import PLUGINS
 from d7nb.privacy import mask_text
 
 if TYPE_CHECKING:
@@ -216,10 +217,8 @@ class Manager:
         """Take the built-in plugins in, then those of packages; each once, and each by itself."""
         if not self._built_in:
             self._built_in = True
-            from d7nb import content, filters  # noqa: PLC0415  (they register here, so they can't be loaded before)
-
-            for module in (content, filters):
-                self.register(module, module.__name__, source=BUILT_IN)
+            for name, plugin in PLUGINS.items():
+                self.register(plugin, name, source=BUILT_IN)
         if not self._discovered:
             self._discovered = True
             allowed = os.environ.get(ALLOWED)

@@ -1,7 +1,5 @@
-"""Whether a cell is a phone number, and which."""
+"""Phone numbers: read them, repair them, say how sure that is."""
 
-from __future__ import annotations
+import lazy_loader
 
-from d7nb.recipients.check import check_numbers
-
-__all__ = ["check_numbers"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -17,20 +17,9 @@ from pandas.api import types
 from d7nb.errors import PlanError, closed_book
 from d7nb.problems import Problem
 from d7nb.recipients.codes import BIT, CODES, VERDICTS, finding
-from d7nb.recipients.metadata import (
-    INVALID,
-    POSITION,
-    REGIONS,
-    UNCERTAIN,
-    fullmatch,
-    groups,
-    national,
-    parse,
-    put,
-    regions_of,
-    take,
-)
+from d7nb.recipients.metadata import INVALID, POSITION, REGIONS, UNCERTAIN, national, parse, regions_of
 from d7nb.recipients.normalize import as_text, read_cell, tidy
+from d7nb.recipients.string_columns import fullmatch, groups, put, take
 from d7nb.recipients.variants import COUNTRIES, family, forms
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import pandas as pd
 from pandas.api import types
 
 from d7nb.recipients.codes import BIT
-from d7nb.recipients.metadata import fullmatch, put, take
+from d7nb.recipients.string_columns import fullmatch, put, take
 
 if TYPE_CHECKING:
     from collections.abc import Callable

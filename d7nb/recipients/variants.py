@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from d7nb.recipients.metadata import fullmatch, is_mobile, put, take
+from d7nb.recipients.metadata import is_mobile
+from d7nb.recipients.string_columns import fullmatch, put, take
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,33 +1,26 @@
 """An embedded stand-in for D7's WhatsApp API, with its own reading of it.
 
-It is written from `d7-api.md` alone and imports nothing from the client side: two independent readings of one API,
-which the tests hold against each other.
+It imports nothing from the client side: two independent readings of one API, which the tests hold against each other.
 
-    server.py     Sandbox: what the user holds; serving.py has it run in the foreground
-    app.py        routes, and what is judged in which order
-    faults.py     what can go wrong on request
-    state.py      what was taken in, the clock, statuses, reports
-    life.py       the stages of a message, and the scripts that give a number other ones
-    agenda.py, events.py, posting.py    delivery events: when, what, and how they get to their receiver
-    inbox.py, people.py    what people write, and how one has them write
-    lines.py      HTTP to receivers, on this machine alone
-    schema.py     the request: envelope, recipients, the variants that are let pass
-    contents.py, interactive.py, templates.py    what a message may say
-    answers.py    every answer, in its documented shape
-    parts.py, wire.py    what the models, and the server, are built of
+    server.py, foreground.py, uvicorn_server.py    `Sandbox`, in a notebook and in a shell
+    app.py, responses.py, faults.py                routes, answers, and what can go wrong on request
+    state.py, lifecycle.py                         messages taken in, the clock, statuses, reports
+    schema/                                        what a request may hold
+    events/                                        delivery events: when, what, and how they are posted
+    inbox.py, replies.py                           what people write, and how one has them write
 """
 
-from __future__ import annotations
+from typing import Any
 
-try:
-    from d7nb.sandbox.foreground import serve
-    from d7nb.sandbox.inbox import INBOUND_FIELDS
-    from d7nb.sandbox.server import Sandbox
-except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] not in {"starlette", "uvicorn"}:
-        raise
-    raise ImportError(
-        f'The sandbox needs {error.name}, which is not installed: pip install "d7nb[sandbox]"', name=error.name
-    ) from error
+import lazy_loader
 
-__all__ = ["INBOUND_FIELDS", "Sandbox", "serve"]
+from d7nb.errors import missing_extra
+
+_load, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        return _load(name)
+    except ModuleNotFoundError as error:
+        raise missing_extra(error, "The sandbox", "sandbox", {"pydantic", "starlette", "uvicorn"}) from error

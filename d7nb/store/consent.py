@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 from sqlalchemy import or_, select, true
 
+from d7nb.errors import LedgerError
 from d7nb.privacy import mask_number, mask_text
 from d7nb.recipients.variants import family
 from d7nb.store.request_state import FEW
@@ -14,7 +16,6 @@ from d7nb.store.schema import INSERT, LONGEST_WORD, inbound, opt_outs, storable,
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from datetime import datetime
 
     from sqlalchemy import ColumnElement, Connection
 
@@ -144,3 +145,23 @@ def families(numbers: Sequence[str]) -> list[str | None]:
 
 def _is_digit(sign: str) -> bool:
     return sign.isascii() and sign.isdigit()
+
+
+def say_opt_outs(
+    database: Database, destination: str, numbers: Iterable[str], at: datetime | None, *, stopped: bool
+) -> None:
+    """Write down that people opted out, or came back; see `Ledger.opt_out`."""
+    import pandas as pd  # noqa: PLC0415  (the receiver of events has no need of it)
+
+    from d7nb.recipients.check import check_numbers  # noqa: PLC0415
+
+    listed = pd.Series([numbers] if isinstance(numbers, str) else list(numbers), dtype="object")
+    read = check_numbers(listed)
+    if unread := int((read["verdict"] == "broken").sum()):  # written down as it is, it would stop nobody
+        raise LedgerError(f"{unread} of the numbers are none: give them with their country code; nothing was noted")
+    known = read["recipient"].fillna(read["candidates"].str[0].astype("str"))  # either way it is one person
+    at = at or datetime.now(UTC)
+    place = database.make_destination(destination)
+    with database.writing() as connection:
+        said = [(number, "", at) for number in known.tolist()]
+        write_opt_outs(connection, place, database.people, said, stopped=stopped)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+from d7nb.content.binding.text_columns import MARK, Plain
 from d7nb.store.schema import KEY_SIZE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def check_keys(keys: np.ndarray) -> None:
@@ -34,3 +40,52 @@ def key_bytes(keys: np.ndarray) -> list[bytes]:
 def split_keys(joined: bytes) -> list[bytes]:
     """Keys that stand one behind the other."""
     return [joined[start : start + KEY_SIZE] for start in range(0, len(joined), KEY_SIZE)]
+
+
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_PAIRS = np.frombuffer(b"".join(bytes([one, two]) for one in _ALPHABET for two in _ALPHABET), dtype=np.uint16)
+"""The two characters for each ten bits."""
+
+
+def base32(digests: np.ndarray) -> list[str]:
+    """Digests of 16 bytes as 26 characters each, all rows at once (RFC 4648 without padding).
+
+    Example:
+        >>> base32(np.zeros((1, 16), dtype=np.uint8))
+        ['AAAAAAAAAAAAAAAAAAAAAAAAAA']
+    """
+    count = len(digests)
+    padded = np.zeros((count, 4, 8), dtype=np.uint8)  # five bytes make eight characters; a number has eight bytes
+    padded[:, :3, 3:] = digests[:, :15].reshape(count, 3, 5)
+    padded[:, 3, 3] = digests[:, 15]
+    tens = padded.view(">u8").astype(np.uint64) >> np.array([30, 20, 10, 0], dtype=np.uint64) & 1023
+    texts: np.ndarray = _PAIRS[tens].view(np.uint8).reshape(count, 32)[:, :27].copy()
+    texts[:, 26] = ord(MARK)
+    return Plain(bytes(texts).decode().split(MARK)[:-1])
+
+
+_PLACES = np.full(256, 255, dtype=np.uint8)
+_PLACES[np.frombuffer(_ALPHABET, dtype=np.uint8)] = np.arange(32)
+_KEY_LENGTH = 26
+
+
+def from_base32(texts: Sequence[str]) -> list[bytes | None]:
+    """The digests that texts stand for, as `base32` writes them; None for a text that is none.
+
+    Example:
+        >>> from_base32(["AAAAAAAAAAAAAAAAAAAAAAAAAA", "invoice 7"]) == [bytes(16), None]
+        True
+    """
+    digests: list[bytes | None] = [None] * len(texts)
+    fit = [place for place, text in enumerate(texts) if len(text) == _KEY_LENGTH and text.isascii()]
+    if not fit:
+        return digests
+    signs = np.array([texts[place] for place in fit], dtype=f"S{_KEY_LENGTH}").view(np.uint8).reshape(len(fit), -1)
+    places = _PLACES[signs]
+    bits = np.unpackbits(places[:, :, None], axis=2)[:, :, 3:].reshape(len(fit), -1)
+    size = bits.shape[1] - bits.shape[1] % 8
+    sound = (places < 32).all(axis=1) & ~bits[:, size:].any(axis=1)
+    joined, size = np.packbits(bits[:, :size], axis=1).tobytes(), size // 8
+    for number in np.flatnonzero(sound).tolist():
+        digests[fit[number]] = joined[number * size : (number + 1) * size]
+    return digests

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from sqlalchemy import func, select
 
-from d7nb.delivery.row_keys import codes_of
 from d7nb.store.database import HASH_SIZE
 from d7nb.store.keys import check_keys, key_bytes
 from d7nb.store.request_state import FEW, Request, columns_of, presume, request_of
 from d7nb.store.schema import HEXADECIMAL, KEY_SIZE, RELEASED, last, requests, rows, runs
+from d7nb.tables.arrays import codes_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

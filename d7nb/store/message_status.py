@@ -10,10 +10,10 @@ import pandas as pd
 from sqlalchemy import Text, cast, func, select
 
 from d7nb.api.statuses import STAGES, rank
-from d7nb.delivery.row_keys import codes_of
 from d7nb.store.keys import key_bytes
 from d7nb.store.request_state import FEW
 from d7nb.store.schema import HEXADECIMAL, KEY_SIZE, SEPARATOR, requests, statuses
+from d7nb.tables.arrays import codes_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import insert, select, update
 
 from d7nb.store.processes import Process, lives
-from d7nb.store.schema import PRESUMED, RELEASED, SETTLED, decided, deciding, requests, rows, runs, to_number, to_time
+from d7nb.store.schema import (
+    PRESUMED,
+    RELEASED,
+    SETTLED,
+    decided,
+    deciding,
+    requests,
+    rows,
+    runs,
+    to_number,
+    to_time,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +27,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
     from sqlalchemy.sql import FromClause
+
 
 AT_ONCE = 5_000
 """Keys in one query: both databases limit the number of parameters."""
@@ -184,3 +196,9 @@ def held(connection: Connection, place: int, keys: Sequence[bytes], at: datetime
         now = presume(connection, {row.id: request_of(row) for row in found}.values(), at)
         for row in found:
             yield Held(row.key, now[row.id], row.earlier)
+
+
+def chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Yield values in slices that fit into one query."""
+    for start in range(0, len(values), AT_ONCE):
+        yield values[start : start + AT_ONCE]

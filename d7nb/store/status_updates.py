@@ -8,16 +8,15 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import bindparam, case, delete, func, insert, literal_column, or_, select, update
+from sqlalchemy import bindparam, case, func, literal_column, or_, select, update
 
 from d7nb.api.error_codes import verb_for
 from d7nb.api.statuses import STAGES, rank
-from d7nb.planning.envelope import from_base32
 from d7nb.privacy import mask_text
 from d7nb.store.consent import families
 from d7nb.store.database import prepare
-from d7nb.store.keys import split_keys
-from d7nb.store.request_state import AT_ONCE, split_off
+from d7nb.store.keys import from_base32, split_keys
+from d7nb.store.request_state import chunks, split_off
 from d7nb.store.schema import (
     HEARD,
     HEXADECIMAL,
@@ -25,7 +24,6 @@ from d7nb.store.schema import (
     LONGEST_TEXT,
     LONGEST_WORD,
     RELEASED,
-    aside,
     requests,
     rows,
     statuses,
@@ -42,22 +40,7 @@ if TYPE_CHECKING:
     from d7nb.api.statuses import Update
     from d7nb.store.consent import People
 
-KEPT_ASIDE = 10_000
-"""So many of the latest things that were put aside are kept: an account may send messages that are not ours."""
-_STRAY = "no row of this ledger has its key, or its request and recipient"
 _FAILED = rank("failed")
-
-
-class Aside(NamedTuple):
-    """Something that came in and could not be made sense of.
-
-    Attributes:
-        why: Why not.
-        text: What it was; the ledger masks numbers in it, and shortens it.
-    """
-
-    why: str
-    text: str
 
 
 _Place = tuple[int, bytes]
@@ -159,7 +142,7 @@ class _Finder:
         query = select(requests.c.request_id, requests.c.id, joined).join(rows, rows.c.request == requests.c.id)
         query = query.where(requests.c.destination == self._place, requests.c.outcome == "accepted")
         query = query.group_by(requests.c.id)
-        for some in _chunks(sorted(ids)):
+        for some in chunks(sorted(ids)):
             for request_id, number, keys in self._connection.execute(query.where(requests.c.request_id.in_(some))):
                 found.setdefault(request_id, {}).update(dict.fromkeys(split_keys(bytes.fromhex(keys)), number))
         return found
@@ -176,7 +159,7 @@ class _Finder:
             rows.join(last, last.c.id == rows.c.request).outerjoin(first, first.c.id == rows.c.sent)
         ).where(rows.c.destination == self._place)
         found = {}
-        for some in _chunks(sorted(keys)):
+        for some in chunks(sorted(keys)):
             for key, *told in self._connection.execute(query.where(rows.c.key.in_(some))):
                 earlier = None if told[0] is None else _Carrier(*told[:3])
                 found[key] = _Doubt(earlier, _Carrier(*told[3:]))
@@ -235,7 +218,7 @@ class _Finder:
             return
         ids = sorted({updates[place].request_id for place in asked})
         homes: dict[tuple[str, bytes], list[_Place]] = {}
-        for some in _chunks(ids):
+        for some in chunks(ids):
             query = select(requests.c.request_id, rows.c.person, rows.c.request, rows.c.key)
             query = query.join(rows, rows.c.request == requests.c.id).where(
                 requests.c.request_id.in_(some),
@@ -249,28 +232,6 @@ class _Finder:
         for place, person in zip(asked, persons, strict=False):
             own = homes.get((updates[place].request_id, person), []) if person else []
             found[place] = own[0] if len(own) == 1 else None
-
-
-def put_aside(connection: Connection, things: Sequence[Aside], at: datetime) -> None:
-    """Keep what could not be made sense of, masked and shortened; the oldest makes room."""
-    if not things:
-        return
-    now = to_number(at)
-    values = [
-        {"at": now, "why": storable(mask_text(why), LONGEST_TEXT), "text": storable(mask_text(text), LONGEST_TEXT)}
-        for why, text in things
-    ]
-    again = list(dict.fromkeys(value["text"] for value in values if value["why"] == _STRAY))
-    for some in _chunks(again):  # each report tells of it again, and must not push out all the rest
-        connection.execute(delete(aside).where(aside.c.why == _STRAY, aside.c.text.in_(some)))
-    connection.execute(insert(aside), values)
-    newest = select(func.max(aside.c.id)).scalar_subquery()
-    connection.execute(delete(aside).where(aside.c.id <= newest - KEPT_ASIDE))
-
-
-def stray(one: Update) -> Aside:
-    """What is kept of a status that belongs to no row of the ledger: another program may use the same account."""
-    return Aside(_STRAY, f"{one.status}, request {one.request_id}, message {one.msg_id}")
 
 
 def _keys_of(updates: Sequence[Update]) -> Iterator[tuple[int, bytes]]:
@@ -304,11 +265,6 @@ def _kept_reason(reason: str) -> str:
     """A reason, masked; what to do about it is put behind where masking takes its code for a part of a number."""
     masked, verb = mask_text(reason), verb_for(reason)
     return storable(masked if verb is None or verb_for(masked) == verb else f"{masked} ({verb})", LONGEST_TEXT)
-
-
-def _chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(values), AT_ONCE):
-        yield values[start : start + AT_ONCE]
 
 
 def _upsert(dialect: str) -> Any:

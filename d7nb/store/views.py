@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import func, select
 
-from d7nb.planning.envelope import base32
+from d7nb.store.keys import base32
 from d7nb.store.schema import KEY_SIZE, RECORDED, aside, decided, deciding, destinations, last, opt_outs, rows
 
 if TYPE_CHECKING:

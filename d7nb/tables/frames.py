@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from d7nb.content.rendering import columns_of
-from d7nb.content.schema.part import nearest, slots
-from d7nb.errors import ColumnError, PlanError
+from d7nb.errors import ColumnError, PlanError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
 
-    from d7nb.content.schema.part import Part
 
 _COLLECTIONS = (list, dict, set, bytearray, np.ndarray)
 
@@ -75,38 +72,6 @@ def with_columns(
     return joined
 
 
-def as_texts(values: np.ndarray) -> Any:
-    """Texts and nothing, kept as objects, as an array of pandas' own kind: what is missing costs next to nothing.
-
-    Example:
-        >>> as_texts(np.array([None, "a", None], dtype=object)).tolist()
-        [nan, 'a', nan]
-    """
-    there = np.flatnonzero(pd.notna(values))
-    places = np.full(len(values), -1)
-    places[there] = np.arange(len(there))
-    return pd.array(values[there], dtype="str").take(places, allow_fill=True)
-
-
-def chosen_of(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The values at some positions, which are in order; no copy where that is all of them."""
-    return values if len(rows) == len(values) else values[rows]
-
-
-def placed(values: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
-    """Values at some positions of so many, which are in order, and zeros elsewhere; no copy where there is no other.
-
-    Example:
-        >>> placed(np.array([7, 8]), np.array([0, 2]), 3).tolist()
-        [7, 0, 8]
-    """
-    if len(rows) == count:
-        return values
-    whole = np.zeros((count, *values.shape[1:]), dtype=values.dtype)
-    whole[rows] = values
-    return whole
-
-
 def listed(names: Hashable | Sequence[Hashable] | None) -> list[Hashable]:
     """Column names, whether one was given, several or none.
 
@@ -119,11 +84,6 @@ def listed(names: Hashable | Sequence[Hashable] | None) -> list[Hashable]:
     if isinstance(names, Sequence | pd.Index | np.ndarray) and not isinstance(names, str):
         return list(names)
     return [names]
-
-
-def columns_in(*parts: Part) -> list[Hashable]:
-    """The columns that contents and other parts of a request read, each once, in order."""
-    return columns_of(slot for part in parts for slot in slots(part.tree()).values() if slot.bound)
 
 
 def require(frame: pd.DataFrame, names: Sequence[Hashable]) -> None:

@@ -16,8 +16,7 @@ from d7nb.widgets import controls as parts
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
 
-    from d7nb.content.schema.fields import Spec
-    from d7nb.content.schema.part import Part
+    from d7nb.content.schema.fields import PartLike, Spec
     from d7nb.widgets.model import ComposeModel
 
 Path = tuple[str | int, ...]
@@ -65,7 +64,7 @@ class Fields:
         finally:
             self._typing = False
 
-    def _part(self, part: type[Part], path: Path) -> list[w.Widget]:
+    def _part(self, part: type[PartLike], path: Path) -> list[w.Widget]:
         """A view of each field of a part: what must be filled in first, what may be left out folded away."""
         return [self._field(name, spec, (*path, name)) for name, spec in part.specs().items()]
 

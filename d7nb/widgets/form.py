@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from d7nb.content.schema.part import Content
     from d7nb.delivery.delivery import Delivery
     from d7nb.display.previews import Preview
+    from d7nb.filters.base import RowFilter
     from d7nb.planning.plans import Plan
-    from d7nb.plugins.row_filter import RowFilter
 
 PAUSE = 0.35
 """Seconds without a change after which the plan is made anew."""
@@ -78,6 +78,7 @@ class ComposeForm:
     def __init__(
         self,
         frame: pd.DataFrame,
+        /,
         client: Client | None = None,
         content: Content | None = None,
         *,

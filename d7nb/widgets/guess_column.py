@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from d7nb.content.binding.format_strings import blanks_to_none
+from d7nb.content.binding.cells import blanks_to_none
 from d7nb.recipients.check import check_numbers
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from d7nb.content.schema.part import Part
-    from d7nb.plugins.row_filter import RowFilter
+    from d7nb.content.schema.fields import PartLike
+    from d7nb.filters.base import RowFilter
 
 
 class ComposeModel(HasTraits):
@@ -216,7 +216,7 @@ def _place(ledger: Any) -> Any:
     return str(ledger) if path else Python("ledger")
 
 
-def _written_out(part: type[Part], fields: Mapping[str, Any]) -> dict[str, Any]:
+def _written_out(part: type[PartLike], fields: Mapping[str, Any]) -> dict[str, Any]:
     specs, written = part.specs(), dict(fields)
     for name, value in fields.items():
         spec = specs.get(name)
@@ -227,7 +227,7 @@ def _written_out(part: type[Part], fields: Mapping[str, Any]) -> dict[str, Any]:
     return written
 
 
-def _one_written_out(part: type[Part], value: Any) -> Any:
+def _one_written_out(part: type[PartLike], value: Any) -> Any:
     if isinstance(value, Mapping):
         return _written_out(part, value)
     if isinstance(value, part):
@@ -235,7 +235,7 @@ def _one_written_out(part: type[Part], value: Any) -> Any:
     return dict.fromkeys(part.short, value) if part.short else value
 
 
-def _with_free_read(part: type[Part], fields: Mapping[str, Any]) -> dict[str, Any]:
+def _with_free_read(part: type[PartLike], fields: Mapping[str, Any]) -> dict[str, Any]:
     """The same, with the texts that were typed for lists and mappings of the user's own read."""
     specs = part.specs()
     read: dict[str, Any] = {}

@@ -16,7 +16,8 @@ import pandas as pd
 import phonenumbers
 import pyarrow as pa
 
-from d7nb.recipients.check import check_numbers, family
+from d7nb.recipients.check import check_numbers
+from d7nb.recipients.variants import family
 
 if TYPE_CHECKING:
     from collections.abc import Callable

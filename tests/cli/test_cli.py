@@ -15,7 +15,7 @@ import pytest
 import d7nb
 from d7nb.api.statuses import Inbound
 from d7nb.cli import main
-from d7nb.store.status_updates import Aside
+from d7nb.store.dead_letters import Aside
 
 NUMBERS = ["+12025550123", "+12025550124"]
 WORDS = ["--to", "phone", "--originator", "+12025550100", "--text", "Hi {name}"]

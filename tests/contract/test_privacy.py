@@ -30,7 +30,7 @@ from d7nb.api.statuses import Inbound, Update
 from d7nb.cli import main
 from d7nb.display.previews import Preview
 from d7nb.planning.release import chosen_numbers
-from d7nb.store.status_updates import Aside
+from d7nb.store.dead_letters import Aside
 from d7nb.widgets import controls as parts
 from tests.support.ledgers import NOW, keys, people, postgres
 from tests.support.privacy_watch import (
@@ -619,7 +619,7 @@ def test_the_watch_lets_a_preview_reveal_and_nothing_else(watch: Watch, monkeypa
 
 
 def test_the_watch_sees_every_class_that_shows_itself() -> None:
-    watched = {kind for kind in classes() if hasattr(vars(kind).get("__repr__"), "__wrapped__")}
+    watched = {kind for kind in classes() if hasattr(kind.__repr__, "__wrapped__")}
     public = {d7nb.Plan, d7nb.Delivery, Preview, d7nb.Client, d7nb.Ledger, d7nb.Sandbox}
     assert watched >= public
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import pkgutil
-import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import d7nb
@@ -36,15 +35,21 @@ NAMES = {
 
 def test_the_exported_names_are_these_and_each_is_there() -> None:
     assert set(d7nb.__all__) == NAMES
-    assert len(d7nb.__all__) == len(NAMES) <= 32
+    assert len(d7nb.__all__) == len(NAMES) <= 36
     assert {name for name in d7nb.__all__ if getattr(d7nb, name, None) is None} == set()
-    assert set(d7nb.__all__) <= set(dir(d7nb))
 
 
-def test_the_names_for_type_checkers_are_the_exported_ones() -> None:
-    source = inspect.getsource(d7nb)
-    block = source[source.index("if TYPE_CHECKING:") : source.index("__all__")]
-    assert set(re.findall(r"\b\w+\b", " ".join(re.findall(r"import \(?([^)]+?)\)?\n(?=    from|\n)", block)))) == NAMES
+def test_dir_shows_the_public_names_and_the_public_rooms_only() -> None:
+    rooms = {"content", "errors", "events", "filters", "plugins", "testing"}
+    assert set(dir(d7nb)) == NAMES | rooms
+
+
+def test_a_frame_s_plan_has_the_signature_of_the_function() -> None:
+    frame = pd.DataFrame({"phone": ["+12025550123"]})
+    whole = inspect.signature(d7nb.plan)
+    own = [parameter for name, parameter in whole.parameters.items() if name != "frame"]
+    assert list(inspect.signature(frame.d7.plan).parameters.values()) == own
+    assert inspect.getdoc(frame.d7.plan) == inspect.getdoc(d7nb.plan)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
@@ -76,33 +81,6 @@ def test_planning_loads_neither_the_network_nor_the_sandbox() -> None:
         "sys.exit(any(name in sys.modules for name in others))"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False, cwd=ROOT).returncode == 0
-
-
-def modules() -> list[str]:
-    return [module.name for module in pkgutil.walk_packages(d7nb.__path__, "d7nb.") if "__main__" not in module.name]
-
-
-def imports_of(name: str) -> set[str]:
-    source = inspect.getsource(importlib.import_module(name))
-    return set(re.findall(r"^(?:from|import) (d7nb[\w.]*)", source, re.MULTILINE))
-
-
-def test_the_sandbox_is_a_reading_of_its_own() -> None:
-    imported = {target for name in modules() if name.startswith("d7nb.sandbox") for target in imports_of(name)}
-    assert {target for target in imported if not target.startswith("d7nb.sandbox")} <= {"d7nb.errors"}
-
-
-def test_imports_run_downward_only() -> None:
-    """What is loaded with a module never leads back to it."""
-    graph = {name: {target for target in imports_of(name) if target != name} for name in modules()}
-
-    def reached(name: str, seen: set[str]) -> set[str]:
-        for target in graph.get(name, set()) - seen:
-            seen.add(target)
-            reached(target, seen)
-        return seen
-
-    assert [name for name in graph if name in reached(name, set())] == []
 
 
 def test_every_public_name_has_a_docstring_with_an_example() -> None:

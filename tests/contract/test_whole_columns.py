@@ -16,22 +16,15 @@ from hypothesis import example, given, settings, strategies as st
 
 import d7nb
 from d7nb import Location, Text, by_column, col
-from d7nb.content.binding.format_strings import (
-    MISSING_WORDS,
-    SUSPECT_WORDS,
-    _formatted,
-    _formatter,
-    blanks_to_none,
-    picked,
-    plain_text,
-)
+from d7nb.content.binding.cells import MISSING_WORDS, SUSPECT_WORDS, blanks_to_none
+from d7nb.content.binding.format_strings import _formatted, _formatter
 from d7nb.content.binding.text_columns import MARK, Woven, in_json, longest
+from d7nb.content.binding.values import plain_text
 from d7nb.content.rules import TEXT, max_length
-from d7nb.delivery.row_keys import codes_of, repeated
 from d7nb.display import sample as strangest
 from d7nb.filters.people import _how_many_repeat
-from d7nb.planning.envelope import base32
-from d7nb.tables.frames import as_texts
+from d7nb.store.keys import base32
+from d7nb.tables.arrays import as_texts, codes_of, picked, repeated
 from tests.support.plans import ORIGINATOR, PHONES
 
 HOSTILE = ['"', "\\", '",', "\\u007f", MARK, "\0", "\n", "{}", "{name}", "é", "\u2028", "🎉", "\u202eab", "a" * 50]

@@ -26,7 +26,7 @@ from d7nb import Sandbox, Text, errors
 from d7nb.api.client import SEND_PATH
 from d7nb.api.statuses import Update
 from d7nb.delivery.plotting import COLOURS
-from d7nb.planning.envelope import base32
+from d7nb.store.keys import base32
 from tests.support.receiver_process import SECRET, remote_receiver
 from tests.support.sender_process import fictional
 from tests.support.servers import Handler, serving
@@ -603,7 +603,7 @@ def test_a_round_that_fails_is_made_up_for_by_the_next(sandbox: Sandbox, table: 
 
 WATCHER = """
 import pandas as pd, sys, d7nb
-from tests.senders import fictional
+from tests.support.sender_process import fictional
 people = pd.DataFrame({{"phone": fictional(12), "name": [f"N{{row}}" for row in range(12)]}})
 plan = d7nb.plan(people, d7nb.Text("Hi {{name}}"), to="phone", originator="+12025550100", campaign="x")
 client = d7nb.Client("sandbox", base_url="{url}", rate=None, batch_size=1, workers=2)

@@ -525,7 +525,7 @@ CHILD = """
 import json, sys, threading
 import pandas as pd
 import d7nb
-from d7nb.sending import Sending
+from d7nb.delivery.sending.loop import Sending
 
 def said(word):
     print(word, flush=True)

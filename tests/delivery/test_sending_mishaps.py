@@ -171,7 +171,7 @@ def test_two_sends_of_one_client_keep_its_rate_even_where_d7_is_slow() -> None:
 
 ENDS_EARLY = """
 import atexit, json, sys, time
-from tests.test_sending_mishaps import planned
+from tests.delivery.test_sending_mishaps import planned
 import d7nb
 
 client = d7nb.Client("sandbox", base_url=sys.argv[1], rate=None, workers=2, batch_size=2)

@@ -36,7 +36,7 @@ def test_two_senders_at_once_send_each_row_once(place: str, kill: bool) -> None:
 
 FULL_DISK = """
 import json, resource, sys
-from tests.senders import Remote, planned
+from tests.support.sender_process import Remote, planned
 
 place, url, limit = sys.argv[1:]
 plan = planned(1_000)

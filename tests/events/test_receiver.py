@@ -357,12 +357,12 @@ class TestSecrets:
         ]
 
     def test_the_receiver_loads_nothing_that_sends(self) -> None:
-        script = "import sys, d7nb.events; sys.exit('requests' in sys.modules)"
+        script = "import sys, d7nb.events; d7nb.events.receiver; sys.exit('requests' in sys.modules)"
         assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
 def test_without_its_packages_the_way_to_them_is_told() -> None:
-    script = "import sys; sys.modules['starlette'] = None; import d7nb; d7nb.events"
+    script = "import sys; sys.modules['starlette'] = None; import d7nb; d7nb.events.receiver"
     ended = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
     assert (
         'ImportError: The receiver needs starlette, which is not installed: pip install "d7nb[events]"' in ended.stderr

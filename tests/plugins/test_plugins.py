@@ -15,11 +15,12 @@ import pandas as pd
 import pytest
 
 import d7nb
-from d7nb.content import BUILT_IN, Content, leaf
+from d7nb.content import Content, leaf
 from d7nb.errors import FilterError, PluginError
+from d7nb.filters.base import RowFilter
 from d7nb.plugins import hookspecs as hooks
+from d7nb.plugins.builtins import CONTENT_TYPES
 from d7nb.plugins.manager import HOOKS, Manager
-from d7nb.plugins.row_filter import RowFilter
 from d7nb.testing import fresh_plugins
 
 if TYPE_CHECKING:
@@ -73,11 +74,11 @@ class TestHooks:
 
     def test_d7nb_content_types(self, people: pd.DataFrame) -> None:
         with d7nb.plugins.register(Polls()), d7nb.Sandbox(extra_types=["POLL"]) as sandbox:
-            assert d7nb.plugins.content_types() == (*BUILT_IN, Poll)
+            assert d7nb.plugins.content_types() == (*CONTENT_TYPES, Poll)
             delivery = planned(people, Poll("Coming, {name}?")).send(sandbox.client(), progress=False)
             assert delivery.summary["accepted"] == 3
             assert sandbox.messages["content"].iloc[0] == {"message_type": "POLL", "poll": {"question": "Coming, Ali?"}}
-        assert d7nb.plugins.content_types() == BUILT_IN
+        assert d7nb.plugins.content_types() == CONTENT_TYPES
 
     def test_d7nb_content_types_make_dotted_columns(self) -> None:
         frame = pd.DataFrame({"recipient": ["+12025550123"], "message_type": ["poll"], "poll.question": ["Why?"]})

@@ -24,8 +24,10 @@ from phonenumbers import (
 )
 
 from d7nb.errors import PlanError
-from d7nb.recipients import metadata as numbering
-from d7nb.recipients.check import CODES, check_numbers, family
+from d7nb.recipients import string_columns
+from d7nb.recipients.check import check_numbers
+from d7nb.recipients.codes import CODES
+from d7nb.recipients.variants import family
 
 US = "+12025550123"  # a number kept free for fiction, as are those below
 AU = "+61491570006"
@@ -135,7 +137,7 @@ def test_a_column_gives_what_its_cells_give_in_any_slice() -> None:
 def test_without_pyarrow_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     cells, countries = columns(TABLE)
     with_arrow = check_numbers(cells, countries)
-    monkeypatch.setattr(numbering, "pa", None)
+    monkeypatch.setattr(string_columns, "pa", None)
     with pd.option_context("mode.string_storage", "python"):
         without = check_numbers(cells, countries)
         assert without["recipient"].dtype == pd.StringDtype("python", na_value=np.nan)

@@ -423,8 +423,9 @@ def test_a_file_that_is_gone_grants_nothing(path: Path, change: str) -> None:
 
 FULL = """
 import json, resource, sys
-from d7nb.ledger import Ledger, LedgerError
-from tests.ledgers import *
+from d7nb.errors import LedgerError
+from d7nb.ledger import Ledger
+from tests.support.ledgers import *
 
 if sys.argv[2] == "limit":
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))

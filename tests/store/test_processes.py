@@ -26,7 +26,7 @@ ROWS = 2_000
 
 RIVAL = """
 import json, random, sys
-from tests.ledgers import *
+from tests.support.ledgers import *
 
 sys.stdin.readline()  # both are ready
 rows, granted = list(range(2_000)), []
@@ -43,7 +43,7 @@ print(json.dumps(granted))
 
 DOOMED = """
 import sys
-from tests.ledgers import *
+from tests.support.ledgers import *
 
 place, first, waits_at = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 sys.stdin.readline()

@@ -17,8 +17,8 @@ from d7nb.api.destinations import BASE_URL
 from d7nb.api.statuses import FINAL, STAGES, Inbound, Update, rank, read_status
 from d7nb.errors import LedgerError
 from d7nb.ledger import Ledger
-from d7nb.planning.envelope import base32
-from d7nb.store.status_updates import Aside
+from d7nb.store.dead_letters import Aside
+from d7nb.store.keys import base32
 from tests.support import ledgers
 from tests.support.ledgers import CAMPAIGN, DESTINATION, NOW, claim, look_up, people
 
@@ -462,7 +462,7 @@ def test_an_opt_out_that_would_stop_nobody_is_refused(tmp_path: Path, form: obje
 
 
 def test_what_is_aside_makes_room_for_what_is_newer(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("d7nb.store.status_updates.KEPT_ASIDE", 3)
+    monkeypatch.setattr("d7nb.store.dead_letters.KEPT_ASIDE", 3)
     with Ledger(place) as ledger:
         for number in range(5):
             ledger.take_in(DESTINATION, aside=[Aside("odd", f"thing {number}")], at=NOW)

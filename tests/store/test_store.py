@@ -17,8 +17,8 @@ import sqlalchemy
 
 from d7nb.errors import LedgerError
 from d7nb.ledger import Ledger
-from d7nb.planning.envelope import base32
 from d7nb.store.claims import LIFETIME
+from d7nb.store.keys import base32
 from d7nb.store.lookup import Known
 from tests.support.ledgers import CAMPAIGN, DESTINATION, LATER, NOW, claim, keys, look_up, people, send
 

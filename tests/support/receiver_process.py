@@ -23,7 +23,7 @@ import uvicorn
 
 from d7nb.events.server import listen
 from d7nb.ledger import Ledger
-from d7nb.planning.envelope import base32
+from d7nb.store.keys import base32
 from d7nb.store.message_status import Heard
 from tests.support.ledgers import CAMPAIGN, DESTINATION, NOW, keys
 from tests.support.sender_process import fictional

@@ -1,8 +1,8 @@
 """What the cassettes hold, and the command that records them: ``python -m tests.support.record_cassettes [--real]``.
 
-A scene is what a client asks; `tests/contract/test_cassettes.py` asks the same of the cassette and looks at what comes. There is
-no D7 account to record from, so the sandbox answers, under the address of the real API: a real recording, made by the
-same scenes, can take a file's place.
+A scene is what a client asks; `tests/contract/test_cassettes.py` asks the same of the cassette and looks at what comes.
+There is no D7 account to record from, so the sandbox answers, under the address of the real API: a real recording,
+made by the same scenes, can take a file's place.
 """
 
 from __future__ import annotations

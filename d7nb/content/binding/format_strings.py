@@ -10,32 +10,22 @@ import math
 import re
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from fractions import Fraction
 from itertools import chain, repeat
 from string import Formatter
 from typing import TYPE_CHECKING, Any, NamedTuple
-from uuid import UUID
 
-import numpy as np
-import pandas as pd
-
-from d7nb.content.binding.text_columns import Plain, Woven, are_texts
+from d7nb.content.binding.cells import TEXT_TYPES, Cells, by_distinct, missing, suspects
+from d7nb.content.binding.text_columns import Woven, are_texts
+from d7nb.content.binding.values import Unfit, plain_text, plain_texts, read_date, read_number
 from d7nb.errors import PlanError, TemplateError
 from d7nb.privacy import mask_text
 from d7nb.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import date
+    from decimal import Decimal
 
-MISSING_WORDS = frozenset({"nan", "NaN", "<NA>", "NaT", "n/a", "N/A", "#N/A"})
-"""Texts that a program leaves where a value is missing, and that are nobody's name."""
-
-_BLANK = MISSING_WORDS | {""}
-
-SUSPECT_WORDS = frozenset({"None", "none", "null", "NULL", "undefined"})
-"""Texts that may stand for a missing value or may be meant: worth a warning."""
 
 # What Python formats a Decimal and a float by. The type may lack where a comma or a leading zero shows that a number is
 # meant: as a text's width, 05 would fill "7" up to "70000".
@@ -46,13 +36,6 @@ _TEXT_SPEC = re.compile(r"(?:.?[<>^])?(?:[1-9]\d{0,3})?(?:(?:\.\d{1,4})?s)?")
 _DATE_WORDS = r"(?:[^%\0\ud800-\udfff]|%%)*"
 _DATE_SPEC = re.compile(rf"{_DATE_WORDS}(?:%-?[aAbBcdfGHIjmMpSuUVwWxXyYzZ]{_DATE_WORDS})+")
 _SPECS = (_NUMERIC_SPEC, _WHOLE_SPEC, _TEXT_SPEC, _DATE_SPEC)
-_DECIMAL = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
-
-
-class Unfit(NamedTuple):
-    """What a conversion answers for a value that it can't take."""
-
-    message: str
 
 
 class Rendered(NamedTuple):
@@ -60,89 +43,6 @@ class Rendered(NamedTuple):
 
     values: Sequence[Any]
     problems: Iterable[Problem]
-
-
-class Cells:
-    """The cells of some rows, a column at a time, as Python values; None where a cell is missing or blank.
-
-    Args:
-        frame: The table.
-        rows: Positions of the rows that are wanted.
-    """
-
-    def __init__(self, frame: pd.DataFrame, rows: np.ndarray) -> None:
-        self.frame = frame
-        self.rows = rows
-        self._columns: dict[Hashable, list[Any]] = {}
-
-    def __getitem__(self, name: Hashable) -> list[Any]:
-        if name not in self._columns:
-            array = picked(self.frame[name].array, self.rows)
-            values = _values(array)
-            for place in np.flatnonzero(array.isna()):
-                values[place] = None
-            self._columns[name] = blanks_to_none(values)
-        return self._columns[name]
-
-
-def _values(array: Any) -> list[Any]:
-    dtype = array.dtype
-    if dtype.kind == "f" and getattr(dtype, "itemsize", 8) < 8:
-        # As a Python float, a narrow one would show digits that nobody wrote: 0.10000000149011612.
-        return list(array.to_numpy(f"f{dtype.itemsize}", na_value=np.nan))
-    # NumPy knows how to make Python's own values at once; pandas would hand them over one by one.
-    values = array.to_numpy() if isinstance(array, pd.arrays.NumpyExtensionArray) else array
-    return values.tolist()
-
-
-def picked(array: Any, rows: np.ndarray) -> Any:
-    """The values at some positions; where these stand close together, without a look at the rest.
-
-    A column may be kept in many pieces, and `take` would put them together first: that costs time, and much memory.
-    """
-    if not len(rows):
-        return array[:0]
-    low, high = rows.min(), rows.max() + 1
-    near = array[low:high]
-    if len(near) > 8 * len(rows) or not (rows[1:] > rows[:-1]).all():
-        return near.take(rows - low)
-    if len(near) == len(rows):
-        return near
-    chosen = np.zeros(len(near), dtype=bool)
-    chosen[rows - low] = True
-    return near[chosen]
-
-
-def is_missing(value: Any) -> bool:
-    """Whether a single value stands for none: None, nan, NaT, NA."""
-    return value is None or bool(pd.api.types.is_scalar(value) and pd.isna(value))
-
-
-def blanks_to_none(values: list[Any]) -> list[Any]:
-    """Blank texts, and the words that stand for a missing value, become None."""
-    kinds = set(map(type, values))
-    if kinds == {str} and _BLANK.isdisjoint(map(str.strip, values)):
-        return Plain(values) if _encodable("".join(values)) else values
-    if str not in kinds:
-        return values
-    texts = {value for value in values if type(value) is str}
-    blank = {text for text in texts if text.strip() in _BLANK}
-    return [None if type(value) is str and value in blank else value for value in values] if blank else values
-
-
-_TEXTS = {str, type(None)}
-"""The types in a column of texts."""
-
-
-def by_distinct(function: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
-    """Apply a function to each value but None, once for equal texts.
-
-    Only texts are shared: 1, 1.0 and True are equal too, and would be mistaken for one another.
-    """
-    if set(map(type, values)) <= _TEXTS:
-        answers = {value: function(value) for value in set(values) if value is not None}
-        return list(map(answers.get, values))
-    return [None if value is None else function(value) for value in values]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +97,7 @@ class Field:
         """The field's text in each row, None where the cell is missing or does not fit the spec; and what does not."""
         values = cells[self.name]
         texts = _formatted(values, self.spec) if self.spec else plain_texts(values)
-        if are_texts(texts) or set(map(type, texts)) <= _TEXTS:
+        if are_texts(texts) or set(map(type, texts)) <= TEXT_TYPES:
             return texts, []
         unfit = [place for place, text in enumerate(texts) if isinstance(text, Unfit)]
         messages = [texts[place].message for place in unfit]
@@ -305,94 +205,6 @@ def escaped(text: str) -> str:
 
 def _short(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "...")
-
-
-def missing(name: Hashable, values: Sequence[Any], rows: np.ndarray, why: str) -> list[Problem]:
-    """A problem for each cell that is empty although a value is needed, and why one is."""
-    if are_texts(values) or type(None) not in set(map(type, values)):
-        return []
-    # By identity: an array among the cells would compare itself with None element by element.
-    places = [place for place, value in enumerate(values) if value is None]
-    hint = "fill the cell in, or take the row out of the table"
-    return [Problem("missing", f"the cell is empty, but {why}", hint, column=name, rows=rows[places])]
-
-
-def suspects(name: Hashable, cells: Cells) -> Iterator[Problem]:
-    """A warning for each cell whose text looks like a missing value."""
-    values = cells[name]
-    kinds = {str} if are_texts(values) else set(map(type, values))
-    if str not in kinds or (kinds <= _TEXTS and SUSPECT_WORDS.isdisjoint(values)):
-        return
-    places = [place for place, value in enumerate(values) if type(value) is str and value in SUSPECT_WORDS]
-    if not places:
-        return
-    message = "the cell's text looks like a missing value and would be sent as it stands"
-    hint = "empty the cell if nothing is meant"
-    yield Problem("looks_missing", message, hint, "warning", column=name, rows=cells.rows[places])
-
-
-_VALUES = (bool, int, float, Decimal, Fraction, date, time, timedelta, np.generic, pd.Period, UUID)
-
-
-def plain_text(value: Any) -> str | Unfit:
-    """A cell's value as the text that a message shows."""
-    if isinstance(value, str):
-        return value if _encodable(value) else Unfit("it holds half a character (a lone surrogate): no message can")
-    if isinstance(value, Iterable):
-        return Unfit(f"it is a {type(value).__name__}, not one value")
-    if not isinstance(value, _VALUES):
-        return Unfit(f"it is a {type(value).__name__}, which is no text, number or time")
-    value = _python_time(value)
-    if isinstance(value, datetime) and not value.tzinfo and value.time() == datetime.min.time():
-        return value.date().isoformat()
-    if isinstance(value, float | np.floating | Decimal) and not math.isfinite(value):
-        return Unfit("it is not a finite number")
-    return str(value)
-
-
-def plain_texts(values: Sequence[Any]) -> Sequence[Any]:
-    """`plain_text` of each value but None; texts that a message can hold are that already."""
-    if isinstance(values, Plain) or (isinstance(values, Woven) and _encodable("".join(values.pieces))):
-        return values
-    if set(map(type, values)) <= _TEXTS and _encodable("".join(filter(None, values))):
-        return values
-    return by_distinct(plain_text, values)
-
-
-def read_number(value: Any) -> Decimal | float | None:
-    """A cell as a finite number, a text as the `Decimal` that it spells in plain form; None where it is none."""
-    if isinstance(value, str):
-        return Decimal(value.strip()) if _DECIMAL.fullmatch(value.strip()) else None
-    if isinstance(value, bool | np.bool_):
-        return None
-    if isinstance(value, int | np.integer):
-        return Decimal(int(value))
-    if not isinstance(value, float | np.floating | Decimal) or not math.isfinite(value):
-        return None
-    return value if isinstance(value, float | Decimal) else Decimal(str(value))
-
-
-def read_date(value: Any) -> date | None:
-    """A cell as a date or a time, a text as ISO 8601; None where it is neither."""
-    value = _python_time(value)
-    if not isinstance(value, str):
-        return value if isinstance(value, date) else None
-    try:
-        return datetime.fromisoformat(value.strip())
-    except ValueError:
-        return None
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _python_time(value: Any) -> Any:
-    return value.astype("datetime64[us]").item() if isinstance(value, np.datetime64) else value
 
 
 def _formatted(values: list[Any], spec: str) -> list[Any]:

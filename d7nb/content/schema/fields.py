@@ -8,23 +8,46 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self
 
-from d7nb.content.binding.format_strings import Column, Template, Unfit, is_missing, read_template
-from d7nb.content.schema.paths import Fixed, Tree, below, leaves, nearest, numbered
-from d7nb.errors import ContentError, TemplateError
+from d7nb.content.binding.cells import is_missing
+from d7nb.content.binding.format_strings import Column, Template, read_template
+from d7nb.content.binding.values import Unfit
+from d7nb.content.schema.paths import Fixed, Tree, below, leaves, numbered
+from d7nb.errors import ContentError, TemplateError, nearest
 from d7nb.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from d7nb.content.rules import Kind, Rule
-    from d7nb.content.schema.part import Part
 
 
 def is_bound(value: object) -> bool:
     """Whether a leaf's value differs from row to row."""
     return isinstance(value, Column | Template)
+
+
+class PartLike(Protocol):
+    """What a field, a preview and a form need to know of the part that a field holds; `Part` is the one there is."""
+
+    constants: ClassVar[Mapping[str, Any]]
+    short: ClassVar[tuple[str, ...]]
+
+    @classmethod
+    def specs(cls) -> dict[str, Spec]:
+        """Return each field's name and declaration, in order."""
+
+    @classmethod
+    def from_value(cls, value: Any, place: int = 0) -> Self:
+        """Make a part of what the user gave."""
+
+    @classmethod
+    def from_tree(cls, tree: Any) -> Self:
+        """Make a part of D7's JSON."""
+
+    def tree(self) -> dict[str, Tree]:
+        """Return D7's JSON, with a `Slot` for each leaf."""
 
 
 class Slot(NamedTuple):
@@ -106,7 +129,7 @@ class Nested(NamedTuple):
     """A field that holds another part."""
 
     at: str
-    part: type[Part]
+    part: type[PartLike]
     required: bool
 
     def read(self, value: Any) -> tuple[Any, list[Problem]]:
@@ -116,7 +139,7 @@ class Nested(NamedTuple):
         problems: list[Problem] = []
         return attempt(self.part.from_value, value, self.at, problems), problems
 
-    def tree(self, value: Part) -> Tree:
+    def tree(self, value: PartLike) -> Tree:
         """The part's own tree."""
         return value.tree()
 
@@ -129,7 +152,7 @@ class Items(NamedTuple):
     """A field that holds a list of parts."""
 
     at: str
-    part: type[Part]
+    part: type[PartLike]
     least: int
     most: int | None
     by: str
@@ -153,7 +176,7 @@ class Items(NamedTuple):
             problems.append(Problem("bad_count", message, "add or take away", field=self.at))
         return tuple(part for part in made if part is not None), problems
 
-    def tree(self, value: Sequence[Part]) -> Tree:
+    def tree(self, value: Sequence[PartLike]) -> Tree:
         """A list of the parts' trees."""
         return [part.tree() for part in value]
 

@@ -16,11 +16,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast, dataclass_transform
 
-from d7nb.content.preview import sketch
 from d7nb.content.rules import JSON, TEXT, FileLink, Kind, RowRule, Rule
 from d7nb.content.schema.fields import Free, Items, Leaf, Nested, Slot, Spec, attempt, refusal, strangers
-from d7nb.content.schema.paths import Tree, copied, leaves, nearest, place, take
-from d7nb.errors import closed_book
+from d7nb.content.schema.paths import Tree, copied, leaves, place, take
+from d7nb.content.schema.sketch import sketch
+from d7nb.errors import closed_book, nearest
 from d7nb.privacy import mask_text
 from d7nb.problems import Problem
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+from typing import Any
 
 Tree = Any
 """Objects and lists, with a leaf's `Slot` or its value at every end."""
@@ -67,9 +63,3 @@ def numbered(node: Tree) -> dict[str, Tree] | None:
     if isinstance(node, Mapping) and node and all(key.isdecimal() for key in node):
         return {key: node[key] for key in sorted(node, key=int)}
     return None
-
-
-def nearest(name: Hashable, known: Sequence[Hashable]) -> str:
-    """A word on the name that was probably meant, empty where none is near."""
-    close = difflib.get_close_matches(str(name), [str(other) for other in known], n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r}?" if close else ""

@@ -17,14 +17,14 @@ import numpy as np
 
 from d7nb.api.rate_limit import LONGEST_WAIT
 from d7nb.delivery.eligibility import told_at_claim
+from d7nb.delivery.mailing import Batch
 from d7nb.delivery.outcomes import TAKEN_APART
 from d7nb.delivery.sending.queue import Queue
 from d7nb.delivery.sending.refusals import BRAKE, Brake, rule
-from d7nb.delivery.sending.requests import Batch
 from d7nb.errors import D7Error, LedgerError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from d7nb.api.client import Client
     from d7nb.api.responses import Answer
@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from d7nb.delivery.sending.queue import Canary, Work
     from d7nb.delivery.sending.requests import Packer
     from d7nb.errors import ApiError
-    from d7nb.planning.filter_runner import Recheck
+
+if TYPE_CHECKING:
+    SendTimeFilters = Callable[[np.ndarray], Iterable[tuple[str, np.ndarray, Sequence[str]]]]
+    """Given the positions of a request's rows: who skips which of them after all, and why."""
 
 TRIES = 5
 """How often a request is tried in all, where D7 asks to wait or can't be reached."""
@@ -84,7 +87,7 @@ class Sending:
         outcomes: Outcomes,
         *,
         claims: Claims,
-        recheck: Recheck,
+        recheck: SendTimeFilters,
         split: bool = True,
         canary: Canary | None = None,
     ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from d7nb.delivery.sending.requests import Batch
+from d7nb.delivery.mailing import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ since D7 has only one place for it (d7-api.md section 2).
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
@@ -15,21 +15,10 @@ import pandas as pd
 
 from d7nb.content.binding.text_columns import Woven
 from d7nb.content.rendering import SLICE, Renderer
+from d7nb.delivery.mailing import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-
-class Batch(NamedTuple):
-    """The rows that go in one request.
-
-    Attributes:
-        rows: Their positions in the frame; rows that share a message stand together.
-        originator: The number that they come from.
-    """
-
-    rows: np.ndarray
-    originator: str
 
 
 class Packer:

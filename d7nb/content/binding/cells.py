@@ -1,0 +1,122 @@
+"""Cells of a table: which are missing, and each distinct one converted once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from d7nb.content.binding.text_columns import Plain, are_texts
+from d7nb.problems import Problem
+from d7nb.tables.arrays import picked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator, Sequence
+
+
+TEXT_TYPES = {str, type(None)}
+"""The types in a column of texts."""
+
+
+MISSING_WORDS = frozenset({"nan", "NaN", "<NA>", "NaT", "n/a", "N/A", "#N/A"})
+"""Texts that a program leaves where a value is missing, and that are nobody's name."""
+
+BLANKS = MISSING_WORDS | {""}
+
+SUSPECT_WORDS = frozenset({"None", "none", "null", "NULL", "undefined"})
+"""Texts that may stand for a missing value or may be meant: worth a warning."""
+
+
+class Cells:
+    """The cells of some rows, a column at a time, as Python values; None where a cell is missing or blank.
+
+    Args:
+        frame: The table.
+        rows: Positions of the rows that are wanted.
+    """
+
+    def __init__(self, frame: pd.DataFrame, rows: np.ndarray) -> None:
+        self.frame = frame
+        self.rows = rows
+        self._columns: dict[Hashable, list[Any]] = {}
+
+    def __getitem__(self, name: Hashable) -> list[Any]:
+        if name not in self._columns:
+            array = picked(self.frame[name].array, self.rows)
+            values = _values(array)
+            for place in np.flatnonzero(array.isna()):
+                values[place] = None
+            self._columns[name] = blanks_to_none(values)
+        return self._columns[name]
+
+
+def _values(array: Any) -> list[Any]:
+    dtype = array.dtype
+    if dtype.kind == "f" and getattr(dtype, "itemsize", 8) < 8:
+        # As a Python float, a narrow one would show digits that nobody wrote: 0.10000000149011612.
+        return list(array.to_numpy(f"f{dtype.itemsize}", na_value=np.nan))
+    # NumPy knows how to make Python's own values at once; pandas would hand them over one by one.
+    values = array.to_numpy() if isinstance(array, pd.arrays.NumpyExtensionArray) else array
+    return values.tolist()
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a single value stands for none: None, nan, NaT, NA."""
+    return value is None or bool(pd.api.types.is_scalar(value) and pd.isna(value))
+
+
+def blanks_to_none(values: list[Any]) -> list[Any]:
+    """Blank texts, and the words that stand for a missing value, become None."""
+    kinds = set(map(type, values))
+    if kinds == {str} and BLANKS.isdisjoint(map(str.strip, values)):
+        return Plain(values) if is_encodable("".join(values)) else values
+    if str not in kinds:
+        return values
+    texts = {value for value in values if type(value) is str}
+    blank = {text for text in texts if text.strip() in BLANKS}
+    return [None if type(value) is str and value in blank else value for value in values] if blank else values
+
+
+def by_distinct(function: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
+    """Apply a function to each value but None, once for equal texts.
+
+    Only texts are shared: 1, 1.0 and True are equal too, and would be mistaken for one another.
+    """
+    if set(map(type, values)) <= TEXT_TYPES:
+        answers = {value: function(value) for value in set(values) if value is not None}
+        return list(map(answers.get, values))
+    return [None if value is None else function(value) for value in values]
+
+
+def missing(name: Hashable, values: Sequence[Any], rows: np.ndarray, why: str) -> list[Problem]:
+    """A problem for each cell that is empty although a value is needed, and why one is."""
+    if are_texts(values) or type(None) not in set(map(type, values)):
+        return []
+    # By identity: an array among the cells would compare itself with None element by element.
+    places = [place for place, value in enumerate(values) if value is None]
+    hint = "fill the cell in, or take the row out of the table"
+    return [Problem("missing", f"the cell is empty, but {why}", hint, column=name, rows=rows[places])]
+
+
+def suspects(name: Hashable, cells: Cells) -> Iterator[Problem]:
+    """A warning for each cell whose text looks like a missing value."""
+    values = cells[name]
+    kinds = {str} if are_texts(values) else set(map(type, values))
+    if str not in kinds or (kinds <= TEXT_TYPES and SUSPECT_WORDS.isdisjoint(values)):
+        return
+    places = [place for place, value in enumerate(values) if type(value) is str and value in SUSPECT_WORDS]
+    if not places:
+        return
+    message = "the cell's text looks like a missing value and would be sent as it stands"
+    hint = "empty the cell if nothing is meant"
+    yield Problem("looks_missing", message, hint, "warning", column=name, rows=cells.rows[places])
+
+
+def is_encodable(text: str) -> bool:
+    """Whether a text can be sent at all: half a character, a lone surrogate, can't."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,82 @@
+"""A cell's value as text, number or date."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import numpy as np
+import pandas as pd
+
+from d7nb.content.binding.cells import TEXT_TYPES, by_distinct, is_encodable
+from d7nb.content.binding.text_columns import Plain, Woven
+
+_DECIMAL = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
+
+
+class Unfit(NamedTuple):
+    """What a conversion answers for a value that it can't take."""
+
+    message: str
+
+
+_VALUES = (bool, int, float, Decimal, Fraction, date, time, timedelta, np.generic, pd.Period, UUID)
+
+
+def plain_text(value: Any) -> str | Unfit:
+    """A cell's value as the text that a message shows."""
+    if isinstance(value, str):
+        return value if is_encodable(value) else Unfit("it holds half a character (a lone surrogate): no message can")
+    if isinstance(value, Iterable):
+        return Unfit(f"it is a {type(value).__name__}, not one value")
+    if not isinstance(value, _VALUES):
+        return Unfit(f"it is a {type(value).__name__}, which is no text, number or time")
+    value = _python_time(value)
+    if isinstance(value, datetime) and not value.tzinfo and value.time() == datetime.min.time():
+        return value.date().isoformat()
+    if isinstance(value, float | np.floating | Decimal) and not math.isfinite(value):
+        return Unfit("it is not a finite number")
+    return str(value)
+
+
+def plain_texts(values: Sequence[Any]) -> Sequence[Any]:
+    """`plain_text` of each value but None; texts that a message can hold are that already."""
+    if isinstance(values, Plain) or (isinstance(values, Woven) and is_encodable("".join(values.pieces))):
+        return values
+    if set(map(type, values)) <= TEXT_TYPES and is_encodable("".join(filter(None, values))):
+        return values
+    return by_distinct(plain_text, values)
+
+
+def read_number(value: Any) -> Decimal | float | None:
+    """A cell as a finite number, a text as the `Decimal` that it spells in plain form; None where it is none."""
+    if isinstance(value, str):
+        return Decimal(value.strip()) if _DECIMAL.fullmatch(value.strip()) else None
+    if isinstance(value, bool | np.bool_):
+        return None
+    if isinstance(value, int | np.integer):
+        return Decimal(int(value))
+    if not isinstance(value, float | np.floating | Decimal) or not math.isfinite(value):
+        return None
+    return value if isinstance(value, float | Decimal) else Decimal(str(value))
+
+
+def read_date(value: Any) -> date | None:
+    """A cell as a date or a time, a text as ISO 8601; None where it is neither."""
+    value = _python_time(value)
+    if not isinstance(value, str):
+        return value if isinstance(value, date) else None
+    try:
+        return datetime.fromisoformat(value.strip())
+    except ValueError:
+        return None
+
+
+def _python_time(value: Any) -> Any:
+    return value.astype("datetime64[us]").item() if isinstance(value, np.datetime64) else value

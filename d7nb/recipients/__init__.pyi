@@ -1,0 +1,1 @@
+from .check import check_numbers as check_numbers

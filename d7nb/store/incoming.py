@@ -1,0 +1,37 @@
+"""What comes in after a send, written in one transaction: statuses, messages of people, opt-outs, what is put aside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from d7nb.store.consent import write_inbound, write_opt_outs
+from d7nb.store.dead_letters import Aside, put_aside, stray
+from d7nb.store.status_updates import write_updates
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from d7nb.api.statuses import Inbound, Update
+    from d7nb.store.database import Database
+
+
+def take_in(
+    database: Database,
+    destination: str,
+    *,
+    updates: Sequence[Update] = (),
+    inbound: Sequence[Inbound] = (),
+    opt_outs: Sequence[Inbound] = (),
+    aside: Sequence[Aside] = (),
+    at: datetime,
+) -> int:
+    """Write down what came in after a send; see `Store.take_in`."""
+    place, people = database.make_destination(destination), database.people
+    with database.writing() as connection:
+        strays = write_updates(connection, place, people, updates, at)
+        write_inbound(connection, place, people, inbound, at)
+        said = [(each.sender, each.text, each.at) for each in opt_outs]
+        write_opt_outs(connection, place, people, said, stopped=True)
+        put_aside(connection, [*aside, *map(stray, strays)], at)
+    return len(updates) - len(strays)
