@@ -204,7 +204,7 @@ class Interrupted(KeyboardInterrupt):
         self.delivery = delivery
 
 
-def closed_book(function: Callable[P, T]) -> Callable[P, T]:
+def hides_internals(function: Callable[P, T]) -> Callable[P, T]:
     """Mark a function of the public face: of our own errors and of interrupts, nobody sees what it worked on.
 
     A notebook, a log or an error tracker may show local variables with a traceback, and those of the rooms below are
@@ -214,7 +214,7 @@ def closed_book(function: Callable[P, T]) -> Callable[P, T]:
 
     Example:
         >>> import traceback
-        >>> @closed_book
+        >>> @hides_internals
         ... def call(number):
         ...     raise PlanError("nobody is there")
         >>> try:
@@ -262,7 +262,7 @@ def is_of(trace: TracebackType, *packages: str) -> bool:
     return str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0] in packages
 
 
-def nearest(name: Hashable, known: Sequence[Hashable]) -> str:
+def did_you_mean(name: Hashable, known: Sequence[Hashable]) -> str:
     """A word on the name that was probably meant, empty where none is near."""
     close = difflib.get_close_matches(str(name), [str(other) for other in known], n=1, cutoff=0.6)
     return f"did you mean {close[0]!r}?" if close else ""

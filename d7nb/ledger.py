@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from d7nb.api.destinations import BASE_URL
 from d7nb.delivery.history import history
-from d7nb.errors import closed_book
+from d7nb.errors import hides_internals
 from d7nb.store.consent import say_opt_outs
 from d7nb.store.forget import forget
 from d7nb.store.store import Store
@@ -48,7 +48,7 @@ class Ledger(Store):
         (['accepted'], ['already_sent'])
     """
 
-    @closed_book
+    @hides_internals
     def delivery(
         self,
         frame: pd.DataFrame,
@@ -91,7 +91,7 @@ class Ledger(Store):
         """
         return history(self, frame, campaign, to=to, key=key, country=country, client=client, clock=clock)
 
-    @closed_book
+    @hides_internals
     def opt_out(self, numbers: Iterable[str], *, destination: str = BASE_URL, at: datetime | None = None) -> None:
         """Put people on the list of those who do not want to be written to; `d7nb.filters.OptOut` spares them.
 
@@ -113,12 +113,12 @@ class Ledger(Store):
         """
         say_opt_outs(self._database, destination, numbers, at, stopped=True)
 
-    @closed_book
+    @hides_internals
     def opt_in(self, numbers: Iterable[str], *, destination: str = BASE_URL, at: datetime | None = None) -> None:
         """Take people off that list, because they said so later; arguments as for `opt_out`."""
         say_opt_outs(self._database, destination, numbers, at, stopped=False)
 
-    @closed_book
+    @hides_internals
     def opt_outs(self) -> pd.DataFrame:
         """Who does not want to be written to, and who came back.
 
@@ -126,7 +126,7 @@ class Ledger(Store):
         """
         return opt_out_list(self._database)
 
-    @closed_book
+    @hides_internals
     def aside(self) -> pd.DataFrame:
         """What came in and could not be made sense of, the latest last.
 
@@ -134,7 +134,7 @@ class Ledger(Store):
         """
         return put_aside_list(self._database)
 
-    @closed_book
+    @hides_internals
     def frame(self) -> pd.DataFrame:
         """Everything the ledger knows: one row per row that was ever claimed.
 
@@ -144,7 +144,7 @@ class Ledger(Store):
         """
         return all_rows(self._database)
 
-    @closed_book
+    @hides_internals
     def campaigns(self) -> pd.DataFrame:
         """How many rows each campaign has at each destination, by outcome; ``claimed`` where there is none yet.
 
@@ -152,7 +152,7 @@ class Ledger(Store):
         """
         return campaign_counts(self._database)
 
-    @closed_book
+    @hides_internals
     def forget(self, campaign: str, before: datetime, *, destination: str | None = None, force: bool = False) -> int:
         """Delete what was recorded of a campaign before a time: these rows would be sent again.
 

@@ -11,10 +11,10 @@ import orjson
 from d7nb.api.auth import find_token
 from d7nb.api.destinations import BASE_URL, origin_of
 from d7nb.api.endpoints import FAILURES, Asking, never_connected, what_happened
-from d7nb.api.rate_limit import RATE, Pace
-from d7nb.api.responses import Answer, ambiguous, read_send_answer
+from d7nb.api.rate_limit import RATE, RateLimiter
+from d7nb.api.responses import SendResponse, ambiguous, parse_send_response
 from d7nb.api.transport import open_session
-from d7nb.errors import NotConnected, TokenError, closed_book
+from d7nb.errors import NotConnected, TokenError, hides_internals
 from d7nb.version import version
 
 if TYPE_CHECKING:
@@ -85,18 +85,18 @@ class Client(Asking):
             self.batch_size = min(batch_size, rate)
         self.destination = destination or origin
         self._clock = clock
-        self._pace = Pace(rate, most=workers)
+        self._pace = RateLimiter(rate, most=workers)
         self._session = open_session(self.base_url, auth, workers, f"d7nb/{version()}")
 
-    def seconds_until_leave(self, originator: str, recipients: int) -> float:
+    def seconds_until_free(self, originator: str, recipients: int) -> float:
         """How long the rate will keep a request waiting, as it looks now; no leave is given yet."""
         return self._pace.until(originator, recipients)
 
-    def take_leave(self, originator: str, recipients: int) -> float:
+    def acquire(self, originator: str, recipients: int) -> float:
         """Let a request start now: 0 where the rate allows it, else how long it will keep it waiting."""
         return self._pace.take(originator, recipients)
 
-    def end_leave(self) -> None:
+    def release_slot(self) -> None:
         """Say that a request which had leave has ended."""
         self._pace.done()
 
@@ -104,8 +104,8 @@ class Client(Asking):
         """Let no request start for a while: D7 asked for it, or can't be reached."""
         self._pace.hold(seconds)
 
-    @closed_book
-    def exchange(self, body: bytes) -> Answer:
+    @hides_internals
+    def exchange(self, body: bytes) -> SendResponse:
         """POST one request body, and say what became of it; no failure of the network raises.
 
         Args:
@@ -113,13 +113,13 @@ class Client(Asking):
         """
         try:
             response = self._request("POST", SEND_PATH, body)
-            return read_send_answer(response.status_code, response.headers, response.content, self._clock())
+            return parse_send_response(response.status_code, response.headers, response.content, self._clock())
         except FAILURES as failure:
             error = never_connected(failure) or ambiguous(f"{what_happened(failure)}; it may have taken the messages")
-        return Answer("not_connected" if isinstance(error, NotConnected) else "unknown", error=error)
+        return SendResponse("not_connected" if isinstance(error, NotConnected) else "unknown", error=error)
 
-    @closed_book
-    def post(self, body: Mapping[str, Any]) -> Answer:
+    @hides_internals
+    def post(self, body: Mapping[str, Any]) -> SendResponse:
         """POST one request body of your own making.
 
         Args:

@@ -21,13 +21,13 @@ from d7nb.api.downloads import LARGEST, PIECE, announced, check_free, check_size
 from d7nb.api.parsing import EARLIEST
 from d7nb.api.responses import parsed, read_error
 from d7nb.api.transport import NeverConnected
-from d7nb.errors import ApiError, NotConnected, closed_book
+from d7nb.errors import ApiError, NotConnected, hides_internals
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
 
-    from d7nb.api.transport import Line
+    from d7nb.api.transport import HttpSession
 
 REPORT_PATH = "/whatsapp/v2/report/"
 READ_PATH = "/whatsapp/v2/read-receipt/"
@@ -39,7 +39,7 @@ FAILURES = (OSError, HTTPError)
 """What requests raises, what it forgets to wrap, and `NeverConnected`."""
 
 
-class Probe(NamedTuple):
+class TokenCheck(NamedTuple):
     """What came of a look at D7.
 
     Attributes:
@@ -56,10 +56,10 @@ class Asking:
 
     base_url: str
     timeout: tuple[float | None, float | None]
-    _session: Line
+    _session: HttpSession
     _clock: Callable[[], datetime]
 
-    @closed_book
+    @hides_internals
     def report(self, request_id: str) -> dict[str, Any]:
         """What became of a request's messages (d7-api.md section 4).
 
@@ -80,7 +80,7 @@ class Asking:
         response = self._ask("GET", REPORT_PATH + quote(request_id, safe=""))
         return _object(response), _date(response.headers.get("Date")) or self._clock()
 
-    @closed_book
+    @hides_internals
     def mark_read(self, message_id: str, *, typing: bool = False) -> None:
         """Tell a person that their message was read (d7-api.md section 6).
 
@@ -95,7 +95,7 @@ class Asking:
         body = orjson.dumps({"typing": True}) if typing else None
         self._ask("POST", READ_PATH + quote(message_id, safe=""), body)
 
-    @closed_book
+    @hides_internals
     def download(
         self, media_id: str, path: str | os.PathLike[str], *, limit: int = LARGEST, overwrite: bool = False
     ) -> Path:
@@ -126,7 +126,7 @@ class Asking:
                 raise read_error(response.status_code, response.headers, told, self._clock())
             return save(pieces, target, limit=limit, overwrite=overwrite)
 
-    @closed_book
+    @hides_internals
     def balance(self) -> float:
         """The account's credit, in its own currency (d7-api.md section 6).
 
@@ -138,7 +138,7 @@ class Asking:
             raise ApiError("D7's answer holds no balance", status=200)
         return float(balance)
 
-    @closed_book
+    @hides_internals
     def check_token(self) -> None:
         """Ask D7 whether the token is valid (d7-api.md section 6). This sends nothing and costs nothing.
 
@@ -150,13 +150,13 @@ class Asking:
         if error is not None:
             raise error
 
-    def probe(self) -> Probe:
+    def probe(self) -> TokenCheck:
         """What `check_token` finds out, and what D7's clock says; nothing raises."""
         try:
             response = self._request("GET", TOKEN_PATH)
         except FAILURES as failure:
-            return Probe(_failed(failure), None)
-        return Probe(self._error_of(response), _date(response.headers.get("Date")))
+            return TokenCheck(_failed(failure), None)
+        return TokenCheck(self._error_of(response), _date(response.headers.get("Date")))
 
     def _get(self, path: str) -> dict[str, Any]:
         return _object(self._ask("GET", path))

@@ -26,10 +26,10 @@ NEVER = "never again"
 ASK = "ask D7"
 """The account, the token or the number must be put right, or only D7 knows what became of it: see D7's dashboard, or
 write to its support."""
-VERBS = (FIX, WAIT, DAY, NEVER, ASK)
+ADVICE = (FIX, WAIT, DAY, NEVER, ASK)
 
 
-class Entry(NamedTuple):
+class ErrorCode(NamedTuple):
     """One code.
 
     Attributes:
@@ -146,7 +146,10 @@ _META = (
     ("137000", "the person's app is not the one that the request vouches for", ASK, _PYWA),
 )
 
-ENTRIES = (*(Entry(code, "D7", *more) for code, *more in _D7), *(Entry(code, "Meta", *more) for code, *more in _META))
+ENTRIES = (
+    *(ErrorCode(code, "D7", *more) for code, *more in _D7),
+    *(ErrorCode(code, "Meta", *more) for code, *more in _META),
+)
 _BY_CODE = {entry.code: entry for entry in ENTRIES}
 _WORDS = re.compile(rf"(?<!\w)({'|'.join(entry.code for entry in ENTRIES if entry.code.isupper())})(?!\w)")
 _LONG = re.compile(r"(?<![\w•+])(?<!\d[.,])(13\d{4})(?![\w•]|[.,]\d)")
@@ -159,7 +162,7 @@ _CALLED = re.compile(
 """Numbers that are called a code: the short ones of the Graph API are taken only so, for they could be anything."""
 _GRANT = re.compile(r"2\d\d", re.ASCII)
 _STATUS = re.compile(r"(?:\bD7 answered|\bHTTP(?: status)?)\W{1,2}([45]\d\d)(?![\w•])")
-_SAID = re.compile(rf"\(({'|'.join(VERBS)})\)$")
+_SAID = re.compile(rf"\(({'|'.join(ADVICE)})\)$")
 
 
 def reasons() -> pd.DataFrame:
@@ -177,10 +180,10 @@ def reasons() -> pd.DataFrame:
         >>> sorted(table["verb"].unique())
         ['ask D7', 'fix the data', 'never again', 'wait', 'wait a day']
     """
-    return pd.DataFrame(list(ENTRIES), columns=list(Entry._fields), dtype="str")
+    return pd.DataFrame(list(ENTRIES), columns=list(ErrorCode._fields), dtype="str")
 
 
-def entry_for(text_or_code: str | int | None) -> Entry | None:
+def entry_for(text_or_code: str | int | None) -> ErrorCode | None:
     """The entry of the first known code in a reason; None where there is none. For a column, ask its distinct reasons.
 
     Args:
@@ -196,16 +199,16 @@ def entry_for(text_or_code: str | int | None) -> Entry | None:
     return next((entry for code in _codes_in(text) if (entry := _entry(code))), None)
 
 
-def verb_for(text_or_code: str | int | None) -> str | None:
+def advice_for(text_or_code: str | int | None) -> str | None:
     """What to do about a reason; None where it holds no code that we know. For a column, ask its distinct reasons.
 
     Args:
         text_or_code: A reason in whatever words, or a code alone.
 
     Example:
-        >>> verb_for("131047: Re-engagement message"), verb_for("(#131049) not delivered"), verb_for(131056)
+        >>> advice_for("131047: Re-engagement message"), advice_for("(#131049) not delivered"), advice_for(131056)
         ('fix the data', 'wait a day', 'wait')
-        >>> verb_for("4 people of 131047.50 AED") is None
+        >>> advice_for("4 people of 131047.50 AED") is None
         True
     """
     entry = entry_for(text_or_code)
@@ -215,11 +218,11 @@ def verb_for(text_or_code: str | int | None) -> str | None:
     return said[1] if said else None
 
 
-def with_verb(sentence: str) -> str:
+def with_advice(sentence: str) -> str:
     """A sentence, and after it what to do, where it holds a code that we know.
 
     Example:
-        >>> with_verb("D7 answered 429: slow down")
+        >>> with_advice("D7 answered 429: slow down")
         'D7 answered 429: slow down (wait)'
     """
     entry = entry_for(sentence)
@@ -227,7 +230,7 @@ def with_verb(sentence: str) -> str:
 
 
 def without_verb(sentence: str) -> str:
-    """A sentence without the verb that `with_verb` put after it, for a display that has another place for it."""
+    """A sentence without the verb that `with_advice` put after it, for a display that has another place for it."""
     return _SAID.sub("", sentence).rstrip()
 
 
@@ -237,7 +240,7 @@ def meaning_of(code: str) -> str:
     return entry.meaning if entry else ""
 
 
-def _entry(code: str) -> Entry | None:
+def _entry(code: str) -> ErrorCode | None:
     if _GRANT.fullmatch(code):
         code = "200-299"
     elif code.startswith("http_5"):

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from d7nb.api.parsing import read_id, read_number, read_text, read_time
-from d7nb.api.statuses import Inbound
+from d7nb.api.statuses import InboundMessage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,21 +84,21 @@ class InboundShape:
             return False
         return bool(self._places(event))
 
-    def read(self, event: Mapping[str, Any], at: datetime) -> list[Inbound | None]:
+    def read(self, event: Mapping[str, Any], at: datetime) -> list[InboundMessage | None]:
         """The messages in an event, without those that no person wrote; None for one whose sender is no phone number.
 
         Args:
             event: The event.
             at: When it was received; nobody wrote later than that.
         """
-        found: list[Inbound | None] = []
+        found: list[InboundMessage | None] = []
         for place in self._places(event):
             kind = read_id(_at(event, self.kind, place))
             if kind in self.unwritten:
                 continue
             sender = read_number(_at(event, self.sender, place))
             texts = (_at(event, path, place) for path in self._texts)
-            message = Inbound(
+            message = InboundMessage(
                 sender=sender,
                 originator=read_number(_at(event, self.originator, place)),
                 at=min(read_time(_at(event, self.at, place), at), at),

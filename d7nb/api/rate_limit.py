@@ -22,7 +22,7 @@ _MARGIN = 0.02
 """Between leave to go and the first byte some time passes, more for one request than for another."""
 
 
-class Pace:
+class RateLimiter:
     """Lets requests start so that those of any second carry at most `rate` recipients of one originator.
 
     Args:

@@ -15,7 +15,7 @@ import orjson
 
 from d7nb.api.inbound import META, SANDBOX, InboundShape
 from d7nb.api.parsing import LONGEST_ID, read_id, read_number, read_text, read_time
-from d7nb.api.statuses import Inbound, Update, read_status
+from d7nb.api.statuses import InboundMessage, StatusUpdate, read_status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ _BOM = b"\xef\xbb\xbf"
 _read_status = lru_cache(maxsize=256)(read_status)  # a report repeats a handful of words
 
 
-class Bad(NamedTuple):
+class Unparsed(NamedTuple):
     """Something in a body that could not be read.
 
     Attributes:
@@ -48,7 +48,7 @@ class Bad(NamedTuple):
     text: str
 
 
-class Read(NamedTuple):
+class ParsedEvents(NamedTuple):
     """What a body says.
 
     Attributes:
@@ -57,9 +57,9 @@ class Read(NamedTuple):
         bad: What could not be read.
     """
 
-    updates: list[Update]
-    inbound: list[Inbound]
-    bad: list[Bad]
+    updates: list[StatusUpdate]
+    inbound: list[InboundMessage]
+    bad: list[Unparsed]
 
     @property
     def is_bad(self) -> bool:
@@ -67,7 +67,7 @@ class Read(NamedTuple):
         return bool(self.bad) and not self.updates and not self.inbound
 
 
-def read_report(body: Mapping[str, Any], at: datetime) -> list[Update]:
+def read_report(body: Mapping[str, Any], at: datetime) -> list[StatusUpdate]:
     """What a report says of each message of its request; what is no message, or has no status, is left out.
 
     Args:
@@ -93,7 +93,7 @@ def read_report(body: Mapping[str, Any], at: datetime) -> list[Update]:
     return updates
 
 
-def read_events(content: bytes, at: datetime, shapes: Sequence[InboundShape] = SHAPES) -> Read:
+def read_events(content: bytes, at: datetime, shapes: Sequence[InboundShape] = SHAPES) -> ParsedEvents:
     """What a body that was posted to us says: one event or a list of them, in JSON or as the fields of a form.
 
     Args:
@@ -111,16 +111,16 @@ def read_events(content: bytes, at: datetime, shapes: Sequence[InboundShape] = S
     """
     events = _parsed(content)
     if isinstance(events, str):
-        return Read([], [], [Bad(events, content[:_KEPT].decode("utf-8", "replace"))])
-    read, bad = Read([], [], []), 0
+        return ParsedEvents([], [], [Unparsed(events, content[:_KEPT].decode("utf-8", "replace"))])
+    read, bad = ParsedEvents([], [], []), 0
     for event in events:
         why = _read_event(event, at, shapes, read) if isinstance(event, dict) else "it is no object"
         if why:
             bad += 1
             if bad <= _MOST_BAD:
-                read.bad.append(Bad(why, _written(event, content)[:_KEPT].decode("utf-8", "replace")))
+                read.bad.append(Unparsed(why, _written(event, content)[:_KEPT].decode("utf-8", "replace")))
     if bad > _MOST_BAD:  # what is kept aside must not be flooded by one body
-        read.bad.append(Bad(f"the same body has {bad - _MOST_BAD:,} more that could not be read", ""))
+        read.bad.append(Unparsed(f"the same body has {bad - _MOST_BAD:,} more that could not be read", ""))
     return read
 
 
@@ -156,7 +156,7 @@ def _form(content: bytes) -> list[Any] | str:
     return [{**fields, "reference": nested}]
 
 
-def _read_event(event: dict[str, Any], at: datetime, shapes: Sequence[InboundShape], read: Read) -> str:
+def _read_event(event: dict[str, Any], at: datetime, shapes: Sequence[InboundShape], read: ParsedEvents) -> str:
     """Add what an event says to what was read; the answer is why that could not be, empty where it could."""
     kind = event.get("event_type")
     delivered = "status" in event and "request_id" in event
@@ -175,7 +175,7 @@ def _read_event(event: dict[str, Any], at: datetime, shapes: Sequence[InboundSha
     return ""
 
 
-def _add_inbound(found: list[Inbound | None], read: Read) -> str:
+def _add_inbound(found: list[InboundMessage | None], read: ParsedEvents) -> str:
     read.inbound.extend(message for message in found if message is not None)
     return "the sender of a message is no phone number" if None in found else ""
 
@@ -184,7 +184,7 @@ def _called(kind: Any) -> str:
     return f": {name[:_LONGEST_STATUS]}" if (name := read_id(kind)) else ""
 
 
-def _update(event: dict[str, Any], request_id: str, at: datetime, timestamp: Any = None) -> Update | None:
+def _update(event: dict[str, Any], request_id: str, at: datetime, timestamp: Any = None) -> StatusUpdate | None:
     word = event.get("status")
     if not request_id or not isinstance(word, str) or len(word) > _LONGEST_STATUS:
         return None
@@ -195,7 +195,7 @@ def _update(event: dict[str, Any], request_id: str, at: datetime, timestamp: Any
     reason = read_text(said) if said else ""
     if lost:
         reason = f"{lost}: {reason}" if reason else lost
-    return Update(
+    return StatusUpdate(
         request_id,
         status,
         at if timestamp is None else read_time(timestamp, at),

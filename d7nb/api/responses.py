@@ -1,4 +1,4 @@
-"""What D7's answers mean: every status and each of the four shapes of ``detail`` become one `Answer`.
+"""What D7's answers mean: every status and each of the four shapes of ``detail`` become one `SendResponse`.
 
 An answer to a send is a value, not an exception: the send loop goes on whatever it is, and no traceback can show the
 body that was sent.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import orjson
 
 from d7nb import errors
-from d7nb.api.error_codes import ASK, meaning_of, with_verb
+from d7nb.api.error_codes import ASK, meaning_of, with_advice
 from d7nb.privacy import mask_text
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Detail(NamedTuple):
     loc: tuple[str | int, ...] = ()
 
 
-class Answer(NamedTuple):
+class SendResponse(NamedTuple):
     """What became of one POST.
 
     Attributes:
@@ -107,7 +107,7 @@ def _read_detail(item: Mapping[str, Any]) -> Detail:
     )
 
 
-def read_send_answer(status: int, headers: Mapping[str, str], content: bytes, now: datetime) -> Answer:
+def parse_send_response(status: int, headers: Mapping[str, str], content: bytes, now: datetime) -> SendResponse:
     """What the answer to ``POST /whatsapp/v2/send`` means.
 
     Args:
@@ -120,23 +120,25 @@ def read_send_answer(status: int, headers: Mapping[str, str], content: bytes, no
     if 200 <= status < 300:
         return _read_success(status, body)
     if status >= 500 or status in AMBIGUOUS_STATUSES or status < 200:
-        return Answer(
+        return SendResponse(
             "unknown", error=ambiguous(f"D7 answered {status}, which does not say whether it took the messages", status)
         )
     error = read_error(status, headers, body, now)
-    return Answer("limited" if status == 429 else "refused", error=error)
+    return SendResponse("limited" if status == 429 else "refused", error=error)
 
 
-def _read_success(status: int, body: Any) -> Answer:
+def _read_success(status: int, body: Any) -> SendResponse:
     word = str(body.get("status", "")).lower() if isinstance(body, dict) else ""
     request_id = body.get("request_id") if isinstance(body, dict) else None
     if word == "rejected":
         error = errors.Refused(f"D7 took the request and rejected it ({ASK})", status=status, code="rejected")
-        return Answer("rejected", str(request_id) if request_id else None, error=error)
+        return SendResponse("rejected", str(request_id) if request_id else None, error=error)
     if word != "accepted" or not isinstance(request_id, str):
-        return Answer("unknown", error=ambiguous(f"D7 answered {status} with something that can't be read", status))
+        return SendResponse(
+            "unknown", error=ambiguous(f"D7 answered {status} with something that can't be read", status)
+        )
     created_at = body.get("created_at")
-    return Answer("accepted", request_id, created_at if isinstance(created_at, str) else None)
+    return SendResponse("accepted", request_id, created_at if isinstance(created_at, str) else None)
 
 
 def read_error(status: int, headers: Mapping[str, str], body: Any, now: datetime) -> errors.Refused:
@@ -151,7 +153,7 @@ def read_error(status: int, headers: Mapping[str, str], body: Any, now: datetime
     parts = [f"D7 answered {status}" + (f" {first.code}" if first.code else ""), said, meaning]
     kind = _CLASSES.get(status, errors.Refused)
     return kind(
-        with_verb(": ".join(part for part in parts if part)),
+        with_advice(": ".join(part for part in parts if part)),
         status=status,
         code=first.code,
         details=details,

@@ -31,7 +31,7 @@ _RANK = {word: rank for rank, word in enumerate(STAGES)}
 _UNKNOWN = _RANK["queued"]
 
 
-class Update(NamedTuple):
+class StatusUpdate(NamedTuple):
     """What D7 says of one message, in a report or in a delivery event (d7-api.md sections 4 and 5.1).
 
     Attributes:
@@ -53,7 +53,7 @@ class Update(NamedTuple):
     recipient: str = ""
 
 
-class Inbound(NamedTuple):
+class InboundMessage(NamedTuple):
     """What a person wrote to a business number.
 
     Attributes:

@@ -104,7 +104,7 @@ class _Adapter(HTTPAdapter):
             super().cert_verify(*args, **options)
 
 
-class Line:
+class HttpSession:
     """A session for one host, at whose start all is worked out that requests would work out for each request anew.
 
     It follows no redirect, and does not even read where one leads.
@@ -162,7 +162,7 @@ def named_certificates() -> str | None:
     return named
 
 
-def open_session(base_url: str, auth: AuthBase, connections: int, user_agent: str) -> Line:
+def open_session(base_url: str, auth: AuthBase, connections: int, user_agent: str) -> HttpSession:
     """A session for one host.
 
     The environment's proxies and certificates are read once, here, and not at each request.
@@ -186,4 +186,4 @@ def open_session(base_url: str, auth: AuthBase, connections: int, user_agent: st
     adapter = _Adapter(pool_connections=2, pool_maxsize=max(connections, 1), max_retries=0, pool_block=True)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
-    return Line(session, base_url)
+    return HttpSession(session, base_url)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from d7nb.api.endpoints import Probe
+    from d7nb.api.endpoints import TokenCheck
     from d7nb.store.location import Place
 
 SECONDS = 5.0
@@ -72,7 +72,7 @@ class Finding(NamedTuple):
     advice: str = ""
 
 
-class Patient(NamedTuple):
+class Target(NamedTuple):
     """What is looked at.
 
     Attributes:
@@ -86,7 +86,7 @@ class Patient(NamedTuple):
     offline: bool = False
 
 
-def examine(patient: Patient) -> Iterator[Finding]:
+def examine(patient: Target) -> Iterator[Finding]:
     """Make every check; one that breaks does not keep the others from being made."""
     for what, check in CHECKS.items():
         try:
@@ -97,7 +97,7 @@ def examine(patient: Patient) -> Iterator[Finding]:
             yield Finding("fail", what, f"the check itself failed: {type(error).__name__}: {error}")
 
 
-def versions(_: Patient) -> Iterator[Finding]:
+def versions(_: Target) -> Iterator[Finding]:
     """What is installed."""
     yield Finding("ok", "d7nb", f"{version()}, Python {platform.python_version()} on {platform.system()}")
     found = {name: _installed(name) for name in PACKAGES}
@@ -118,7 +118,7 @@ def _installed(name: str) -> str | None:
         return None
 
 
-def token(_: Patient) -> Iterator[Finding]:
+def token(_: Target) -> Iterator[Finding]:
     """Whether there is a token, and where."""
     source = token_source()
     if source is None:
@@ -129,7 +129,7 @@ def token(_: Patient) -> Iterator[Finding]:
     yield Finding("ok", "token", f"found in {source}")
 
 
-def d7(patient: Patient) -> Iterator[Finding]:
+def d7(patient: Target) -> Iterator[Finding]:
     """Whether D7 answers and takes the token, what credit there is, and whether the clocks agree."""
     if patient.offline:
         yield Finding("info", "D7", "not asked, because of --offline")
@@ -154,7 +154,7 @@ def _proxy(base_url: str) -> Iterator[Finding]:
         yield Finding("info", "proxy", f"the environment names {urlsplit(proxy).hostname or 'one that has no name'}")
 
 
-def _reached(probe: Probe, where: str) -> Finding:
+def _reached(probe: TokenCheck, where: str) -> Finding:
     error = probe.error
     if error is None or isinstance(error, Unauthorized):
         return Finding("ok", "D7", f"{where} answers")
@@ -168,7 +168,7 @@ def _reached(probe: Probe, where: str) -> Finding:
     )
 
 
-def _taken(probe: Probe, client: Client) -> Iterator[Finding]:
+def _taken(probe: TokenCheck, client: Client) -> Iterator[Finding]:
     if isinstance(probe.error, Unauthorized):
         yield Finding("fail", "token", f"not accepted: {probe.error}", "make a new one in D7's dashboard")
     if probe.error is not None:
@@ -193,7 +193,7 @@ def _clock(theirs: datetime) -> Finding:
     return Finding("warn", "clock", found, "set it: quiet hours, service windows and schedules are judged by it")
 
 
-def ledger(patient: Patient) -> Iterator[Finding]:
+def ledger(patient: Target) -> Iterator[Finding]:
     """Whether the ledger can be used, what it holds, and whether others can read it."""
     place = find_place(patient.ledger, os.environ)
     if place.path is not None and not place.path.exists():
@@ -271,7 +271,7 @@ def _others_may(path: Path) -> bool:
     return bool(stat.S_IMODE(path.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO))
 
 
-def house(_: Patient) -> Iterator[Finding]:
+def house(_: Target) -> Iterator[Finding]:
     """Whether every plugin works, and all of them together."""
     table = plugins.table()
     active = table["status"] == "active"
@@ -286,7 +286,7 @@ def house(_: Patient) -> Iterator[Finding]:
     plugins.filters()
 
 
-CHECKS: dict[str, Callable[[Patient], Iterator[Finding]]] = {
+CHECKS: dict[str, Callable[[Target], Iterator[Finding]]] = {
     "packages": versions,
     "token": token,
     "D7": d7,

@@ -24,10 +24,10 @@ def add_doctor(commands: Any) -> None:
 
 def _examine(options: argparse.Namespace) -> int:
     from d7nb.api.destinations import BASE_URL  # noqa: PLC0415
-    from d7nb.cli.checks import Patient, examine  # noqa: PLC0415  (a command loads what it needs)
+    from d7nb.cli.checks import Target, examine  # noqa: PLC0415  (a command loads what it needs)
 
     marks = []
-    for finding in examine(Patient(options.base_url or BASE_URL, options.ledger, offline=options.offline)):
+    for finding in examine(Target(options.base_url or BASE_URL, options.ledger, offline=options.offline)):
         marks.append(finding.mark)
         print(_line(finding), flush=True)
     failed, warned = marks.count("fail"), marks.count("warn")

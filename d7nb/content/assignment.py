@@ -13,7 +13,7 @@ from d7nb.content.binding.cells import Cells
 from d7nb.content.binding.format_strings import Column, escaped
 from d7nb.content.schema.part import Content
 from d7nb.content.schema.paths import place
-from d7nb.errors import ColumnError, ContentError, PlanError, nearest
+from d7nb.errors import ColumnError, ContentError, PlanError, did_you_mean
 from d7nb.privacy import mask_text
 from d7nb.problems import Problem
 
@@ -120,7 +120,7 @@ def _by_word(chosen: ByColumn, frame: pd.DataFrame) -> Assignment:
         elif word in chosen.contents:
             continue
         else:
-            meant = nearest(word, known) or f"known are {', '.join(known)}"
+            meant = did_you_mean(word, known) or f"known are {', '.join(known)}"
             message = f"there is no content for {word[:40]!r}; {meant}"
         problems.append(Problem("unknown_kind", message, "correct the cell", column=chosen.column, rows=rows))
     return Assignment([(content, rows) for content, rows in groups if len(rows)], problems)
@@ -208,7 +208,7 @@ def _kind(literal: Mapping[str, str], tree: Mapping[str, Any], types: Sequence[t
     if alike:
         where, given, known = "interactive.type", interactive, [kind.constants["type"] for kind in alike]
     message = f"{where} is {given!r}, which D7 does not know" if given else f"{where} is missing"
-    meant = nearest(given, known) or f"known are {', '.join(dict.fromkeys(known))}"
+    meant = did_you_mean(given, known) or f"known are {', '.join(dict.fromkeys(known))}"
     raise ContentError(message, [Problem("unknown_kind", f"{message}; {meant}", "correct the cell", field=where)])
 
 

@@ -18,9 +18,9 @@ import orjson
 import pandas as pd
 
 from d7nb.content.binding.cells import Cells, missing
-from d7nb.content.binding.format_strings import Column, Template
-from d7nb.content.binding.text_columns import Woven, are_texts, in_json
-from d7nb.content.binding.values import Unfit
+from d7nb.content.binding.format_strings import Column, FormatString
+from d7nb.content.binding.text_columns import JoinedTexts, are_texts, in_json
+from d7nb.content.binding.values import Invalid
 from d7nb.content.schema.fields import Slot
 from d7nb.content.schema.part import Part, expand, file_links, literal_fault, slots
 from d7nb.content.schema.paths import Fixed, below
@@ -168,7 +168,7 @@ class Renderer:
         cells = Cells(self._frame, rows)
         values: dict[str, Sequence[Any]] = {}
         problems: list[Problem] = []
-        rendered: dict[Column | Template, Sequence[Any]] = {}
+        rendered: dict[Column | FormatString, Sequence[Any]] = {}
         for path, slot in self._bound.items():
             if slot.value not in rendered:
                 rendered[slot.value], found = slot.value.render(cells)
@@ -199,9 +199,9 @@ class Renderer:
                 column, own = next(iter(self._bound[path].value.columns), None), rows[list(messages)]
                 yield Problem(rule.code, list(messages.values()), rule.hint, rule.severity, path, column, own)
 
-    def _faulty_rows(self, found: Sequence[Problem]) -> dict[Column | Template, set[int]]:
+    def _faulty_rows(self, found: Sequence[Problem]) -> dict[Column | FormatString, set[int]]:
         """For each column or template the rows where its own value is wrong: rules about several need not add to it."""
-        faulty: dict[Column | Template, set[int]] = defaultdict(set)
+        faulty: dict[Column | FormatString, set[int]] = defaultdict(set)
         for problem in found:
             if problem.severity == "error" and problem.rows is not None:
                 faulty[self._bound[problem.field].value].update(problem.rows.tolist())
@@ -253,12 +253,12 @@ class Renderer:
                 pieces[place], pieces[place + 1] = f'{pieces[place]}"', f'"{pieces[place + 1]}'
             else:
                 columns.append([_json(value) for value in values[path]])
-        return Woven(pieces, columns)
+        return JoinedTexts(pieces, columns)
 
 
 def _encoded(texts: Sequence[str]) -> Iterable[bytes]:
     """JSON texts as bytes."""
-    if isinstance(texts, Woven):
+    if isinstance(texts, JoinedTexts):
         return texts.joined(_HOLE).encode().split(_HOLE.encode())
     return map(str.encode, texts)
 
@@ -297,10 +297,10 @@ def _checked(path: str, slot: Slot, values: Sequence[Any], cells: Cells) -> tupl
     leaf = slot.leaf
     converted = leaf.kind.column(values)
     problems: list[Problem] = []
-    if not are_texts(converted) and Unfit in set(map(type, converted)):
-        unfit = {place: value.message for place, value in enumerate(converted) if isinstance(value, Unfit)}
+    if not are_texts(converted) and Invalid in set(map(type, converted)):
+        unfit = {place: value.message for place, value in enumerate(converted) if isinstance(value, Invalid)}
         problems.extend(_located(Problem("bad_value", "", f"give a {leaf.kind.name}", field=path), unfit, slot, cells))
-        converted = [None if isinstance(value, Unfit) else value for value in converted]
+        converted = [None if isinstance(value, Invalid) else value for value in converted]
     for rule in leaf.rules:
         faults = rule.faults(converted)
         problems.extend(_located(Problem(rule.code, "", rule.hint, rule.severity, path), faults, slot, cells))

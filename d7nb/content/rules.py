@@ -16,7 +16,7 @@ import numpy as np
 
 from d7nb.content.binding.cells import by_distinct
 from d7nb.content.binding.text_columns import longest
-from d7nb.content.binding.values import Unfit, plain_text, plain_texts, read_date, read_number
+from d7nb.content.binding.values import Invalid, plain_text, plain_texts, read_date, read_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ class Kind(NamedTuple):
 
     Attributes:
         name: The word for it, as a form or a message would say.
-        convert: From a cell to the JSON value that D7 takes, or `Unfit`.
+        convert: From a cell to the JSON value that D7 takes, or `Invalid`.
         private: Whether displays must mask it.
     """
 
@@ -114,41 +114,41 @@ _EXACT = 2**53
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
-def _to_flag(value: Any) -> bool | Unfit:
+def _to_flag(value: Any) -> bool | Invalid:
     flag = _BOOLEANS.get(str(value).strip().lower().removesuffix(".0"))
-    return Unfit("it is neither true nor false") if flag is None else flag
+    return Invalid("it is neither true nor false") if flag is None else flag
 
 
-def _to_phone(value: Any) -> str | Unfit:
+def _to_phone(value: Any) -> str | Invalid:
     """A number that a table kept as a float still has its digits."""
     return plain_text(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
-def _to_decimal_text(value: Any) -> str | Unfit:
+def _to_decimal_text(value: Any) -> str | Invalid:
     number = read_number(value)
     if number is None:
-        return Unfit("it is not a number in plain form, such as 25.2048")
+        return Invalid("it is not a number in plain form, such as 25.2048")
     return np.format_float_positional(number, trim="-") if isinstance(number, float) else format(number, "f")
 
 
-def _to_whole(value: Any) -> int | Unfit:
+def _to_whole(value: Any) -> int | Invalid:
     number = read_number(value)
     if number is None or number != int(number):
-        return Unfit("it is not a whole number")
+        return Invalid("it is not a whole number")
     whole = int(number)
-    return whole if abs(whole) < _EXACT else Unfit("it is more than JSON can carry exactly")
+    return whole if abs(whole) < _EXACT else Invalid("it is more than JSON can carry exactly")
 
 
-def _to_milliseconds(value: Any) -> int | Unfit:
+def _to_milliseconds(value: Any) -> int | Invalid:
     if isinstance(value, datetime):
-        return Unfit("the time has no zone") if value.tzinfo is None else round(value.timestamp() * 1000)
+        return Invalid("the time has no zone") if value.tzinfo is None else round(value.timestamp() * 1000)
     return _to_whole(value)
 
 
-def _to_day(value: Any) -> str | Unfit:
+def _to_day(value: Any) -> str | Invalid:
     when = read_date(value)
     if when is None or (isinstance(value, str) and len(value.strip()) != 10):
-        return Unfit("it is not a date of the form 2026-11-30")
+        return Invalid("it is not a date of the form 2026-11-30")
     return (when.date() if isinstance(when, datetime) else when).isoformat()
 
 
@@ -159,7 +159,7 @@ def _to_json(value: Any) -> Any:
         return value.isoformat()
     if not isinstance(value, bool | int | float):
         return plain_text(value)
-    return value if abs(value) < _EXACT else Unfit("it is more than JSON can carry exactly")
+    return value if abs(value) < _EXACT else Invalid("it is more than JSON can carry exactly")
 
 
 TEXT = Kind("text", plain_text)

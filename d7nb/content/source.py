@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from d7nb.content.binding.format_strings import Column, Template, escaped
+from d7nb.content.binding.format_strings import Column, FormatString, escaped
 from d7nb.content.schema.fields import Items, Nested
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def fields_of(part: PartLike) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Template):
+    if isinstance(value, FormatString):
         return value.source
     if isinstance(value, str):
         return escaped(value)

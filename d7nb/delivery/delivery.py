@@ -11,16 +11,16 @@ import numpy as np
 
 from d7nb.api.client import Client
 from d7nb.api.destinations import BASE_URL
-from d7nb.delivery.eligibility import told_of
+from d7nb.delivery.eligibility import outcomes_known
 from d7nb.delivery.funnel import funnel, reached, segmented
-from d7nb.delivery.outcomes import COLUMNS, Outcomes
+from d7nb.delivery.outcomes import COLUMNS, OutcomeTable
 from d7nb.delivery.plotting import plot
 from d7nb.delivery.refresh import (
-    Followed,
-    Reports,
+    FollowUp,
+    PollSummary,
     failures,
-    follow,
-    follow_on,
+    load_follow_up,
+    reload_statuses,
     status_columns,
     take_reports,
     tell_failures,
@@ -29,7 +29,7 @@ from d7nb.delivery.watching import WATCHED, watch
 from d7nb.display.deliveries import Reason, Requests, ShownDelivery, delivery_html, delivery_text
 from d7nb.display.progress import Progress
 from d7nb.display.text import plural
-from d7nb.errors import Interrupted, PlanError, closed_book
+from d7nb.errors import Interrupted, PlanError, hides_internals
 from d7nb.store.schema import SETTLED
 from d7nb.store.store import Store, opened
 from d7nb.tables.frames import positions, with_columns
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from d7nb.delivery.mailing import Mailing
-    from d7nb.delivery.sending.loop import Sending
-    from d7nb.store.lookup import Known
+    from d7nb.delivery.sending.loop import SendLoop
+    from d7nb.store.lookup import RowStates
 
     Place = Store | str | os.PathLike[str] | None
 
@@ -77,12 +77,12 @@ class Delivery:
     def __init__(
         self,
         mailing: Mailing,
-        outcomes: Outcomes,
+        outcomes: OutcomeTable,
         ledger: Place,
         destination: str,
         *,
         client: Client | None = None,
-        sending: Sending | None = None,
+        sending: SendLoop | None = None,
         closing: ExitStack | None = None,
         after_send: Callable[[Delivery], list[str]] = lambda _: [],
     ) -> None:
@@ -91,7 +91,7 @@ class Delivery:
         self._ledger = ledger
         self._destination = destination
         self._client = client
-        self._followed: Followed | None = None
+        self._followed: FollowUp | None = None
         self._asked_in_vain: list[str] = []
         self._sending = sending
         self._closing = closing or ExitStack()
@@ -111,7 +111,7 @@ class Delivery:
             self._thread = threading.Thread(target=self._run, args=(self._sending,), name="d7nb-send")
             self._thread.start()
 
-    def _run(self, sending: Sending) -> None:
+    def _run(self, sending: SendLoop) -> None:
         self._began.set()
         try:
             with self._closing:
@@ -125,7 +125,7 @@ class Delivery:
             self._observed.set()
 
     @contextmanager
-    def _interruptible(self, sending: Sending) -> Iterator[None]:
+    def _interruptible(self, sending: SendLoop) -> Iterator[None]:
         try:
             yield
         except KeyboardInterrupt:
@@ -147,7 +147,7 @@ class Delivery:
         if self._sending is not None:
             self._sending.stop("the send was stopped")
 
-    @closed_book
+    @hides_internals
     def wait(self, *, progress: bool = False) -> Delivery:
         """Wait until the send is done.
 
@@ -207,7 +207,7 @@ class Delivery:
         """One row per HTTP request: id, outcome, how many rows, originator, status, code, attempts, reason."""
         return self._outcomes.requests()
 
-    @closed_book
+    @hides_internals
     def refresh(self, client: Client | None = None, *, progress: bool = False) -> Delivery:
         """Ask D7 what became of the messages, and take in what delivery events told meanwhile.
 
@@ -256,13 +256,13 @@ class Delivery:
                         )
                 finally:
                     rows = self._mailing, self._outcomes
-                    self._followed = follow_on(followed, *rows, ledger, self._destination, settle=self.done)
+                    self._followed = reload_statuses(followed, *rows, ledger, self._destination, settle=self.done)
         except KeyboardInterrupt:
             raise Interrupted("asking for reports was interrupted; what was heard is kept", self) from None
         self._asked_in_vain = _in_vain(reports)
         return self
 
-    @closed_book
+    @hides_internals
     def watch(
         self,
         until: str | Callable[[Delivery], bool] = "delivered",
@@ -321,7 +321,7 @@ class Delivery:
         watch(self, lambda: self.refresh(asker), count, is_enough, every=every, timeout=timeout, progress=progress)
         return self
 
-    @closed_book
+    @hides_internals
     def funnel(self, by: Hashable | Sequence[Hashable] | None = None) -> pd.DataFrame:
         """Count how far the messages came, by what was heard so far.
 
@@ -352,7 +352,7 @@ class Delivery:
         lines, codes = segmented(self._mailing.frame, by)
         return funnel(lines, codes, reached(self._outcomes.went(), self._known().heard))
 
-    @closed_book
+    @hides_internals
     def plot(self, by: Hashable | Sequence[Hashable] | None = None) -> Any:
         """Draw the funnel for each segment, and how long it took until messages were delivered.
 
@@ -397,19 +397,21 @@ class Delivery:
             )
         return asker
 
-    def _follow(self, ledger: Store, found: tuple[np.ndarray, Known] | None = None) -> Followed:
+    def _follow(self, ledger: Store, found: tuple[np.ndarray, RowStates] | None = None) -> FollowUp:
         """What was heard by now; `found` is what the ledger knows of the rows, where that was just looked up."""
-        self._followed = follow(self._mailing, self._outcomes, ledger, self._destination, settle=self.done, found=found)
+        self._followed = load_follow_up(
+            self._mailing, self._outcomes, ledger, self._destination, settle=self.done, found=found
+        )
         return self._followed
 
-    def _known(self) -> Followed:
+    def _known(self) -> FollowUp:
         """What was heard, read from the ledger if that was not done yet."""
         if self._followed is None:
             with opened(self._ledger) as ledger:
                 return self._follow(ledger)
         return self._followed
 
-    @closed_book
+    @hides_internals
     def settle(self, word: Literal["sent", "not_sent"], rows: Any = None) -> Delivery:
         """Say what became of rows that are ``unknown``, because you found out; it is written to the ledger.
 
@@ -453,7 +455,7 @@ class Delivery:
             people = mailing.people[chosen].tolist()
             known = ledger.look_up(self._destination, mailing.campaign, keys, people, at=now)
         there = np.flatnonzero(known.outcome.astype(bool))
-        self._outcomes.recall(chosen[there], told_of(known).take(there))
+        self._outcomes.recall(chosen[there], outcomes_known(known).take(there))
         if otherwise := int((known.outcome != ("accepted" if word == "sent" else "unsent")).sum()):
             message = f"{plural(otherwise, 'row')} had been decided otherwise, by a person or another run: see .frame"
             raise PlanError(message)
@@ -490,7 +492,7 @@ class Delivery:
         return dict(Counter("" if word is None else str(word) for word in heard.tolist()).most_common())
 
 
-def _in_vain(reports: Reports) -> list[str]:
+def _in_vain(reports: PollSummary) -> list[str]:
     """What a person should know of reports that could not be had, or not be understood."""
     told = []
     if reports.pending:

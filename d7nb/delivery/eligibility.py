@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from d7nb.api.error_codes import NEVER, verb_for
-from d7nb.delivery.outcomes import Told
+from d7nb.api.error_codes import NEVER, advice_for
+from d7nb.delivery.outcomes import LedgerOutcomes
 from d7nb.errors import PlanError
 from d7nb.store.claims import OTHER_TEXT
 from d7nb.store.schema import SETTLED
-from d7nb.tables.arrays import chosen_of, codes_of
+from d7nb.tables.arrays import chosen_of, group_codes
 from d7nb.tables.frames import positions
 
 if TYPE_CHECKING:
     from d7nb.delivery.mailing import Mailing
     from d7nb.store.claims import Claim
-    from d7nb.store.lookup import Known
-    from d7nb.store.message_status import Heard
+    from d7nb.store.lookup import RowStates
+    from d7nb.store.message_status import MessageStatuses
     from d7nb.store.store import Store
 
 LEDGER = "ledger"
@@ -32,13 +32,13 @@ def says(resend: Any, word: str) -> bool:
     return isinstance(resend, str) and resend == word
 
 
-class Standing(NamedTuple):
+class Eligibility(NamedTuple):
     """What the ledger makes of a plan.
 
     Attributes:
         going: Positions of the rows that would go.
         again: For every row, the number of the request that does not stand in its way although it may have sent it.
-        seen: As `d7nb.store.lookup.Known` has it.
+        seen: As `d7nb.store.lookup.RowStates` has it.
         kept: Positions of the rows that are ready, and do not go.
         told: What is told of those.
     """
@@ -47,10 +47,10 @@ class Standing(NamedTuple):
     again: np.ndarray
     seen: int
     kept: np.ndarray
-    told: Told
+    told: LedgerOutcomes
 
 
-def look_up(mailing: Mailing, ledger: Store, destination: str) -> tuple[np.ndarray, Known]:
+def look_up(mailing: Mailing, ledger: Store, destination: str) -> tuple[np.ndarray, RowStates]:
     """What the ledger knows of a plan's ready rows.
 
     Returns:
@@ -64,7 +64,7 @@ def look_up(mailing: Mailing, ledger: Store, destination: str) -> tuple[np.ndarr
     return np.arange(len(keyed)) if every else np.searchsorted(keyed, mailing.ready), known
 
 
-def stand(mailing: Mailing, ledger: Store, destination: str, resend: Any) -> Standing:
+def check_eligibility(mailing: Mailing, ledger: Store, destination: str, resend: Any) -> Eligibility:
     """Say which rows of a plan may go now.
 
     Args:
@@ -78,7 +78,7 @@ def stand(mailing: Mailing, ledger: Store, destination: str, resend: Any) -> Sta
     chosen = _chosen(resend, mailing)[ready]
     again = np.zeros(len(mailing.frame), dtype=np.int64)
     if not known.seen:  # the campaign has not begun: nothing speaks against anybody
-        return Standing(ready, again, 0, ready[:0], told_of(known, places[:0]))
+        return Eligibility(ready, again, 0, ready[:0], outcomes_known(known, places[:0]))
     if says(resend, "failed"):
         numbers = known.request[places]
         heard = ledger.heard(destination, mailing.campaign, mailing.keys[ready], numbers)
@@ -89,13 +89,13 @@ def stand(mailing: Mailing, ledger: Store, destination: str, resend: Any) -> Sta
     lifted = chosen | changed if says(resend, "changed") else chosen
     stays = ((sent | doubtful | changed) & ~lifted) | sending
     kept = np.flatnonzero(stays)
-    told = told_of(known, places[kept], already=True)
+    told = outcomes_known(known, places[kept], already=True)
     _hold(told, changed[kept])
     again[ready] = np.where(chosen, known.request[places], 0)
-    return Standing(ready[~stays], again, known.seen, ready[kept], told)
+    return Eligibility(ready[~stays], again, known.seen, ready[kept], told)
 
 
-def with_all_that_went(mailing: Mailing, ledger: Store, destination: str) -> Mailing:
+def with_sent_rows_ready(mailing: Mailing, ledger: Store, destination: str) -> Mailing:
     """The rows as they were when they went out, whatever filters and clocks say against sending them today.
 
     Of rows that are the same, the first is the one that went.
@@ -111,14 +111,14 @@ def with_all_that_went(mailing: Mailing, ledger: Store, destination: str) -> Mai
     keyed, now = mailing.keyed, mailing.clock()
     known = ledger.look_up(destination, mailing.campaign, mailing.keys[keyed], mailing.people[keyed].tolist(), at=now)
     in_turn = np.concatenate([mailing.ready, spared])
-    firsts = in_turn[np.unique(codes_of(mailing.keys[in_turn]), return_index=True)[1]]
+    firsts = in_turn[np.unique(group_codes(mailing.keys[in_turn]), return_index=True)[1]]
     went = keyed[np.isin(known.outcome, np.array(["accepted", "unknown"], dtype=object)) | known.sending]
     gone = np.zeros(len(mailing.frame), dtype=bool)
     gone[np.intersect1d(np.intersect1d(spared, firsts), went)] = True
     return replace(mailing, verdicts=mailing.verdicts.assign(verdict=mailing.verdicts["verdict"].mask(gone, "ready")))
 
 
-def recall(mailing: Mailing, places: np.ndarray, known: Known) -> tuple[np.ndarray, Told]:
+def recall(mailing: Mailing, places: np.ndarray, known: RowStates) -> tuple[np.ndarray, LedgerOutcomes]:
     """What became of a plan's rows so far: positions of those that the ledger has a word on, and that word.
 
     Args:
@@ -126,7 +126,7 @@ def recall(mailing: Mailing, places: np.ndarray, known: Known) -> tuple[np.ndarr
         places: As `look_up` gives it.
         known: Likewise.
     """
-    told = told_of(known, places)
+    told = outcomes_known(known, places)
     other = _other_text(mailing, known, places)
     went = np.isin(told.outcome, np.array(["accepted", "unknown"], dtype=object)) | known.sending[places]
     _hold(told, other & ~went)
@@ -134,16 +134,18 @@ def recall(mailing: Mailing, places: np.ndarray, known: Known) -> tuple[np.ndarr
     return mailing.ready[has_word], told.take(has_word)
 
 
-def _may_arrive(heard: Heard) -> np.ndarray:
+def _may_arrive(heard: MessageStatuses) -> np.ndarray:
     """Which messages failed after D7 accepted them, for a reason that is not for ever."""
     failed = (heard.status == "failed").astype(bool)
-    never = {reason for reason in set(heard.reason[failed]) if reason is not None and verb_for(reason) == NEVER}
+    never = {reason for reason in set(heard.reason[failed]) if reason is not None and advice_for(reason) == NEVER}
     hopeful = np.array([reason not in never for reason in heard.reason.tolist()], dtype=bool)
     going: np.ndarray = failed & hopeful
     return going
 
 
-def told_of(known: Known, places: np.ndarray | slice = slice(None), *, already: bool = False) -> Told:
+def outcomes_known(
+    known: RowStates, places: np.ndarray | slice = slice(None), *, already: bool = False
+) -> LedgerOutcomes:
     """The ledger's word on rows, as a delivery tells it.
 
     Args:
@@ -161,23 +163,23 @@ def told_of(known: Known, places: np.ndarray | slice = slice(None), *, already: 
         reason[sent & ~settled] = None
         decided_by[sent] = None
     decided_by[settled] = SETTLED
-    return Told(outcome, reason, decided_by, request_id, created_at)
+    return LedgerOutcomes(outcome, reason, decided_by, request_id, created_at)
 
 
-def told_at_claim(claim: Claim) -> Told:
+def outcomes_refused(claim: Claim) -> LedgerOutcomes:
     """Why rows were not granted at the last moment."""
     outcome, reason = (np.array(column, dtype=object) for column in (claim.outcome, claim.reason))
     decided_by = np.where(outcome == "unknown", "d7nb", LEDGER).astype(object)
     ids, times = (np.array(column, dtype=object) for column in (claim.request_id, claim.created_at))
-    return Told(outcome, reason, decided_by, ids, times)
+    return LedgerOutcomes(outcome, reason, decided_by, ids, times)
 
 
-def _other_text(mailing: Mailing, known: Known, places: np.ndarray) -> np.ndarray:
+def _other_text(mailing: Mailing, known: RowStates, places: np.ndarray) -> np.ndarray:
     """Who already got another text. With ``key=`` columns a corrected text is the same row, so nobody did."""
     return known.other_text[places] if mailing.by_content else np.zeros(len(places), dtype=bool)
 
 
-def _hold(told: Told, rows: np.ndarray) -> None:
+def _hold(told: LedgerOutcomes, rows: np.ndarray) -> None:
     for column, value in zip(told, ("held", OTHER_TEXT, LEDGER, None, None), strict=True):
         column[rows] = value
 

@@ -13,13 +13,13 @@ from d7nb.tables.frames import listed, require
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-    from d7nb.store.message_status import Heard
+    from d7nb.store.message_status import MessageStatuses
 
 STAGES = ("accepted", "sent", "delivered", "read", "failed")
 _HAVING_REACHED = {"sent": ("sent", "delivered", "read"), "delivered": ("delivered", "read"), "read": ("read",)}
 
 
-def reached(went: np.ndarray, heard: Heard) -> dict[str, np.ndarray]:
+def reached(went: np.ndarray, heard: MessageStatuses) -> dict[str, np.ndarray]:
     """Which rows came how far; whoever read a message had it delivered, whether D7 said so or not.
 
     Args:

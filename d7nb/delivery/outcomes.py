@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from d7nb.tables.arrays import as_texts, firsts
+from d7nb.tables.arrays import as_texts, is_first
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from d7nb.api.responses import Answer
+    from d7nb.api.responses import SendResponse
     from d7nb.delivery.mailing import Batch
 
 OUTCOMES = ("accepted", "rejected", "unknown", "unsent", "already_sent", "invalid", "held", "skipped")
@@ -36,7 +36,7 @@ _ON_ITS_WAY = "on its way: D7 has not answered yet"
 _LOST = "d7nb failed while D7's answer was awaited"
 
 
-class Told(NamedTuple):
+class LedgerOutcomes(NamedTuple):
     """What the ledger tells of some rows, a value for each, missing where there is nothing to tell."""
 
     outcome: np.ndarray
@@ -45,12 +45,12 @@ class Told(NamedTuple):
     request_id: np.ndarray
     created_at: np.ndarray
 
-    def take(self, places: np.ndarray) -> Told:
+    def take(self, places: np.ndarray) -> LedgerOutcomes:
         """The same of some of the rows."""
-        return Told(*(column[places] for column in self))
+        return LedgerOutcomes(*(column[places] for column in self))
 
 
-class Outcomes:
+class OutcomeTable:
     """Exactly one outcome per row, and one line per request; while one thread writes, others may read.
 
     Args:
@@ -70,7 +70,12 @@ class Outcomes:
         self._lock = threading.RLock()
 
     def record(
-        self, batch: Batch, outcome: str, answer: Answer, attempts: int, reasons: str | Sequence[str] | None = None
+        self,
+        batch: Batch,
+        outcome: str,
+        answer: SendResponse,
+        attempts: int,
+        reasons: str | Sequence[str] | None = None,
     ) -> None:
         """Write down what a request came to, for its rows and for itself."""
         told = answer.error.message if answer.error else None
@@ -80,7 +85,7 @@ class Outcomes:
             self.note(batch, outcome, answer, attempts)
             self.decide(batch.rows, outcome, reasons or told, "d7nb" if outcome in {"unknown", "unsent"} else "D7")
 
-    def note(self, batch: Batch, outcome: str, answer: Answer, attempts: int) -> None:
+    def note(self, batch: Batch, outcome: str, answer: SendResponse, attempts: int) -> None:
         """Write down a request alone: its rows go again, each to its own outcome."""
         error = answer.error
         self._requests.append(
@@ -97,10 +102,10 @@ class Outcomes:
             }
         )
 
-    def recall(self, rows: np.ndarray, told: Told) -> None:
+    def recall(self, rows: np.ndarray, told: LedgerOutcomes) -> None:
         """Write down what the ledger tells of rows: what earlier runs, other runs or a person made of them."""
         own = pd.factorize(told.request_id, use_na_sentinel=False)[0]
-        first = np.flatnonzero(firsts(own))
+        first = np.flatnonzero(is_first(own))
         with self._lock:
             start = len(self._ids)
             self._ids += zip(told.request_id[first].tolist(), told.created_at[first].tolist(), strict=True)
@@ -116,15 +121,15 @@ class Outcomes:
             self._reasons[rows] = reason
             self._deciders[rows] = None if outcome == "accepted" else decider
 
-    def depart(self, rows: np.ndarray) -> None:
+    def mark_in_flight(self, rows: np.ndarray) -> None:
         """Say of rows that their request is leaving: from now on they may have gone out."""
         self.decide(rows, "unknown", _ON_ITS_WAY, "d7nb")
 
-    def come_back(self, rows: np.ndarray) -> None:
+    def mark_waiting(self, rows: np.ndarray) -> None:
         """Say of rows that their request did not go out after all, so that they wait again."""
         self.decide(rows, "unsent", _NOT_TRIED, "d7nb")
 
-    def give_up(self, why: str) -> None:
+    def close(self, why: str) -> None:
         """Nothing more will come: say why of the rows that still wait for their turn, or for an answer."""
         with self._lock:
             self._reasons[self._reasons == _NOT_TRIED] = f"not tried: {why}"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from d7nb.api.client import Client
-    from d7nb.api.statuses import Update
+    from d7nb.api.statuses import StatusUpdate
 
 NOT_YET = "WHATSAPP_LOG_NOT_EXISTS"
 """D7's word for a request of which it has no report, or none yet (d7-api.md section 4)."""
@@ -29,7 +29,7 @@ _GLANCE = 0.1
 """Seconds between two looks at what has come: a signal must not wait for an answer."""
 
 
-class Asked(NamedTuple):
+class ReportResult(NamedTuple):
     """What came of asking for one report.
 
     Attributes:
@@ -38,12 +38,12 @@ class Asked(NamedTuple):
         pending: Whether D7 has none yet.
     """
 
-    updates: Sequence[Update] = ()
+    updates: Sequence[StatusUpdate] = ()
     fault: ApiError | None = None
     pending: bool = False
 
 
-def ask(client: Client, request_ids: Sequence[str]) -> Generator[list[Asked]]:
+def ask(client: Client, request_ids: Sequence[str]) -> Generator[list[ReportResult]]:
     """Ask for the reports of requests, each once.
 
     Whoever stops listening, by an interrupt for instance, ends it when the reports under way are there.
@@ -58,14 +58,14 @@ def ask(client: Client, request_ids: Sequence[str]) -> Generator[list[Asked]]:
     stopping = threading.Event()
     waiting = iter(request_ids)
 
-    def one(request_id: str) -> Asked:
+    def one(request_id: str) -> ReportResult:
         asked = _report(client, request_id, stopping)
         if isinstance(asked.fault, Unauthorized | Forbidden) or _asks_for_long(asked.fault):
             stopping.set()
         return asked
 
     with ThreadPoolExecutor(client.workers, thread_name_prefix="d7nb-report") as pool:
-        flying: set[Future[Asked]] = set()
+        flying: set[Future[ReportResult]] = set()
         try:
             while True:
                 while len(flying) < 2 * client.workers and not stopping.is_set():
@@ -81,7 +81,7 @@ def ask(client: Client, request_ids: Sequence[str]) -> Generator[list[Asked]]:
             stopping.set()
 
 
-def _report(client: Client, request_id: str, stopping: threading.Event) -> Asked:
+def _report(client: Client, request_id: str, stopping: threading.Event) -> ReportResult:
     """In a worker: wait for leave, ask, and try again where that is all that D7 asks for."""
     fault: ApiError | None = None
     for attempt in range(TRIES):
@@ -89,19 +89,19 @@ def _report(client: Client, request_id: str, stopping: threading.Event) -> Asked
             break
         try:
             body, at = client.dated_report(request_id)
-            return Asked(read_report({"request_id": request_id} | body, at))
+            return ReportResult(read_report({"request_id": request_id} | body, at))
         except NotFound as error:
-            return Asked(pending=True) if error.code == NOT_YET else Asked(fault=error)
+            return ReportResult(pending=True) if error.code == NOT_YET else ReportResult(fault=error)
         except (RateLimited, NotConnected) as error:
             fault = error
             if _asks_for_long(error):
                 break  # whoever waits for the others' answers, or sends with this client, need not wait so long
             client.hold(error.retry_after if error.retry_after is not None else FIRST_WAIT * 2**attempt)
         except ApiError as error:
-            return Asked(fault=error)
+            return ReportResult(fault=error)
         finally:
-            client.end_leave()
-    return Asked(fault=fault)
+            client.release_slot()
+    return ReportResult(fault=fault)
 
 
 def _asks_for_long(error: ApiError | None) -> bool:
@@ -110,7 +110,7 @@ def _asks_for_long(error: ApiError | None) -> bool:
 
 def _has_leave(client: Client, stopping: threading.Event) -> bool:
     while not stopping.is_set():
-        seconds = client.take_leave(_PACE, 1)
+        seconds = client.acquire(_PACE, 1)
         if seconds <= 0:
             return True
         stopping.wait(seconds)

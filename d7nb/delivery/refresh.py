@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from d7nb.api.error_codes import with_verb
+from d7nb.api.error_codes import with_advice
 from d7nb.api.statuses import FINAL
-from d7nb.delivery.eligibility import look_up, told_of
+from d7nb.delivery.eligibility import look_up, outcomes_known
 from d7nb.delivery.polling import ask
 from d7nb.errors import Forbidden, Unauthorized
 from d7nb.store.schema import HEARD
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from d7nb.api.client import Client
-    from d7nb.api.statuses import Update
+    from d7nb.api.statuses import StatusUpdate
     from d7nb.delivery.mailing import Mailing
-    from d7nb.delivery.outcomes import Outcomes
+    from d7nb.delivery.outcomes import OutcomeTable
     from d7nb.errors import ApiError
-    from d7nb.store.lookup import Known
-    from d7nb.store.message_status import Heard
+    from d7nb.store.lookup import RowStates
+    from d7nb.store.message_status import MessageStatuses
     from d7nb.store.store import Store
 
 _AT_ONCE = 5_000
 """So many statuses are written in one transaction: others want to write, too."""
 
 
-class Followed(NamedTuple):
+class FollowUp(NamedTuple):
     """What is known of a mailing's rows after they were sent.
 
     Attributes:
@@ -40,12 +40,12 @@ class Followed(NamedTuple):
         numbers: The request that decides about each ready row, as the ledger counts them.
     """
 
-    heard: Heard
+    heard: MessageStatuses
     open: list[str]
     numbers: np.ndarray
 
 
-class Reports(NamedTuple):
+class PollSummary(NamedTuple):
     """What came of asking.
 
     Attributes:
@@ -61,15 +61,15 @@ class Reports(NamedTuple):
     strays: int
 
 
-def follow(
+def load_follow_up(
     mailing: Mailing,
-    outcomes: Outcomes,
+    outcomes: OutcomeTable,
     ledger: Store,
     destination: str,
     *,
     settle: bool = True,
-    found: tuple[np.ndarray, Known] | None = None,
-) -> Followed:
+    found: tuple[np.ndarray, RowStates] | None = None,
+) -> FollowUp:
     """Say what the ledger knows by now.
 
     Rows in doubt that D7 has reported on become accepted; of rows that were sent again, the last message is told.
@@ -89,21 +89,21 @@ def follow(
     another = ~outcomes.went()[ready] | (outcomes.request_ids()[ready] != known.request_id[places])
     told = another & (known.outcome[places] == "accepted")  # what was in doubt, or what was sent again since
     if settle and told.any():
-        outcomes.recall(ready[told], told_of(known, places[told]))
+        outcomes.recall(ready[told], outcomes_known(known, places[told]))
     went, ids = outcomes.went()[ready], outcomes.request_ids()[ready]
     final = np.isin(heard.status.astype("str"), list(FINAL))
     if len(outcomes.rows_with("unknown")):
         final &= codes != HEARD  # its report may tell of its neighbours, which are in doubt
     open_ones = list(dict.fromkeys(each for each in ids[went & ~final] if each))
-    return Followed(heard.spread(ready, count), open_ones, numbers)
+    return FollowUp(heard.spread(ready, count), open_ones, numbers)
 
 
-def follow_on(
-    past: Followed, mailing: Mailing, outcomes: Outcomes, ledger: Store, destination: str, *, settle: bool = True
-) -> Followed:
+def reload_statuses(
+    past: FollowUp, mailing: Mailing, outcomes: OutcomeTable, ledger: Store, destination: str, *, settle: bool = True
+) -> FollowUp:
     """The same again, when only reports have come since: where nothing is in doubt, no row has another request now."""
     if len(outcomes.rows_with("unknown")):
-        return follow(mailing, outcomes, ledger, destination, settle=settle)
+        return load_follow_up(mailing, outcomes, ledger, destination, settle=settle)
     ready = mailing.ready
     heard = ledger.heard(destination, mailing.campaign, mailing.keys[ready], past.numbers)
     return past._replace(heard=heard.spread(ready, len(mailing.frame)))
@@ -117,7 +117,7 @@ def take_reports(
     destination: str,
     *,
     step: Callable[[int], None],
-) -> Reports:
+) -> PollSummary:
     """Ask D7 about requests, and write down what it says as it comes.
 
     Args:
@@ -131,7 +131,7 @@ def take_reports(
     Raises:
         ApiError: The token was refused, or nothing at all could be had; what was heard before is written down.
     """
-    waiting: list[Update] = []
+    waiting: list[StatusUpdate] = []
     faults: list[ApiError] = []
     through = pending = strays = 0
 
@@ -154,10 +154,10 @@ def take_reports(
     refused = [fault for fault in faults if isinstance(fault, Unauthorized | Forbidden)]
     if refused or (faults and len(faults) == through):
         raise (refused or faults)[0]
-    return Reports(through, pending, faults, strays)
+    return PollSummary(through, pending, faults, strays)
 
 
-def status_columns(heard: Heard) -> dict[str, Any]:
+def status_columns(heard: MessageStatuses) -> dict[str, Any]:
     """What was heard of each row, as columns that are joined to the user's frame."""
     return {
         "d7_msg_id": pd.array(heard.msg_id, dtype="str"),
@@ -198,4 +198,4 @@ def _failed(columns: dict[str, Any], went: np.ndarray) -> np.ndarray:
 
 def _failure(reason: Any) -> str:
     told = "failed after D7 accepted it"
-    return with_verb(f"{told}: {reason}") if isinstance(reason, str) else told
+    return with_advice(f"{told}: {reason}") if isinstance(reason, str) else told

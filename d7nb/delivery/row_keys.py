@@ -15,14 +15,14 @@ import orjson
 import pandas as pd
 
 from d7nb.content.binding.cells import Cells, by_distinct
-from d7nb.content.binding.text_columns import MARK
-from d7nb.content.binding.values import Unfit
+from d7nb.content.binding.text_columns import SEPARATOR
+from d7nb.content.binding.values import Invalid
 from d7nb.content.rendering import DIGEST_SIZE, digests_of
 from d7nb.content.rules import TEXT
 from d7nb.errors import PlanError
 from d7nb.problems import Problem
 from d7nb.recipients.variants import family
-from d7nb.tables.arrays import picked
+from d7nb.tables.arrays import take_rows
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
@@ -63,8 +63,8 @@ def keys_by_content(campaign: str, recipients: pd.Series[str], digests: np.ndarr
     contents = keys.view(f"V{DIGEST_SIZE}").ravel()
     for start in range(0, len(rows), _PEOPLE):
         part = rows[start : start + _PEOPLE]
-        numbers = family(pd.Series(picked(recipients.array, part))).tolist()
-        people = f"{f' {MARK}'.join(numbers)} ".encode().split(MARK.encode())
+        numbers = family(pd.Series(take_rows(recipients.array, part))).tolist()
+        people = f"{f' {SEPARATOR}'.join(numbers)} ".encode().split(SEPARATOR.encode())
         keys[part] = digests_of(map(add, people, contents[part].tolist()), begun)
     if len(rows) < len(keys):
         without = np.ones(len(keys), dtype=bool)
@@ -90,7 +90,7 @@ def key_texts(frame: pd.DataFrame, names: Sequence[Hashable]) -> tuple[list[tupl
     problems = []
     for name, texts in zip(names, columns, strict=True):
         faults = [
-            "the cell is empty" if text is None else text.message if isinstance(text, Unfit) else "" for text in texts
+            "the cell is empty" if text is None else text.message if isinstance(text, Invalid) else "" for text in texts
         ]
         rows = np.flatnonzero(faults)
         if len(rows):
@@ -99,12 +99,12 @@ def key_texts(frame: pd.DataFrame, names: Sequence[Hashable]) -> tuple[list[tupl
     return list(zip(*columns, strict=True)), problems
 
 
-def _key_text(value: Any) -> str | Unfit:
+def _key_text(value: Any) -> str | Invalid:
     """1 and 1.0 are one key: one empty cell is enough for pandas to make floats of a column. So are 'a' and 'a '."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    text: str | Unfit = TEXT.convert(value)
-    return text if isinstance(text, Unfit) else text.strip()
+    text: str | Invalid = TEXT.convert(value)
+    return text if isinstance(text, Invalid) else text.strip()
 
 
 def _begun(campaign: str, method: str) -> Any:

@@ -12,10 +12,10 @@ import pandas as pd
 
 from d7nb.api.client import Client
 from d7nb.delivery.delivery import Delivery
-from d7nb.delivery.eligibility import look_up, recall, says, stand, with_all_that_went
-from d7nb.delivery.outcomes import Outcomes
-from d7nb.delivery.sending.claims import Claims
-from d7nb.delivery.sending.loop import Sending
+from d7nb.delivery.eligibility import check_eligibility, look_up, recall, says, with_sent_rows_ready
+from d7nb.delivery.outcomes import OutcomeTable
+from d7nb.delivery.sending.claims import LedgerWriter
+from d7nb.delivery.sending.loop import SendLoop
 from d7nb.delivery.sending.queue import Canary
 from d7nb.display.text import plural
 from d7nb.errors import ConfirmError, LedgerWarning, PlanError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from d7nb.delivery.delivery import Place
     from d7nb.delivery.mailing import Mailing
     from d7nb.delivery.sending.loop import SendTimeFilters
-    from d7nb.delivery.sending.requests import Packer
+    from d7nb.delivery.sending.requests import RequestBuilder
 
 _FOREVER = 3600.0
 """Seconds that a request may live whose client has no time-out; afterwards it is in doubt."""
@@ -38,7 +38,7 @@ def deliver(
     mailing: Mailing,
     client: Client,
     *,
-    packer: Packer,
+    packer: RequestBuilder,
     recheck: SendTimeFilters,
     ledger: Place,
     resend: Any,
@@ -60,21 +60,21 @@ def deliver(
     destination = client.destination
     with ExitStack() as stack:
         books = stack.enter_context(opened(ledger))
-        standing = stand(mailing, books, destination, resend)
+        standing = check_eligibility(mailing, books, destination, resend)
         if confirm is not None and confirm != len(standing.going):
             raise ConfirmError(_not_confirmed(confirm, len(standing.going), len(standing.kept)))
         if not client.is_local and books.warning:
             warnings.warn(books.warning, LedgerWarning, stacklevel=4)
-        outcomes = Outcomes(mailing.verdicts)
+        outcomes = OutcomeTable(mailing.verdicts)
         outcomes.recall(standing.kept, standing.told)
         lifetime = timedelta(seconds=sum(_FOREVER if limit is None else limit for limit in client.timeout)) + LEEWAY
         run = stack.enter_context(books.run(lifetime=lifetime, seen=standing.seen))
-        sending = Sending(
+        sending = SendLoop(
             packer,
             standing.going,
             client,
             outcomes,
-            claims=Claims(run, mailing, destination, standing.again, unless_arrived=says(resend, "failed")),
+            claims=LedgerWriter(run, mailing, destination, standing.again, unless_arrived=says(resend, "failed")),
             recheck=recheck,
             split=split,
             canary=None if canary is None else Canary(canary, stop_if),
@@ -116,12 +116,12 @@ def remembered(
         why: What to say of rows that the ledger does not know.
     """
     with opened(ledger) as books:
-        mailing = with_all_that_went(mailing, books, destination)
+        mailing = with_sent_rows_ready(mailing, books, destination)
         found = look_up(mailing, books, destination)
         rows, told = recall(mailing, *found)
-        outcomes = Outcomes(mailing.verdicts)
+        outcomes = OutcomeTable(mailing.verdicts)
         outcomes.recall(rows, told)
-        outcomes.give_up(why)
+        outcomes.close(why)
         delivery = Delivery(mailing, outcomes, ledger, destination, client=client)
         delivery._follow(books, found)
     return delivery
@@ -130,7 +130,7 @@ def remembered(
 def going(mailing: Mailing, ledger: Place, destination: str, resend: Any) -> pd.Series:
     """Which rows would go now."""
     with opened(ledger) as books:
-        standing = stand(mailing, books, destination, resend)
+        standing = check_eligibility(mailing, books, destination, resend)
     goes = np.zeros(len(mailing.frame), dtype=bool)
     goes[standing.going] = True
     return pd.Series(goes, index=mailing.frame.index, name="d7_going")

@@ -8,7 +8,7 @@ from markupsafe import Markup, escape
 
 from d7nb.display.invisible import split_unseen
 from d7nb.display.markup import Piece, pieces_of
-from d7nb.display.text import GLANCE, LONGEST, cut, private, revealed, with_newlines
+from d7nb.display.text import GLANCE, LONGEST, cut, masked_text, revealed, with_newlines
 from d7nb.privacy import options
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ _TOKEN = Markup('<span class="d7nb-unseen" title="{}">{}</span>')
 _MORE = Markup('<span class="d7nb-more"> {}</span>')
 
 
-def said(text: object, limit: int = LONGEST) -> Markup:
+def markup_html(text: object, limit: int = LONGEST) -> Markup:
     """What a message says, drawn as WhatsApp draws it."""
     beginning, more = cut(with_newlines(revealed(text)), limit)
     pieces = pieces_of(beginning)
     bare = "".join(piece.text for piece in pieces)
-    if not options.reveal and private(bare) != bare:  # the marks stood between the digits of a number
-        pieces = [Piece(private(bare))]
+    if not options.reveal and masked_text(bare) != bare:  # the marks stood between the digits of a number
+        pieces = [Piece(masked_text(bare))]
     return _drawn(pieces, more)
 
 
@@ -42,7 +42,7 @@ def plain(text: object, limit: int = LONGEST) -> Markup:
 
 def masked(text: object, limit: int = GLANCE) -> Markup:
     """A text of a display that stays masked, whatever the user asked previews to show."""
-    beginning, more = cut(with_newlines(private(text)), limit)
+    beginning, more = cut(with_newlines(masked_text(text)), limit)
     return _drawn([Piece(beginning)], more)
 
 

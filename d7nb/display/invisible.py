@@ -68,11 +68,11 @@ def split_unseen(text: str) -> list[str | Token]:
     return pieces
 
 
-def plainly(text: str) -> str:
+def visible_text(text: str) -> str:
     r"""A text for a terminal: what is unseen stands as a token in brackets, so that it neither hides nor acts.
 
     Example:
-        >>> plainly("a\x1b[31mb")
+        >>> visible_text("a\x1b[31mb")
         'a⟨ESC⟩[31mb'
     """
     return "".join(piece if isinstance(piece, str) else f"⟨{piece.text}⟩" for piece in split_unseen(text))

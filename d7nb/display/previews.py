@@ -10,7 +10,7 @@ import pandas as pd
 
 from d7nb.display.bubbles import bubble_text, drawn, spoken
 from d7nb.display.css import STYLE
-from d7nb.display.sample import strangest
+from d7nb.display.sample import most_unusual
 from d7nb.display.text import in_terminal, revealed
 from d7nb.privacy import options
 
@@ -105,7 +105,7 @@ def preview_of(
         bubble: From a row's position and its content to the bubble.
         groups: For each of `rows` which kind of message it is.
     """
-    why = strangest(contents, rows, n, groups)
+    why = most_unusual(contents, rows, n, groups)
     chosen = list(why)
     said = [orjson.loads(text) for text in contents(np.array(chosen, dtype=np.int64))] if chosen else []
     bubbles = [bubble(row, content) for row, content in zip(chosen, said, strict=True)]

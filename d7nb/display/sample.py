@@ -22,7 +22,7 @@ _ALL_PATTERNS = tuple((_PATTERNS | _RARER).items())
 _ASCII_PATTERNS = tuple((reason, pattern) for reason, pattern in _ALL_PATTERNS if pattern is _FLOAT_LIKE)
 
 
-def strangest(
+def most_unusual(
     contents: Callable[[np.ndarray], list[str]], rows: np.ndarray, n: int, groups: np.ndarray | None = None
 ) -> dict[int, list[str]]:
     """Pick the strangest of some rows' messages, and say of each why.
@@ -38,7 +38,7 @@ def strangest(
 
     Example:
         >>> texts = ["Hi Ali", "Hi Sara, and welcome", "Hi 👋", "Hi Ali"]
-        >>> strangest(lambda rows: [texts[row] for row in rows], np.arange(4), 3)
+        >>> most_unusual(lambda rows: [texts[row] for row in rows], np.arange(4), 3)
         {1: ['longest'], 2: ['shortest', 'emoji'], 0: ['the same for 2 rows']}
     """
     if n < 1 or not len(rows):

@@ -10,10 +10,10 @@ from typing import Any
 def _environment() -> Any:
     from jinja2 import Environment  # noqa: PLC0415  (a notebook that shows nothing needs no templates)
 
-    from d7nb.display import html as inline  # noqa: PLC0415
+    from d7nb.display.html import markup_html, masked, plain  # noqa: PLC0415
 
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"said": inline.said, "plain": inline.plain, "masked": inline.masked, "count": "{:,}".format}
+    environment.filters |= {"said": markup_html, "plain": plain, "masked": masked, "count": "{:,}".format}
     return environment
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d7nb.display.invisible import plainly, without_unseen
+from d7nb.display.invisible import visible_text, without_unseen
 from d7nb.privacy import mask_text, options
 
 if TYPE_CHECKING:
@@ -16,11 +16,11 @@ GLANCE = 300
 """Characters of a text that stands in a table's cell."""
 
 
-def private(text: object) -> str:
+def masked_text(text: object) -> str:
     r"""A text with its numbers masked, those too whose digits are kept apart by characters that nobody sees.
 
     Example:
-        >>> private("call +1202\ufeff555\ufeff0123")
+        >>> masked_text("call +1202\ufeff555\ufeff0123")
         'call +120••••••23'
     """
     masked = mask_text(str(text))
@@ -31,7 +31,7 @@ def private(text: object) -> str:
 
 def revealed(text: object) -> str:
     """A text as a preview shows it: masked, until the user asked to see numbers."""
-    return str(text) if options.reveal else private(text)
+    return str(text) if options.reveal else masked_text(text)
 
 
 def cut(text: str, limit: int) -> tuple[str, str]:
@@ -58,9 +58,9 @@ def in_terminal(text: object, limit: int = GLANCE, *, reveal: bool = False) -> s
         limit: How much of it is shown.
         reveal: Whether ``d7nb.options.reveal`` counts.
     """
-    whole = with_newlines(revealed(text) if reveal else private(text))
+    whole = with_newlines(revealed(text) if reveal else masked_text(text))
     beginning, more = cut(whole, limit)
-    return plainly(beginning) + more
+    return visible_text(beginning) + more
 
 
 def name_of(column: Hashable) -> str:

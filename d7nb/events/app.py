@@ -15,7 +15,7 @@ from starlette.routing import Route
 from d7nb.api.destinations import BASE_URL
 from d7nb.api.inbound import InboundShape
 from d7nb.api.reports import SHAPES, read_events
-from d7nb.errors import ReceiverError, closed_book
+from d7nb.errors import ReceiverError, hides_internals
 from d7nb.events.intake import Answer, Intake
 from d7nb.events.stop_words import STOP_WORDS
 
@@ -49,7 +49,7 @@ _LATER = PlainTextResponse("it could not be written yet: post it again\n", 503, 
 _ANSWERS = {Answer.WRITTEN: _OK, Answer.FULL: _LATER, Answer.NOT_NOW: _LATER, Answer.NEVER: _BROKEN}
 
 
-@closed_book
+@hides_internals
 def receiver(
     ledger: Store,
     secret: str,

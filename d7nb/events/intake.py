@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from d7nb.errors import LedgerError
 from d7nb.events.stop_words import is_stop
-from d7nb.store.dead_letters import Aside
+from d7nb.store.dead_letters import DeadLetter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from d7nb.api.reports import Read
+    from d7nb.api.reports import ParsedEvents
     from d7nb.store.store import Store
 
 logger = logging.getLogger("d7nb.events")
@@ -41,7 +41,7 @@ class Answer(Enum):
 
 
 class _Waiting(NamedTuple):
-    read: Read
+    read: ParsedEvents
     answer: asyncio.Future[Answer]
 
 
@@ -65,7 +65,7 @@ class Intake:
         self._writing: asyncio.Task[None] | None = None
         self._trouble = ""
 
-    async def take(self, read: Read, size: int) -> Answer:
+    async def take(self, read: ParsedEvents, size: int) -> Answer:
         """Have something written, and wait until it is.
 
         Args:
@@ -108,7 +108,7 @@ class Intake:
             count = len(self._waiting)
             await asyncio.sleep(_QUIET)
 
-    def _write(self, batch: Sequence[Read]) -> list[Answer]:
+    def _write(self, batch: Sequence[ParsedEvents]) -> list[Answer]:
         """Write a batch in one transaction. One that the ledger chokes on must not keep back the others."""
         try:
             self._commit(batch)
@@ -128,28 +128,28 @@ class Intake:
             return False
         return True
 
-    def _one_by_one(self, batch: Sequence[Read]) -> list[Answer]:
+    def _one_by_one(self, batch: Sequence[ParsedEvents]) -> list[Answer]:
         answers: list[Answer] = []
         for read in batch:
             answers += [Answer.NOT_NOW] if Answer.NOT_NOW in answers else self._write([read])
         return answers
 
-    def _commit(self, batch: Sequence[Read]) -> None:
+    def _commit(self, batch: Sequence[ParsedEvents]) -> None:
         inbound = [message for read in batch for message in read.inbound]
         self._ledger.take_in(
             self._destination,
             updates=[update for read in batch for update in read.updates],
             inbound=inbound,
             opt_outs=[message for message in inbound if is_stop(message.text, self._stop_words)],
-            aside=[Aside(*bad) for read in batch for bad in read.bad],
+            aside=[DeadLetter(*bad) for read in batch for bad in read.bad],
             at=self._clock(),
         )
 
-    def _keep_aside(self, read: Read, error: Exception) -> Answer:
+    def _keep_aside(self, read: ParsedEvents, error: Exception) -> Answer:
         why = f"it could not be written: {type(error).__name__}"  # the error's own words may hold what was in it
         logger.error("an event could not be written (%s), and is kept aside", type(error).__name__)
         try:
-            kept = [Aside(why, repr(part)) for part in (*read.updates, *read.inbound, *read.bad)]
+            kept = [DeadLetter(why, repr(part)) for part in (*read.updates, *read.inbound, *read.bad)]
             self._ledger.take_in(self._destination, aside=kept, at=self._clock())
         except Exception as again:  # noqa: BLE001
             self._note(f"what could not be written could not be kept aside, either: {type(again).__name__}")

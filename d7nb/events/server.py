@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from d7nb.errors import ReceiverError, closed_book
+from d7nb.errors import ReceiverError, hides_internals
 from d7nb.events.app import receiver
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _SLOWEST_HEAD = 20.0
 """Seconds for the head of a request. Every connection counts, so that whoever says nothing keeps others out."""
 
 
-@closed_book
+@hides_internals
 def serve(ledger: Store, secret: str, *, host: str = "127.0.0.1", port: int = 0, **options: Any) -> None:
     """Receive events until SIGINT or SIGTERM; what was taken by then is written and answered first.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from d7nb.errors import PluginError, nearest
+from d7nb.errors import PluginError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -109,7 +109,7 @@ def column_of(rows: pd.DataFrame, name: Any, who: str) -> pd.Series:
         PluginError: It is not there.
     """
     if name not in rows.columns:
-        raise PluginError(f"{who}: there is no column {name!r}; {nearest(name, list(rows.columns))}".rstrip("; "))
+        raise PluginError(f"{who}: there is no column {name!r}; {did_you_mean(name, list(rows.columns))}".rstrip("; "))
     column: pd.Series = rows[name]
     return column
 

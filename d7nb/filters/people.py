@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from d7nb.api.destinations import destination_of
-from d7nb.errors import PluginError, closed_book
+from d7nb.errors import PluginError, hides_internals
 from d7nb.filters.base import RowFilter, as_ledger, column_of, reasons
 from d7nb.privacy import mask_text
 from d7nb.recipients.check import check_numbers
@@ -105,7 +105,7 @@ class OptOut(RowFilter):
     name = "opt-out"
     stage = "consent"
 
-    @closed_book
+    @hides_internals
     def __init__(
         self,
         numbers: Any,
@@ -157,7 +157,7 @@ class Allow(RowFilter):
     name = "allow"
     stage = "final"
 
-    @closed_book
+    @hides_internals
     def __init__(
         self, numbers: Any, *, column: str | None = None, country: str | None = None, name: str | None = None
     ) -> None:

@@ -17,15 +17,15 @@ from d7nb.content.binding.format_strings import Column
 from d7nb.content.rendering import DIGEST_SIZE, Renderer, columns_in
 from d7nb.content.schema.part import Content
 from d7nb.delivery.row_keys import check_campaign, key_texts, keys_by_columns, keys_by_content
-from d7nb.delivery.sending.requests import Packer
+from d7nb.delivery.sending.requests import RequestBuilder
 from d7nb.errors import PlanError
 from d7nb.planning.envelope import from_columns, past_schedules, read_reference, read_routing, recipient_objects
-from d7nb.planning.filter_runner import Asked, Recheck, ask_all, chosen
+from d7nb.planning.filter_runner import FilterResult, SendTimeFilters, ask_all, chosen
 from d7nb.planning.release import RELEASED, with_released
 from d7nb.plugins import content_types, current
 from d7nb.problems import Problem, Verdicts
 from d7nb.recipients.check import check_numbers, number_problems
-from d7nb.tables.arrays import codes_of, firsts, picked, placed, repeated
+from d7nb.tables.arrays import group_codes, is_first, repeated, scatter, take_rows
 from d7nb.tables.frames import listed, require, with_columns
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False)
-class Terms:
+class PlanOptions:
     """What a plan was asked for, beside table and content; as `d7nb.plan` explains."""
 
     to: Hashable
@@ -74,21 +74,21 @@ class Decision:
 
     frame: pd.DataFrame
     content: Content | ByColumn | None
-    terms: Terms
+    terms: PlanOptions
     released: Mapping[int, str]
     numbers: pd.DataFrame
     verdicts: Verdicts
     keys: np.ndarray
     keyed: np.ndarray
     ready: np.ndarray
-    packer: Packer
+    packer: RequestBuilder
     kinds: Sequence[type[Content]]
-    asked: Sequence[Asked]
-    recheck: Recheck
+    asked: Sequence[FilterResult]
+    recheck: SendTimeFilters
 
 
 def decide(
-    kept: pd.DataFrame, content: Content | ByColumn | None, terms: Terms, released: Mapping[int, str]
+    kept: pd.DataFrame, content: Content | ByColumn | None, terms: PlanOptions, released: Mapping[int, str]
 ) -> Decision:
     """Decide about every row.
 
@@ -128,9 +128,9 @@ def decide(
     verdicts.judge("key", found)
 
     keyed = verdicts.ready
-    contents = placed(codes_of(digests, keyed).astype(np.int32, copy=False), keyed, len(kept))
+    contents = scatter(group_codes(digests, keyed).astype(np.int32, copy=False), keyed, len(kept))
     if key_columns:
-        keys = placed(keys_by_columns(terms.campaign, (texts[row] for row in keyed)), keyed, len(kept))
+        keys = scatter(keys_by_columns(terms.campaign, (texts[row] for row in keyed)), keyed, len(kept))
     else:
         keys = keys_by_content(terms.campaign, numbers["recipient"], digests, keyed)
     del digests
@@ -139,11 +139,11 @@ def decide(
     ready = verdicts.ready
     routing_of, ways = _ways(routings, routing_digests, keyed)
     sourced = chosen(current().filters(), terms.filters)
-    rows_of = _Shown(
+    rows_of = FilterFrame(
         kept,
         numbers,
-        message_types=_Which(renderer_of, [kind.message_type for kind in kinds]),
-        originators=_Which(routing_of, [way["originator"] for way in ways]),
+        message_types=CodedTexts(renderer_of, [kind.message_type for kind in kinds]),
+        originators=CodedTexts(routing_of, [way["originator"] for way in ways]),
         repeated=_Repeated(*repeated(keys, ready)),
     )
     asked = ask_all(sourced, rows_of(ready, whole=any(each.row_filter.reads_table for each in sourced)))
@@ -154,7 +154,7 @@ def decide(
 
     verdicts.remark(RELEASED, np.fromiter(released, dtype=np.int64), "a person chose this number")
     ready = verdicts.ready
-    packer = Packer(
+    packer = RequestBuilder(
         renderers=renderers,
         renderer_of=renderer_of,
         contents=contents,
@@ -175,7 +175,7 @@ def decide(
         packer=packer,
         kinds=kinds,
         asked=asked,
-        recheck=Recheck(sourced, rows_of, packer.schedule_of, terms.clock),
+        recheck=SendTimeFilters(sourced, rows_of, packer.schedule_of, terms.clock),
     )
 
 
@@ -201,7 +201,7 @@ def _contents(
         said, found = renderer.check(own)
         verdicts.judge("content", [*renderer.literal_warnings(), *found])
         if len(groups) == 1:
-            digests = placed(said, own, len(kept))
+            digests = scatter(said, own, len(kept))
         else:
             digests[own] = said
     return [type(each) for each, _ in groups], renderers, renderer_of, digests
@@ -210,8 +210,8 @@ def _contents(
 def _ways(routings: Renderer, digests: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, list[dict[str, str]]]:
     """For each row which way its message goes, -1 where it has none, and each distinct way as D7's JSON."""
     one_for_all = len(digests) and not digests.strides[0]
-    codes = np.zeros(len(rows), dtype=np.int8) if one_for_all else codes_of(digests, rows)
-    leaders = rows[firsts(codes)]
+    codes = np.zeros(len(rows), dtype=np.int8) if one_for_all else group_codes(digests, rows)
+    leaders = rows[is_first(codes)]
     routing_of = np.full(len(digests), -1, dtype=_small(len(leaders)))
     routing_of[rows] = codes
     return routing_of, [orjson.loads(text) for text in routings.fragments(leaders)]
@@ -236,7 +236,7 @@ class _Repeated(NamedTuple):
         return np.where(self.again[places] == rows, self.first[places], rows)
 
 
-class _Which(NamedTuple):
+class CodedTexts(NamedTuple):
     """A column of few words: for each row the number of its own, -1 for none."""
 
     of: np.ndarray
@@ -247,7 +247,7 @@ class _Which(NamedTuple):
         return pd.Categorical([*self.words, None]).take(self.of[rows])
 
 
-class _Shown:
+class FilterFrame:
     """What filters are shown of some rows: the user's columns, and what the plan knows of each."""
 
     def __init__(
@@ -255,8 +255,8 @@ class _Shown:
         frame: pd.DataFrame,
         numbers: pd.DataFrame,
         *,
-        message_types: _Which,
-        originators: _Which,
+        message_types: CodedTexts,
+        originators: CodedTexts,
         repeated: _Repeated,
     ) -> None:
         self._frame, self._numbers = frame, numbers
@@ -267,7 +267,7 @@ class _Shown:
         every, frame = len(rows) == len(self._frame), self._frame if whole else self._frame[[]]
         known = {
             "d7_row": rows,
-            "d7_recipient": picked(self._numbers["recipient"].array, rows),
+            "d7_recipient": take_rows(self._numbers["recipient"].array, rows),
             "d7_country": self._numbers["country"].array.take(rows),
             "d7_message_type": self._message_types(rows),
             "d7_originator": self._originators(rows),

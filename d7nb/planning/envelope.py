@@ -14,14 +14,14 @@ import pandas as pd
 
 from d7nb.content.binding.cells import Cells, by_distinct
 from d7nb.content.binding.format_strings import Column, Rendered
-from d7nb.content.binding.text_columns import Plain
-from d7nb.content.binding.values import Unfit, plain_text
+from d7nb.content.binding.text_columns import TextList
+from d7nb.content.binding.values import Invalid, plain_text
 from d7nb.content.rules import D7, TEXT, URL, Kind, matches
 from d7nb.content.schema.part import Part, leaf, nested
-from d7nb.errors import PlanError, nearest
+from d7nb.errors import PlanError, did_you_mean
 from d7nb.problems import Problem
 from d7nb.store.keys import base32
-from d7nb.tables.arrays import picked
+from d7nb.tables.arrays import take_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,14 +31,16 @@ KEY_TAG = "message_tag5"
 """Where a row's key travels, unless told otherwise."""
 
 
-def _to_originator(value: Any) -> str | Unfit:
+def _to_originator(value: Any) -> str | Invalid:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     text = plain_text(value)
-    return text.strip() if isinstance(text, str) and isinstance(value, str | Integral) else Unfit("it is not a number")
+    return (
+        text.strip() if isinstance(text, str) and isinstance(value, str | Integral) else Invalid("it is not a number")
+    )
 
 
-def to_schedule(value: Any) -> str | Unfit:
+def to_schedule(value: Any) -> str | Invalid:
     """A time with a zone in the form that D7 documents, ``2021-08-05T12:52+05:30`` (d7-api.md section 8, row 15).
 
     D7's form ends with the minute, so a time within one is moved to the end of it: never earlier than asked for.
@@ -47,18 +49,18 @@ def to_schedule(value: Any) -> str | Unfit:
         try:
             value = datetime.fromisoformat(value.strip())
         except ValueError:
-            return Unfit("it is not a time in ISO form, such as 2026-11-30T09:00+04:00")
+            return Invalid("it is not a time in ISO form, such as 2026-11-30T09:00+04:00")
     if not isinstance(value, datetime) or value is pd.NaT:
-        return Unfit("it is not a time")
+        return Invalid("it is not a time")
     offset = value.utcoffset()
     if offset is None:
-        return Unfit("the time has no zone, so nobody can tell when that is")
+        return Invalid("the time has no zone, so nobody can tell when that is")
     value = value.replace(tzinfo=timezone(offset))  # in a zone that changes its clocks, a minute later may be an hour
     if value.second or value.microsecond:
         try:
             value = value.replace(second=0, microsecond=0) + timedelta(minutes=1)
         except OverflowError:
-            return Unfit("no calendar goes that far")
+            return Invalid("no calendar goes that far")
     return str(value.isoformat(timespec="minutes"))
 
 
@@ -152,7 +154,9 @@ def read_reference(given: Mapping[str, Any] | None, key_in: str | None) -> Refer
     known = list(Reference.specs())
     for name in [*(given or {}), *([key_in] if key_in is not None else [])]:
         if name not in known:
-            raise PlanError(f"reference: D7 has no {name!r}; {nearest(name, known) or 'it has ' + ', '.join(known)}")
+            raise PlanError(
+                f"reference: D7 has no {name!r}; {did_you_mean(name, known) or 'it has ' + ', '.join(known)}"
+            )
     if given and key_in in given:
         message = f"reference: {key_in} is where each row's key travels; use another, or say key_in= which may carry it"
         raise PlanError(message)
@@ -164,7 +168,7 @@ def read_routing(originator: Any, report_url: Any, schedule: Any, now: datetime)
     if schedule is None or isinstance(schedule, Column):
         return Routing(originator, report_url, schedule), []
     converted = to_schedule(schedule)
-    fault = converted.message if isinstance(converted, Unfit) else past(converted, now)
+    fault = converted.message if isinstance(converted, Invalid) else past(converted, now)
     if not fault:
         return Routing(originator, report_url, schedule), []
     hint = "give a time to come with its zone, such as 2026-11-30T09:00+04:00"
@@ -177,7 +181,7 @@ def past_schedules(routing: Routing, frame: pd.DataFrame, now: datetime) -> list
         return []
     name = routing.schedule.name
     times = by_distinct(to_schedule, Cells(frame, np.arange(len(frame)))[name])
-    faults = by_distinct(lambda time: None if isinstance(time, Unfit) else past(time, now), times)
+    faults = by_distinct(lambda time: None if isinstance(time, Invalid) else past(time, now), times)
     rows = np.flatnonzero([fault is not None for fault in faults])
     messages = [faults[row] for row in rows]
     hint = "give a time to come"
@@ -199,7 +203,7 @@ def recipient_objects(numbers: pd.Series, reference: Reference, key_in: str | No
         keys: Each row's key.
     """
     # Only rows that are ready are written, and these have a number.
-    recipient = Computed("recipient", lambda rows: Plain(picked(numbers.array, rows).tolist()))
+    recipient = Computed("recipient", lambda rows: TextList(take_rows(numbers.array, rows).tolist()))
     marks = {name: value for name in Reference.specs() if (value := getattr(reference, name)) is not None}
     if key_in is not None:
         marks[key_in] = Computed("key", lambda rows: base32(keys[rows]))

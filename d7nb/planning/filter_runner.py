@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-class Asked(NamedTuple):
+class FilterResult(NamedTuple):
     """What a filter was asked and answered.
 
     Attributes:
@@ -56,7 +56,7 @@ def chosen(registered: Iterable[Sourced], given: Iterable[Any]) -> tuple[Sourced
     return in_order(filters)
 
 
-def ask_all(filters: Sequence[Sourced], rows: pd.DataFrame) -> list[Asked]:
+def ask_all(filters: Sequence[Sourced], rows: pd.DataFrame) -> list[FilterResult]:
     """Ask filters one after another; what one skips, the next does not see.
 
     Args:
@@ -72,14 +72,14 @@ def ask_all(filters: Sequence[Sourced], rows: pd.DataFrame) -> list[Asked]:
         skip, reasons = answer(each, each.check, rows, source)
         warns = getattr(each.warning, "__func__", None) is not RowFilter.warning
         warning = _guarded(each, each.warning, rows, source) if warns else None
-        asked.append(Asked(each, source, len(rows), places[skip], reasons, warning))
+        asked.append(FilterResult(each, source, len(rows), places[skip], reasons, warning))
         if len(skip):
             left = np.delete(np.arange(len(rows)), skip)
             places, rows = places[left], rows.take(left)
     return asked
 
 
-class Recheck:
+class SendTimeFilters:
     """The rules that read the clock, asked again just before a request goes: a send may run for hours.
 
     Args:

@@ -17,8 +17,8 @@ from d7nb.content.preview import bubble_of
 from d7nb.delivery.mailing import Mailing
 from d7nb.display.plans import ShownPlan, plan_html, plan_text
 from d7nb.display.previews import Preview, preview_of
-from d7nb.errors import PlanError, closed_book
-from d7nb.planning.build import Decision, Terms, decide
+from d7nb.errors import PlanError, hides_internals
+from d7nb.planning.build import Decision, PlanOptions, decide
 from d7nb.planning.envelope import KEY_TAG
 from d7nb.planning.release import chosen_numbers
 from d7nb.planning.trial import rehearsed
@@ -44,7 +44,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@closed_book
+@hides_internals
 def plan(
     frame: pd.DataFrame,
     content: Content | ByColumn | None = None,
@@ -94,7 +94,7 @@ def plan(
         {'ready': 1, 'invalid': 1, 'held': 0, 'skipped': 0}
     """
     asked: object = filters
-    terms = Terms(
+    terms = PlanOptions(
         to=to,
         originator=originator,
         campaign=campaign,
@@ -179,7 +179,7 @@ class Plan:
         batches = self._decision.packer.batches(self._ready, batch_size)
         return (orjson.loads(body) for _, body in self._decision.packer.bodies(batches))
 
-    @closed_book
+    @hides_internals
     def preview(self, n: int = 6) -> Preview:
         """The strangest of the messages about to go, filled in and drawn as the recipient would see them.
 
@@ -209,7 +209,7 @@ class Plan:
         recipients, groups = self._rows["recipient"].array, packer.content_of(self._ready)
         return preview_of(packer.contents, self._ready, self._frame.index, recipients, n, bubble=bubble, groups=groups)
 
-    @closed_book
+    @hides_internals
     def check_links(
         self,
         client: Client | None = None,
@@ -249,7 +249,7 @@ class Plan:
         options: dict[str, Any] = {"workers": workers, "timeout": timeout, "progress": progress}
         return check_links(self._decision.packer, self._ready, self._frame, client, **options)
 
-    @closed_book
+    @hides_internals
     def release(self, rows: Any = None, choose: str | Mapping[int, str] = "first") -> Plan:
         """Decide about rows that are held because their number can be read in two ways.
 
@@ -278,7 +278,7 @@ class Plan:
         released = {**past.released, **chosen_numbers(past.numbers, held, rows, choose)}
         return Plan(decide(past.frame, past.content, past.terms, released))
 
-    @closed_book
+    @hides_internals
     def send(
         self,
         client: Client,
@@ -348,7 +348,7 @@ class Plan:
             after_send=current().after_send,
         )
 
-    @closed_book
+    @hides_internals
     def test(
         self,
         client: Client,
@@ -390,7 +390,7 @@ class Plan:
         ready = rehearsal.summary["ready"]
         return rehearsal.send(client, ledger=ledger, resend=True, confirm=ready, progress=False, wait=wait)
 
-    @closed_book
+    @hides_internals
     def delivery(
         self, client: Client | None = None, *, ledger: Ledger | str | os.PathLike[str] | None = None
     ) -> Delivery:
@@ -417,7 +417,7 @@ class Plan:
 
         return remembered(self._mailing, ledger, destination_of(client), client)
 
-    @closed_book
+    @hides_internals
     def going(
         self,
         client: Client | None = None,

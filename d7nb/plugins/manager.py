@@ -12,7 +12,7 @@ import pandas as pd
 import pluggy
 
 from d7nb.content.schema.part import Content
-from d7nb.errors import PluginError, nearest
+from d7nb.errors import PluginError, did_you_mean
 from d7nb.filters.base import STAGES, RowFilter, checked_stage
 from d7nb.plugins import hookspecs as hooks
 from d7nb.plugins.builtins import PLUGINS
@@ -36,7 +36,7 @@ COLUMNS = ("name", "version", "source", "hooks", "status")
 log = logging.getLogger("d7nb.plugins")
 
 
-class Guest(NamedTuple):
+class PluginInfo(NamedTuple):
     """A plugin in the house, or one that could not come in.
 
     Attributes:
@@ -88,7 +88,7 @@ class Manager:
     def __init__(self, *, discover: bool = True) -> None:
         self._pluggy = pluggy.PluginManager(hooks.GROUP)
         self._pluggy.add_hookspecs(hooks)
-        self._guests: dict[str, Guest] = {}
+        self._guests: dict[str, PluginInfo] = {}
         self._discovered = not discover
         self._built_in = False
 
@@ -123,7 +123,7 @@ class Manager:
             if replaced is not None:
                 self._pluggy.register(replaced, name)
             raise PluginError(f"the plugin {name!r} can't be registered: {_told(error)}") from None
-        self._guests[name] = Guest(name, source, version)
+        self._guests[name] = PluginInfo(name, source, version)
         return Registration(name, lambda: self._undo(name, plugin, replaced))
 
     def unregister(self, plugin: Any) -> None:
@@ -140,7 +140,7 @@ class Manager:
         if guest is None or guest.error or guest.source == BUILT_IN:
             known = [each.name for each in self._guests.values() if each.source != BUILT_IN]
             why = "is built in" if guest is not None and guest.source == BUILT_IN else "is not registered"
-            raise PluginError(f"the plugin {name!r} {why}; {nearest(name, known) or f'registered are {known}'}")
+            raise PluginError(f"the plugin {name!r} {why}; {did_you_mean(name, known) or f'registered are {known}'}")
         self._pluggy.unregister(name=name)
         del self._guests[name]
 
@@ -193,7 +193,7 @@ class Manager:
         ]
         return pd.DataFrame(rows, columns=list(COLUMNS), dtype="str")
 
-    def _offers(self, hook: str) -> Iterator[tuple[Any, Guest]]:
+    def _offers(self, hook: str) -> Iterator[tuple[Any, PluginInfo]]:
         for impl, guest in self._impls(hook):
             try:
                 offered = list(_call(impl))
@@ -202,7 +202,7 @@ class Manager:
                 raise PluginError(message) from error
             yield from ((each, guest) for each in offered)
 
-    def _impls(self, hook: str) -> list[tuple[pluggy.HookImpl, Guest]]:
+    def _impls(self, hook: str) -> list[tuple[pluggy.HookImpl, PluginInfo]]:
         self._load()
         impls = getattr(self._pluggy.hook, hook).get_hookimpls()
         return sorted(((impl, self._guests[impl.plugin_name]) for impl in impls), key=lambda pair: pair[1].name)
@@ -234,7 +234,7 @@ class Manager:
             self.register(point.load(), point.name, source=source, version=version)
         except (Exception, SystemExit) as error:  # noqa: BLE001  (a broken package must not stop the others)
             name = point.name if point.name not in self._guests else f"{point.name} ({source})"
-            self._guests[name] = Guest(name, source, version, f"broken: {_told(error)}")
+            self._guests[name] = PluginInfo(name, source, version, f"broken: {_told(error)}")
             log.warning("the plugin %r of %s can't be used: %s", point.name, source, _told(error))
 
 
@@ -260,7 +260,7 @@ def _inspect(plugin: Any, name: str) -> None:
     for hook in found:
         if hook not in HOOKS:
             raise PluginError(
-                f"the plugin {name!r}: there is no hook {hook!r}; {nearest(hook, HOOKS) or f'hooks are {HOOKS}'}"
+                f"the plugin {name!r}: there is no hook {hook!r}; {did_you_mean(hook, HOOKS) or f'hooks are {HOOKS}'}"
             )
         if not hasattr(getattr(plugin, hook), f"{hooks.GROUP}_impl"):
             raise PluginError(f"the plugin {name!r}: mark {hook} with @d7nb.hookimpl")
@@ -268,14 +268,14 @@ def _inspect(plugin: Any, name: str) -> None:
         raise PluginError(f"the plugin {name!r} has no hook; hooks are {', '.join(HOOKS)}")
 
 
-def _is_content(kind: Any, guest: Guest) -> bool:
+def _is_content(kind: Any, guest: PluginInfo) -> bool:
     if inspect.isclass(kind) and issubclass(kind, Content) and kind.message_type:
         return True
     wanted = "a content type is a subclass of Content with a message_type"
     raise PluginError(f"the plugin {guest.name!r} offers {kind!r}, but {wanted}")
 
 
-def _is_filter(offered: Any, guest: Guest) -> bool:
+def _is_filter(offered: Any, guest: PluginInfo) -> bool:
     if isinstance(offered, RowFilter) and offered.name:
         return bool(checked_stage(offered.name, offered.stage))
     wanted = "a filter is a RowFilter, or a function marked with d7nb.row_filter(register=False)"
@@ -286,8 +286,8 @@ def _wire_name(kind: type[Content]) -> tuple[str, str]:
     return kind.message_type, str(kind.constants.get("type", ""))
 
 
-def _refuse_twins(named: list[tuple[str, Guest]], what: str) -> None:
-    seen: dict[str, Guest] = {}
+def _refuse_twins(named: list[tuple[str, PluginInfo]], what: str) -> None:
+    seen: dict[str, PluginInfo] = {}
     for name, guest in named:
         if name in seen:
             other = seen[name]

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from d7nb.errors import PlanError, closed_book
+from d7nb.errors import PlanError, hides_internals
 from d7nb.problems import Problem
 from d7nb.recipients.codes import BIT, CODES, VERDICTS, finding
 from d7nb.recipients.metadata import INVALID, POSITION, REGIONS, UNCERTAIN, national, parse, regions_of
@@ -39,7 +39,7 @@ _NOWHERE, _NO_REGION = -1, -2  # no country given; a country given that is none
 _COUNTRIES = [region for region in REGIONS if region.isalpha()]  # without the world's own 001, which is the last
 
 
-@closed_book
+@hides_internals
 def check_numbers(series: pd.Series, country: str | Sequence[object] | pd.Series | None = None) -> pd.DataFrame:
     """Find out which number each cell means, and how sure that is.
 

@@ -22,12 +22,12 @@ from d7nb.sandbox.faults import SEND_PATH
 from d7nb.sandbox.schema.base import Part
 from d7nb.sandbox.schema.request import PHONE_NUMBER, digits
 from d7nb.sandbox.schema.templates import TemplateContent
-from d7nb.sandbox.uvicorn_server import Hangup
+from d7nb.sandbox.uvicorn_server import DroppedConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from d7nb.sandbox.events.scheduler import Agenda
+    from d7nb.sandbox.events.scheduler import EventScheduler
     from d7nb.sandbox.faults import Faults
     from d7nb.sandbox.inbox import Inbox
     from d7nb.sandbox.schema.request import Envelope, Reading
@@ -73,7 +73,7 @@ class Rules:
         return answers.parameter_count_mismatch(template.template_id, expected, template.parameter_count)
 
 
-class FaultOrder(Part):
+class FaultBody(Part):
     """The body of POST /_sandbox/faults."""
 
     kind: str
@@ -81,7 +81,7 @@ class FaultOrder(Part):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
-class ScriptOrder(Part):
+class ScriptBody(Part):
     """The body of POST /_sandbox/scripts."""
 
     number: str
@@ -98,7 +98,7 @@ class Api:
     """The endpoints over one state. They run in the server's event loop; the state is open to any thread."""
 
     def __init__(
-        self, reading: Reading, rules: Rules, state: State, faults: Faults, *, inbox: Inbox, agenda: Agenda
+        self, reading: Reading, rules: Rules, state: State, faults: Faults, *, inbox: Inbox, agenda: EventScheduler
     ) -> None:
         self.reading, self.rules, self.state, self.faults = reading, rules, state, faults
         self.inbox, self.agenda = inbox, agenda
@@ -138,10 +138,10 @@ class Api:
             try:
                 body = await request.body()
             except ClientDisconnect:
-                return Hangup()
+                return DroppedConnection()
             effect = self.faults.strike(request.scope["path"])
             if not effect.taken:
-                response: Response = Hangup()
+                response: Response = DroppedConnection()
             else:
                 response = answer(request, body) if _is_authorized(request) else answers.unauthorized()
             if effect.replace is not None:
@@ -214,7 +214,7 @@ class Api:
     async def post_faults(self, request: Request) -> Response:
         """POST /_sandbox/faults."""
         try:
-            order = FaultOrder.model_validate_json(await request.body())
+            order = FaultBody.model_validate_json(await request.body())
             self.faults.add(order.kind, order.times, order.options)
         except ValidationError:
             form = '{"kind": "status", "times": 1, "options": {"code": 503}}'
@@ -226,7 +226,7 @@ class Api:
     async def post_scripts(self, request: Request) -> Response:
         """POST /_sandbox/scripts."""
         try:
-            order = ScriptOrder.model_validate_json(await request.body())
+            order = ScriptBody.model_validate_json(await request.body())
             self.state.script(order.number, order.kind)
         except ValidationError:
             form = '{"number": "+...", "kind": "never_read"}'

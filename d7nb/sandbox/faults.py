@@ -20,7 +20,7 @@ from starlette.responses import Response
 from d7nb.errors import SandboxError
 from d7nb.sandbox import responses as answers
 from d7nb.sandbox.schema.request import PHONE_NUMBER
-from d7nb.sandbox.uvicorn_server import Hangup
+from d7nb.sandbox.uvicorn_server import DroppedConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -77,13 +77,13 @@ def status(
 @validate_call
 def drop_before() -> Effect:
     """Close the connection without an answer; nothing is taken in."""
-    return Effect(taken=False, replace=lambda _: Hangup())
+    return Effect(taken=False, replace=lambda _: DroppedConnection())
 
 
 @validate_call
 def drop_after() -> Effect:
     """Take the messages in, then close the connection without an answer."""
-    return Effect(taken=True, replace=lambda _: Hangup())
+    return Effect(taken=True, replace=lambda _: DroppedConnection())
 
 
 @validate_call

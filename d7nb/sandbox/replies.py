@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from d7nb.sandbox.inbox import Inbox
-    from d7nb.sandbox.state import Letter, State
+    from d7nb.sandbox.state import LastMessage, State
 
 _TIMEOUT = 10.0  # seconds for a receiver's answer
 _FILE_TYPE = "application/octet-stream"
 
 
-class People:
+class Customers:
     """Everybody who may write."""
 
     def __init__(
@@ -79,7 +79,7 @@ class People:
         self._post(url, reply)
         return reply.message_id
 
-    def _originator(self, given: str | None, letter: Letter | None) -> str:
+    def _originator(self, given: str | None, letter: LastMessage | None) -> str:
         """The digits of the business number that is written to."""
         if given is not None:
             number = read_number(given)

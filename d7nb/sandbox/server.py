@@ -10,16 +10,16 @@ from uuid import uuid4
 
 import pandas as pd
 
-from d7nb.errors import SandboxError, closed_book
+from d7nb.errors import SandboxError, hides_internals
 from d7nb.sandbox.app import TOKEN, Api, Rules
 from d7nb.sandbox.events.local_http import local_target
-from d7nb.sandbox.events.scheduler import Agenda
+from d7nb.sandbox.events.scheduler import EventScheduler
 from d7nb.sandbox.events.shapes import FORMATS, SHAPES as EVENT_SHAPES
-from d7nb.sandbox.events.webhooks import PAUSES, EventRow, Poster, read_pauses
+from d7nb.sandbox.events.webhooks import PAUSES, EventRow, WebhookSender, read_pauses
 from d7nb.sandbox.faults import Faults
 from d7nb.sandbox.inbox import REPLY_COLUMNS, SHAPES as INBOUND_SHAPES, Inbox
 from d7nb.sandbox.lifecycle import STATUS_LIFE
-from d7nb.sandbox.replies import People
+from d7nb.sandbox.replies import Customers
 from d7nb.sandbox.schema.request import Reading
 from d7nb.sandbox.state import Row, State
 from d7nb.sandbox.uvicorn_server import Server, listen, url_of
@@ -105,7 +105,7 @@ class Sandbox:
         <Sandbox closed: 1 message taken in>
     """
 
-    @closed_book
+    @hides_internals
     def __init__(
         self,
         originators: Iterable[str] | None = None,
@@ -140,9 +140,9 @@ class Sandbox:
             raise SandboxError("events='nested' needs event_format='json': a form has no parts within parts")
         inbox = Inbox()
         state = State(reading, life, scripts, inbox if windows else None)
-        self._poster = Poster(content_type, read_pauses(event_pauses))
-        agenda = Agenda(state, self._poster, _chosen("events", events, EVENT_SHAPES), encode)
-        self._people = People(state, inbox, rules.originators, _chosen("inbound", inbound, INBOUND_SHAPES))
+        self._poster = WebhookSender(content_type, read_pauses(event_pauses))
+        agenda = EventScheduler(state, self._poster, _chosen("events", events, EVENT_SHAPES), encode)
+        self._people = Customers(state, inbox, rules.originators, _chosen("inbound", inbound, INBOUND_SHAPES))
         self._instance = uuid4().hex
         self._api = Api(reading, rules, state, Faults(), inbox=inbox, agenda=agenda)
         self.callback_url = callback_url
@@ -183,7 +183,7 @@ class Sandbox:
         return self._api.agenda.callback_url
 
     @callback_url.setter
-    @closed_book
+    @hides_internals
     def callback_url(self, url: str | None) -> None:
         if url is not None and local_target(url) is None:
             raise SandboxError(
@@ -242,7 +242,7 @@ class Sandbox:
 
         return Client(TOKEN, base_url=self.url, destination=f"sandbox:{self._instance}", **options)
 
-    @closed_book
+    @hides_internals
     def fail_next(self, kind: str, times: int = 1, **options: Any) -> None:
         """Let something go wrong. All kinds are inventions.
 
@@ -278,7 +278,7 @@ class Sandbox:
         """
         self._api.faults.add(kind, times, options)
 
-    @closed_book
+    @hides_internals
     def script(self, number: str, kind: str | Sequence[Stage] | None) -> None:
         """Give a number a life of its own, for the messages that come from now on. All of them are inventions.
 
@@ -346,7 +346,7 @@ class Sandbox:
                 "for what their receivers said, or give a longer timeout="
             )
 
-    @closed_book
+    @hides_internals
     def reply(
         self,
         number: str,

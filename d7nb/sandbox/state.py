@@ -58,7 +58,7 @@ class Kept(NamedTuple):
     own: OwnLife | None  # by a script
 
 
-class Letter(NamedTuple):
+class LastMessage(NamedTuple):
     """The latest message to a number."""
 
     originator: str
@@ -66,7 +66,7 @@ class Letter(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TakenIn:
+class ReceivedRequest:
     """One request that was taken in. It keeps the bytes, and makes rows of them when somebody looks."""
 
     request_id: str
@@ -103,8 +103,8 @@ class State:
         self._windows = windows
         self._shut = read_script("window_closed", self._life)
         self._lock = Lock()
-        self._requests: dict[str, TakenIn] = {}
-        self._letters: dict[str, Letter] = {}  # by the recipient's digits
+        self._requests: dict[str, ReceivedRequest] = {}
+        self._letters: dict[str, LastMessage] = {}  # by the recipient's digits
         self._offset = timedelta()
         self._rows_ever = 0
         self._kept = lru_cache(_REMEMBERED)(self._read)
@@ -145,21 +145,21 @@ class State:
             self._offset = timedelta()
         self._kept.cache_clear()
 
-    def take_in(self, envelope: Envelope, body: bytes) -> TakenIn:
+    def take_in(self, envelope: Envelope, body: bytes) -> ReceivedRequest:
         """Keep a request that was found good."""
         now, schedule_time = self.now(), envelope.schedule_time
         own: dict[int, OwnLife] = {}
         with self._lock:
             place = 0
             for message in envelope.messages:
-                letter = Letter(message.originator, message.report_url)
+                letter = LastMessage(message.originator, message.report_url)
                 for recipient in message.recipients:
                     number = digits(recipient["recipient"])
                     self._letters[number] = letter
                     if number in self._scripts:
                         own[place] = self._scripts[number]
                     place += 1
-            taken_in = TakenIn(
+            taken_in = ReceivedRequest(
                 request_id=str(uuid4()),
                 body=body,
                 count=place,
@@ -177,7 +177,7 @@ class State:
         with self._lock:
             return sum(taken_in.count for taken_in in self._requests.values())
 
-    def letter(self, number: str) -> Letter | None:
+    def letter(self, number: str) -> LastMessage | None:
         """The latest message to a number, by its digits."""
         with self._lock:
             return self._letters.get(number)
@@ -205,14 +205,14 @@ class State:
             "schedule_time": taken_in.schedule_time,
         }
 
-    def stage_times(self, taken_in: TakenIn) -> set[float]:
+    def stage_times(self, taken_in: ReceivedRequest) -> set[float]:
         """Seconds after a request goes out at which a message of it may come to a stage."""
         lives = [self._life, *(own.life for own in taken_in.own.values())]
         if self._windows is not None:
             lives.append(self._shut.life)
         return {stage[0] for life in lives for stage in life}
 
-    def reached(self, taken_in: TakenIn, seconds: float) -> list[tuple[Kept, str, str | None]]:
+    def reached(self, taken_in: ReceivedRequest, seconds: float) -> list[tuple[Kept, str, str | None]]:
         """The messages of a request that come to a stage at this time of their life, with its status and reason."""
         with self._lock:
             if taken_in.request_id not in self._requests:
@@ -224,7 +224,7 @@ class State:
             if at == seconds
         ]
 
-    def _life_of(self, taken_in: TakenIn, one: Kept) -> Life:
+    def _life_of(self, taken_in: ReceivedRequest, one: Kept) -> Life:
         message = one.message
         if one.own is not None and one.own.holds_for(message.message_type):
             return one.own.life
@@ -233,7 +233,7 @@ class State:
         wrote = self._windows.last_wrote(message.recipient, message.originator, taken_in.goes_at)
         return self._life if wrote is not None and taken_in.goes_at - wrote < WINDOW else self._shut.life
 
-    def _statuses(self, taken_in: TakenIn, kept: Sequence[Kept], now: datetime) -> list[tuple[str, str | None]]:
+    def _statuses(self, taken_in: ReceivedRequest, kept: Sequence[Kept], now: datetime) -> list[tuple[str, str | None]]:
         if now < taken_in.goes_at:
             return [(SCHEDULED, None)] * len(kept)
         age = now - taken_in.goes_at
@@ -241,7 +241,7 @@ class State:
         lives = (self._life_of(taken_in, one) for one in kept)
         return [usual if life is self._life else status_at(age, life) for life in lives]
 
-    def _rows_of(self, taken_in: TakenIn) -> Iterator[Row]:
+    def _rows_of(self, taken_in: ReceivedRequest) -> Iterator[Row]:
         # Read anew: these contents become the user's, who may change them.
         kept, created_at = self._read(taken_in), timestamp(taken_in.created_at)
         for one, (status, reason) in zip(kept, self._statuses(taken_in, kept, self.now()), strict=True):
@@ -262,7 +262,7 @@ class State:
                 warnings=message.warnings,
             )
 
-    def _read(self, taken_in: TakenIn) -> list[Kept]:
+    def _read(self, taken_in: ReceivedRequest) -> list[Kept]:
         return [
             Kept(message, _named(message, self._msg_id(taken_in.first + place)), taken_in.own.get(place))
             for place, message in enumerate(self._reading.messages(taken_in.body))

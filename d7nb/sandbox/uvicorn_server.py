@@ -26,7 +26,7 @@ class Protocol(H11Protocol):
         self.access_log = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Put the transport where `Hangup` finds it: uvicorn copies this dict into every request's scope."""
+        """Put the transport where `DroppedConnection` finds it: uvicorn copies this dict into every request's scope."""
         self.app_state = {**self.app_state, "transport": transport}
         # asyncio does this only for sockets made with an explicit protocol number, which `create_server`'s are not. An
         # answer is written in two pieces: without it, the second waits 40 ms for the client's delayed acknowledgement.
@@ -34,7 +34,7 @@ class Protocol(H11Protocol):
         super().connection_made(transport)
 
 
-class Hangup(Response):
+class DroppedConnection(Response):
     """An answer that is none: the connection is closed before a byte of it."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from sqlalchemy import bindparam, delete, func, insert, literal_column, select, update
 
 from d7nb.api.statuses import ARRIVED
-from d7nb.errors import LedgerError, closed_book
+from d7nb.errors import LedgerError, hides_internals
 from d7nb.privacy import mask_number, mask_text
 from d7nb.store.database import Database, prepare
 from d7nb.store.faults import guarded
@@ -181,7 +181,7 @@ class Run:
                 claim.open = still_open
             raise
 
-    @closed_book
+    @hides_internals
     def claim(
         self,
         destination: str,
@@ -230,7 +230,7 @@ class Run:
             values = (self.id, claim.place, campaign, to_number(at), self._lifetime, "", "")
             claim.request = self._begin(connection, dict(zip(_CLAIMED, values, strict=True))).scalar_one()
             if ours is not None:
-                self._hold_told_elsewhere(connection, claim, campaign, hashes, ours)
+                self._hold_if_contacted_by_other_run(connection, claim, campaign, hashes, ours)
             wanted = np.flatnonzero(claim.granted).tolist()
             new = [(claim.place, texts[row], claim.request, None, hashes[row], masked[row]) for row in wanted]
             if new and self._add(connection, new).rowcount < len(new):
@@ -243,7 +243,7 @@ class Run:
         self._begun.add(claim.request)
         return claim
 
-    def _hold_told_elsewhere(
+    def _hold_if_contacted_by_other_run(
         self,
         connection: Connection,
         claim: Claim,
@@ -305,7 +305,7 @@ class Run:
         if moves:
             connection.execute(_MOVE, moves)
 
-    @closed_book
+    @hides_internals
     def record(
         self,
         claim: Claim,

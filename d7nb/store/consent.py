@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
-    from d7nb.api.statuses import Inbound
+    from d7nb.api.statuses import InboundMessage
     from d7nb.store.database import Database
 
     People = Callable[[Iterable[str | None]], list[bytes | None]]
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 _NEVER = np.datetime64("NaT", "us")
 
 
-def write_inbound(connection: Connection, place: int, people: People, written: Sequence[Inbound], at: datetime) -> None:
+def write_inbound(
+    connection: Connection, place: int, people: People, written: Sequence[InboundMessage], at: datetime
+) -> None:
     """Write down when people wrote. A time to come is taken for now: it would keep a window open."""
     if not written:
         return

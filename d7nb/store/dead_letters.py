@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from d7nb.api.statuses import Update
+    from d7nb.api.statuses import StatusUpdate
 
 
-KEPT_ASIDE = 10_000
+KEPT = 10_000
 """So many of the latest things that were put aside are kept: an account may send messages that are not ours."""
 _STRAY = "no row of this ledger has its key, or its request and recipient"
 
 
-class Aside(NamedTuple):
+class DeadLetter(NamedTuple):
     """Something that came in and could not be made sense of.
 
     Attributes:
@@ -41,7 +41,7 @@ class Aside(NamedTuple):
     text: str
 
 
-def put_aside(connection: Connection, things: Sequence[Aside], at: datetime) -> None:
+def keep(connection: Connection, things: Sequence[DeadLetter], at: datetime) -> None:
     """Keep what could not be made sense of, masked and shortened; the oldest makes room."""
     if not things:
         return
@@ -55,9 +55,9 @@ def put_aside(connection: Connection, things: Sequence[Aside], at: datetime) -> 
         connection.execute(delete(aside).where(aside.c.why == _STRAY, aside.c.text.in_(some)))
     connection.execute(insert(aside), values)
     newest = select(func.max(aside.c.id)).scalar_subquery()
-    connection.execute(delete(aside).where(aside.c.id <= newest - KEPT_ASIDE))
+    connection.execute(delete(aside).where(aside.c.id <= newest - KEPT))
 
 
-def stray(one: Update) -> Aside:
+def unmatched(one: StatusUpdate) -> DeadLetter:
     """What is kept of a status that belongs to no row of the ledger: another program may use the same account."""
-    return Aside(_STRAY, f"{one.status}, request {one.request_id}, message {one.msg_id}")
+    return DeadLetter(_STRAY, f"{one.status}, request {one.request_id}, message {one.msg_id}")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d7nb.store.consent import write_inbound, write_opt_outs
-from d7nb.store.dead_letters import Aside, put_aside, stray
+from d7nb.store.dead_letters import DeadLetter, keep, unmatched
 from d7nb.store.status_updates import write_updates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from d7nb.api.statuses import Inbound, Update
+    from d7nb.api.statuses import InboundMessage, StatusUpdate
     from d7nb.store.database import Database
 
 
@@ -20,10 +20,10 @@ def take_in(
     database: Database,
     destination: str,
     *,
-    updates: Sequence[Update] = (),
-    inbound: Sequence[Inbound] = (),
-    opt_outs: Sequence[Inbound] = (),
-    aside: Sequence[Aside] = (),
+    updates: Sequence[StatusUpdate] = (),
+    inbound: Sequence[InboundMessage] = (),
+    opt_outs: Sequence[InboundMessage] = (),
+    aside: Sequence[DeadLetter] = (),
     at: datetime,
 ) -> int:
     """Write down what came in after a send; see `Store.take_in`."""
@@ -33,5 +33,5 @@ def take_in(
         write_inbound(connection, place, people, inbound, at)
         said = [(each.sender, each.text, each.at) for each in opt_outs]
         write_opt_outs(connection, place, people, said, stopped=True)
-        put_aside(connection, [*aside, *map(stray, strays)], at)
+        keep(connection, [*aside, *map(unmatched, strays)], at)
     return len(updates) - len(strays)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from d7nb.content.binding.text_columns import MARK, Plain
+from d7nb.content.binding.text_columns import SEPARATOR, TextList
 from d7nb.store.schema import KEY_SIZE
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ def base32(digests: np.ndarray) -> list[str]:
     padded[:, 3, 3] = digests[:, 15]
     tens = padded.view(">u8").astype(np.uint64) >> np.array([30, 20, 10, 0], dtype=np.uint64) & 1023
     texts: np.ndarray = _PAIRS[tens].view(np.uint8).reshape(count, 32)[:, :27].copy()
-    texts[:, 26] = ord(MARK)
-    return Plain(bytes(texts).decode().split(MARK)[:-1])
+    texts[:, 26] = ord(SEPARATOR)
+    return TextList(bytes(texts).decode().split(SEPARATOR)[:-1])
 
 
 _PLACES = np.full(256, 255, dtype=np.uint8)

@@ -12,7 +12,7 @@ from d7nb.store.database import HASH_SIZE
 from d7nb.store.keys import check_keys, key_bytes
 from d7nb.store.request_state import FEW, Request, columns_of, presume, request_of
 from d7nb.store.schema import HEXADECIMAL, KEY_SIZE, RELEASED, last, requests, rows, runs
-from d7nb.tables.arrays import codes_of
+from d7nb.tables.arrays import group_codes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ _NOBODY = bytes(HASH_SIZE)
 
 
 @dataclass(frozen=True)
-class Known:
+class RowStates:
     """What the ledger knows of some rows, in their order; made by `Ledger.look_up`.
 
     Attributes:
@@ -56,11 +56,11 @@ class Known:
     seen: int = 0
 
     @classmethod
-    def nothing(cls, count: int) -> Known:
+    def nothing(cls, count: int) -> RowStates:
         """What a new ledger knows of so many rows.
 
         Example:
-            >>> Known.nothing(2).outcome.tolist()
+            >>> RowStates.nothing(2).outcome.tolist()
             [None, None]
         """
         columns: dict[str, Any] = {
@@ -82,10 +82,10 @@ class _Stored(NamedTuple):
 
 def look_up(
     database: Database, destination: str, campaign: str, keys: np.ndarray, people: Sequence[str | None], *, at: datetime
-) -> Known:
+) -> RowStates:
     """Say what is known of some rows; see `Ledger.look_up`."""
     check_keys(keys)
-    known, few = Known.nothing(len(keys)), len(keys) <= FEW
+    known, few = RowStates.nothing(len(keys)), len(keys) <= FEW
     place = database.destination(destination)
     if place is None:
         return known
@@ -101,7 +101,7 @@ def look_up(
             wanted.append(rows.c.key.in_(key_bytes(keys)) | rows.c.person.in_(database.people(people)))
         stored = _rows(connection, wanted)
     deciding_ones = np.searchsorted([request.id for request in found], stored.requests)
-    codes = codes_of(np.concatenate([keys, stored.keys]))
+    codes = group_codes(np.concatenate([keys, stored.keys]))
     asked, kept = codes[: len(keys)], codes[len(keys) :]
     place_of = np.full(len(codes), -1)
     place_of[kept] = np.arange(len(kept))
@@ -134,7 +134,7 @@ def last_keys(database: Database, destination: str, campaign: str, people: Seque
     claimed = np.array([request.claimed_at for request in found], dtype=np.int64)
     order = np.lexsort((stored.requests, claimed[deciding_ones], went[deciding_ones]))
     asked = _columns(b"".join(_NOBODY if each is None else each for each in hashes), HASH_SIZE)
-    codes = codes_of(np.concatenate([asked, stored.persons[order]]))
+    codes = group_codes(np.concatenate([asked, stored.persons[order]]))
     place_of = np.full(len(codes), -1)
     place_of[codes[len(asked) :]] = order
     chosen = place_of[codes[: len(asked)]]
@@ -195,7 +195,9 @@ def _columns(joined: bytes | bytearray, size: int) -> np.ndarray:
     return np.frombuffer(joined, dtype=np.uint8).reshape(-1, size)
 
 
-def _tell(known: Known, places: np.ndarray, found: Sequence[Request], deciding_ones: np.ndarray, at: datetime) -> None:
+def _tell(
+    known: RowStates, places: np.ndarray, found: Sequence[Request], deciding_ones: np.ndarray, at: datetime
+) -> None:
     """Write down for some rows what the requests say that decide about them."""
     used, own = np.unique(deciding_ones, return_inverse=True)
     those = [found[number] for number in used]
@@ -217,7 +219,7 @@ def _tell(known: Known, places: np.ndarray, found: Sequence[Request], deciding_o
 def _among(hashes: Sequence[bytes | None], others: np.ndarray) -> np.ndarray:
     """Which of some people are among others."""
     asked = _columns(b"".join(_NOBODY if one is None else one for one in hashes), HASH_SIZE)
-    codes = codes_of(np.concatenate([asked, others]))
+    codes = group_codes(np.concatenate([asked, others]))
     somebody = np.array([one is not None for one in hashes])
     among: np.ndarray = np.isin(codes[: len(asked)], codes[len(asked) :]) & somebody
     return among

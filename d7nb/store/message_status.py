@@ -13,7 +13,7 @@ from d7nb.api.statuses import STAGES, rank
 from d7nb.store.keys import key_bytes
 from d7nb.store.request_state import FEW
 from d7nb.store.schema import HEXADECIMAL, KEY_SIZE, SEPARATOR, requests, statuses
-from d7nb.tables.arrays import codes_of
+from d7nb.tables.arrays import group_codes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Heard:
+class MessageStatuses:
     """What was heard of some rows, in their order; made by `Ledger.heard`.
 
     Attributes:
@@ -42,30 +42,32 @@ class Heard:
     since: dict[str, np.ndarray]
 
     @classmethod
-    def nothing(cls, count: int) -> Heard:
+    def nothing(cls, count: int) -> MessageStatuses:
         """What a new ledger has heard of so many rows.
 
         Example:
-            >>> Heard.nothing(2).status.tolist()
+            >>> MessageStatuses.nothing(2).status.tolist()
             [None, None]
         """
         status, reason, msg_id = (np.full(count, None, dtype=object) for _ in range(3))
         at, *others = (np.full(count, "NaT", dtype="datetime64[us]") for _ in range(1 + len(STAGES)))
         return cls(status, reason, msg_id, at, dict(zip(STAGES, others, strict=True)))
 
-    def take(self, places: np.ndarray) -> Heard:
+    def take(self, places: np.ndarray) -> MessageStatuses:
         """The same of some of the rows, or of rows more than once."""
         since = {word: times[places] for word, times in self.since.items()}
-        return Heard(self.status[places], self.reason[places], self.msg_id[places], self.reached[places], since)
+        return MessageStatuses(
+            self.status[places], self.reason[places], self.msg_id[places], self.reached[places], since
+        )
 
-    def spread(self, rows: np.ndarray, count: int) -> Heard:
+    def spread(self, rows: np.ndarray, count: int) -> MessageStatuses:
         """The same for a longer table, in which these rows stand at some positions, and of the others nothing is known.
 
         Args:
             rows: The positions.
             count: How many rows that table has.
         """
-        spread = Heard.nothing(count)
+        spread = MessageStatuses.nothing(count)
         for name in ("status", "reason", "msg_id", "reached"):
             getattr(spread, name)[rows] = getattr(self, name)
         for word, times in self.since.items():
@@ -73,26 +75,28 @@ class Heard:
         return spread
 
 
-def look_up_heard(database: Database, destination: str, campaign: str, keys: np.ndarray, numbers: np.ndarray) -> Heard:
+def find_statuses(
+    database: Database, destination: str, campaign: str, keys: np.ndarray, numbers: np.ndarray
+) -> MessageStatuses:
     """Say what was heard of some rows; see `Ledger.heard`."""
     place = database.destination(destination)
     if place is None or not numbers.any():
-        return Heard.nothing(len(keys))
+        return MessageStatuses.nothing(len(keys))
     where = [requests.c.destination == place, requests.c.campaign == campaign]
     if len(keys) <= FEW:
         where.append(statuses.c.key.in_(key_bytes(keys)))
     with database.reading() as connection:
         stored = _stored(connection, where)
     if not len(stored.requests):
-        return Heard.nothing(len(keys))
-    codes = codes_of(np.concatenate([keys, stored.keys]))
+        return MessageStatuses.nothing(len(keys))
+    codes = group_codes(np.concatenate([keys, stored.keys]))
     asked, told = codes[: len(keys)], codes[len(keys) :]
     deciding = np.zeros(codes.max() + 1, dtype=np.int64)
     deciding[asked] = numbers
     ours = deciding[told] == stored.requests
     _, _, words, times, msg_ids, reasons = stored
     told = told[ours]
-    heard = Heard.nothing(len(deciding))
+    heard = MessageStatuses.nothing(len(deciding))
     _date(heard, told, words[ours], times[ours])
     _weigh(heard, told, words[ours], times[ours], reasons[ours])
     named = msg_ids[ours] != ""
@@ -143,14 +147,14 @@ def _stored(connection: Connection, where: Sequence[ColumnElement[bool]]) -> _St
     )
 
 
-def _date(heard: Heard, rows: np.ndarray, words: np.ndarray, times: np.ndarray) -> None:
+def _date(heard: MessageStatuses, rows: np.ndarray, words: np.ndarray, times: np.ndarray) -> None:
     """Since when each row had each status that we know."""
     for word, since in heard.since.items():
         there = words == word
         since[rows[there]] = times[there]
 
 
-def _weigh(heard: Heard, rows: np.ndarray, words: np.ndarray, times: np.ndarray, reasons: np.ndarray) -> None:
+def _weigh(heard: MessageStatuses, rows: np.ndarray, words: np.ndarray, times: np.ndarray, reasons: np.ndarray) -> None:
     """For each row, of the statuses that it had, the one that counts."""
     own, distinct = pd.factorize(words, sort=True)
     weights = np.array([rank(word) for word in distinct.tolist()])[own]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import bindparam, case, func, literal_column, or_, select, update
 
-from d7nb.api.error_codes import verb_for
+from d7nb.api.error_codes import advice_for
 from d7nb.api.statuses import STAGES, rank
 from d7nb.privacy import mask_text
 from d7nb.store.consent import families
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, Engine
 
-    from d7nb.api.statuses import Update
+    from d7nb.api.statuses import StatusUpdate
     from d7nb.store.consent import People
 
 _FAILED = rank("failed")
@@ -47,7 +47,7 @@ _Place = tuple[int, bytes]
 """Where a status belongs: the number of a request, and the key of one of its rows."""
 
 
-class _Carrier(NamedTuple):
+class _StoredRequest(NamedTuple):
     """A request that may have carried a row."""
 
     number: int
@@ -55,13 +55,13 @@ class _Carrier(NamedTuple):
     outcome: str | None
 
 
-class _Doubt(NamedTuple):
+class _Candidates(NamedTuple):
     """A row's requests: an earlier one that may have sent it, where there is one, and the last."""
 
-    first: _Carrier | None
-    last: _Carrier
+    first: _StoredRequest | None
+    last: _StoredRequest
 
-    def about(self, one: Update) -> str | None:
+    def about(self, one: StatusUpdate) -> str | None:
         """Which of them an update is about, where that is to be found out: ``first``, ``last``, or None for neither.
 
         A request that has an id of its own is no other's. Of two in doubt, a status is the first's, so that the row
@@ -69,7 +69,7 @@ class _Doubt(NamedTuple):
         """
         there = rank(one.status) > _FAILED
         went = one.status != "failed"  # any other word says that D7 has the message
-        carried: dict[str, _Carrier] = {"first": self.first} if self.first else {}
+        carried: dict[str, _StoredRequest] = {"first": self.first} if self.first else {}
         carried["last"] = self.last
         own = [place for place, request in carried.items() if request.request_id == one.request_id]
         in_doubt = {"unknown"} if own else {"unknown", None}
@@ -83,8 +83,8 @@ class _Doubt(NamedTuple):
 
 
 def write_updates(
-    connection: Connection, place: int, people: People, updates: Sequence[Update], at: datetime
-) -> list[Update]:
+    connection: Connection, place: int, people: People, updates: Sequence[StatusUpdate], at: datetime
+) -> list[StatusUpdate]:
     """Write down what D7 says of messages.
 
     A row is found by the key in its message's reference, or else by its request and recipient. D7's word on a row that
@@ -117,7 +117,7 @@ class _Finder:
         self._at = at
         self._heard: dict[tuple[int, str], int] = {}
 
-    def find(self, updates: Sequence[Update]) -> list[_Place | None]:
+    def find(self, updates: Sequence[StatusUpdate]) -> list[_Place | None]:
         """The place of each, None where there is none."""
         named = self._in_named_requests({one.request_id for one in updates})
         found: list[_Place | None] = [None] * len(updates)
@@ -147,7 +147,7 @@ class _Finder:
                 found.setdefault(request_id, {}).update(dict.fromkeys(split_keys(bytes.fromhex(keys)), number))
         return found
 
-    def _by_key(self, keys: Collection[bytes]) -> dict[bytes, _Doubt]:
+    def _by_key(self, keys: Collection[bytes]) -> dict[bytes, _Candidates]:
         if not keys:
             return {}  # as nearly always: even to write the question costs a millisecond
         first, last = requests.alias(), requests.alias()
@@ -161,29 +161,29 @@ class _Finder:
         found = {}
         for some in chunks(sorted(keys)):
             for key, *told in self._connection.execute(query.where(rows.c.key.in_(some))):
-                earlier = None if told[0] is None else _Carrier(*told[:3])
-                found[key] = _Doubt(earlier, _Carrier(*told[3:]))
+                earlier = None if told[0] is None else _StoredRequest(*told[:3])
+                found[key] = _Candidates(earlier, _StoredRequest(*told[3:]))
         return found
 
-    def _settled(self, one: Update, keys: Sequence[bytes], doubts: dict[bytes, _Doubt]) -> _Place | None:
+    def _settled(self, one: StatusUpdate, keys: Sequence[bytes], doubts: dict[bytes, _Candidates]) -> _Place | None:
         """The place of an update whose row is known by its key, and whose request is not, or not as sent."""
         for key in keys:
             place = doubts[key].about(one) if key in doubts else None
             if place is not None:
-                carrier: _Carrier = getattr(doubts[key], place)
+                carrier: _StoredRequest = getattr(doubts[key], place)
                 if (carrier.outcome, carrier.request_id) == ("accepted", one.request_id):
                     return carrier.number, key
                 return self._settle(key, place, one.request_id, doubts)
         return None
 
-    def _settle(self, key: bytes, place: str, request_id: str, doubts: dict[bytes, _Doubt]) -> _Place:
+    def _settle(self, key: bytes, place: str, request_id: str, doubts: dict[bytes, _Candidates]) -> _Place:
         """Move a row to a request like its own that was accepted."""
         doubt = doubts[key]
-        old: _Carrier = getattr(doubt, place)
+        old: _StoredRequest = getattr(doubt, place)
         new = self._heard.get((old.number, request_id))
         if new is None:
             new = self._heard[old.number, request_id] = self._accepted_like(old.number, request_id)
-        now = doubt._replace(**{place: _Carrier(new, request_id, "accepted")})
+        now = doubt._replace(**{place: _StoredRequest(new, request_id, "accepted")})
         if old.outcome == "accepted" and old.request_id is not None:
             now = now._replace(first=old)  # it was another message of the row, of which more may be told
         own = (rows.c.destination == self._place, rows.c.key == key)
@@ -211,7 +211,7 @@ class _Finder:
         assert new is not None  # noqa: S101  (the row that points to it was just read)
         return new
 
-    def _by_recipient(self, updates: Sequence[Update], places: Sequence[int], found: list[_Place | None]) -> None:
+    def _by_recipient(self, updates: Sequence[StatusUpdate], places: Sequence[int], found: list[_Place | None]) -> None:
         """Of the rest, those whose request has exactly one row to their recipient."""
         asked = [place for place in places if updates[place].recipient]
         if not asked:
@@ -234,14 +234,14 @@ class _Finder:
             found[place] = own[0] if len(own) == 1 else None
 
 
-def _keys_of(updates: Sequence[Update]) -> Iterator[tuple[int, bytes]]:
+def _keys_of(updates: Sequence[StatusUpdate]) -> Iterator[tuple[int, bytes]]:
     """What of the updates' marks could be a key, each with the place of its update."""
     owners = [number for number, one in enumerate(updates) for _ in one.marks]
     keys = from_base32([mark for one in updates for mark in one.marks])
     return ((number, key) for number, key in zip(owners, keys, strict=True) if key is not None)
 
 
-def _values(updates: Sequence[Update], found: Sequence[_Place | None]) -> list[tuple[Any, ...]]:
+def _values(updates: Sequence[StatusUpdate], found: Sequence[_Place | None]) -> list[tuple[Any, ...]]:
     """What is stored of those that have a place."""
     values: list[tuple[Any, ...]] = []
     moment, number = None, 0
@@ -263,8 +263,8 @@ def _kept_word(status: str) -> str:
 @lru_cache(maxsize=1024)
 def _kept_reason(reason: str) -> str:
     """A reason, masked; what to do about it is put behind where masking takes its code for a part of a number."""
-    masked, verb = mask_text(reason), verb_for(reason)
-    return storable(masked if verb is None or verb_for(masked) == verb else f"{masked} ({verb})", LONGEST_TEXT)
+    masked, verb = mask_text(reason), advice_for(reason)
+    return storable(masked if verb is None or advice_for(masked) == verb else f"{masked} ({verb})", LONGEST_TEXT)
 
 
 def _upsert(dialect: str) -> Any:

@@ -6,14 +6,14 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, Self
 
-from d7nb.errors import closed_book
+from d7nb.errors import hides_internals
 from d7nb.store.claims import LIFETIME, Run
 from d7nb.store.consent import last_inbound, opted_out
 from d7nb.store.database import Database
 from d7nb.store.incoming import take_in
 from d7nb.store.location import find_place
-from d7nb.store.lookup import Known, doubtful_before, last_keys, look_up
-from d7nb.store.message_status import Heard, look_up_heard
+from d7nb.store.lookup import RowStates, doubtful_before, last_keys, look_up
+from d7nb.store.message_status import MessageStatuses, find_statuses
 from d7nb.store.settle import settle
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from d7nb.api.statuses import Inbound, Update
-    from d7nb.store.dead_letters import Aside
+    from d7nb.api.statuses import InboundMessage, StatusUpdate
+    from d7nb.store.dead_letters import DeadLetter
 
 PATIENCE = 30.0
 """Seconds to wait for another writer."""
@@ -43,7 +43,7 @@ class Store:
         LedgerError: It can't be read and written, is damaged, or a newer d7nb wrote it.
     """
 
-    @closed_book
+    @hides_internals
     def __init__(self, path_or_url: str | os.PathLike[str] | None = None, *, patience: float = PATIENCE) -> None:
         self._database = Database(find_place(path_or_url, os.environ), patience)
 
@@ -64,10 +64,10 @@ class Store:
         """
         return Run(self._database, lifetime, seen)
 
-    @closed_book
+    @hides_internals
     def look_up(
         self, destination: str, campaign: str, keys: np.ndarray, people: Sequence[str | None], *, at: datetime
-    ) -> Known:
+    ) -> RowStates:
         """Say what is known of some rows, without claiming them.
 
         Args:
@@ -85,7 +85,7 @@ class Store:
         """
         return look_up(self._database, destination, campaign, keys, people, at=at)
 
-    @closed_book
+    @hides_internals
     def settle(self, destination: str, keys: np.ndarray, word: Literal["sent", "not_sent"], at: datetime) -> int:
         """Write down a person's word on rows of which it is unknown whether they went out.
 
@@ -104,15 +104,15 @@ class Store:
         """
         return settle(self._database, destination, keys, word, at)
 
-    @closed_book
+    @hides_internals
     def take_in(
         self,
         destination: str,
         *,
-        updates: Sequence[Update] = (),
-        inbound: Sequence[Inbound] = (),
-        opt_outs: Sequence[Inbound] = (),
-        aside: Sequence[Aside] = (),
+        updates: Sequence[StatusUpdate] = (),
+        inbound: Sequence[InboundMessage] = (),
+        opt_outs: Sequence[InboundMessage] = (),
+        aside: Sequence[DeadLetter] = (),
         at: datetime,
     ) -> int:
         """Write down what came in after a send, all of it in one transaction; at the end it is on the disk.
@@ -137,8 +137,8 @@ class Store:
             self._database, destination, updates=updates, inbound=inbound, opt_outs=opt_outs, aside=aside, at=at
         )
 
-    @closed_book
-    def heard(self, destination: str, campaign: str, keys: np.ndarray, numbers: np.ndarray) -> Heard:
+    @hides_internals
+    def heard(self, destination: str, campaign: str, keys: np.ndarray, numbers: np.ndarray) -> MessageStatuses:
         """Say what was heard of some rows after they were sent.
 
         Args:
@@ -153,14 +153,14 @@ class Store:
         Raises:
             LedgerError: The ledger can't be used.
         """
-        return look_up_heard(self._database, destination, campaign, keys, numbers)
+        return find_statuses(self._database, destination, campaign, keys, numbers)
 
-    @closed_book
+    @hides_internals
     def doubtful_before(self, destination: str, campaign: str, keys: np.ndarray) -> np.ndarray:
         """Of which rows, sent again on purpose, an earlier message is in doubt; arguments as for `heard`."""
         return doubtful_before(self._database, destination, campaign, keys)
 
-    @closed_book
+    @hides_internals
     def last_keys(self, destination: str, campaign: str, people: Sequence[str | None]) -> np.ndarray:
         """Say which row of a campaign each person got last, or is to get.
 
@@ -177,7 +177,7 @@ class Store:
         """
         return last_keys(self._database, destination, campaign, people)
 
-    @closed_book
+    @hides_internals
     def last_inbound(
         self, destination: str, people: Sequence[str | None], originators: Sequence[str | None]
     ) -> np.ndarray:
@@ -192,12 +192,12 @@ class Store:
         """
         return last_inbound(self._database, destination, people, originators)
 
-    @closed_book
+    @hides_internals
     def opted_out(self, destination: str, people: Sequence[str | None]) -> np.ndarray:
         """Which people do not want to be written to; arguments as for `last_inbound`."""
         return opted_out(self._database, destination, people)
 
-    @closed_book
+    @hides_internals
     def people(self, families: Iterable[str | None]) -> list[bytes | None]:
         """What the ledger keeps of recipients in place of their numbers: a hash under the ledger's own secret.
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 
-def picked(array: Any, rows: np.ndarray) -> Any:
+def take_rows(array: Any, rows: np.ndarray) -> Any:
     """The values at some positions; where these stand close together, without a look at the rest.
 
     A column may be kept in many pieces, and `take` would put them together first: that costs time, and much memory.
@@ -44,11 +44,11 @@ def chosen_of(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return values if len(rows) == len(values) else values[rows]
 
 
-def placed(values: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
+def scatter(values: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
     """Values at some positions of so many, which are in order, and zeros elsewhere; no copy where there is no other.
 
     Example:
-        >>> placed(np.array([7, 8]), np.array([0, 2]), 3).tolist()
+        >>> scatter(np.array([7, 8]), np.array([0, 2]), 3).tolist()
         [7, 0, 8]
     """
     if len(rows) == count:
@@ -58,7 +58,7 @@ def placed(values: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
     return whole
 
 
-def codes_of(digests: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+def group_codes(digests: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
     """A number for each distinct digest, counted in the order of their first appearance.
 
     Args:
@@ -66,7 +66,7 @@ def codes_of(digests: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
         rows: Positions of those that are asked about, all of them unless given.
 
     Example:
-        >>> codes_of(np.array([[7] * 16, [1] * 16, [7] * 16], dtype=np.uint8)).tolist()
+        >>> group_codes(np.array([[7] * 16, [1] * 16, [7] * 16], dtype=np.uint8)).tolist()
         [0, 1, 0]
     """
     halves = np.ascontiguousarray(digests).view(np.uint64).reshape(len(digests), 2)
@@ -84,11 +84,11 @@ def codes_of(digests: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
     return codes
 
 
-def firsts(codes: np.ndarray) -> np.ndarray:
+def is_first(codes: np.ndarray) -> np.ndarray:
     """Whether each of some codes, counted in the order of their first appearance, appears there for the first time.
 
     Example:
-        >>> firsts(np.array([0, 1, 0, 2])).tolist()
+        >>> is_first(np.array([0, 1, 0, 2])).tolist()
         [True, True, False, True]
     """
     new: np.ndarray = np.diff(np.maximum.accumulate(codes), prepend=-1) > 0
@@ -103,10 +103,10 @@ def repeated(keys: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray
         >>> [found.tolist() for found in repeated(keys, np.arange(3))]
         [[2], [0]]
     """
-    codes = codes_of(keys, rows)
+    codes = group_codes(keys, rows)
     if not len(codes) or codes[-1] == len(codes) - 1:  # no number was given twice
         return rows[:0], rows[:0]
-    new = firsts(codes)
+    new = is_first(codes)
     again = np.flatnonzero(~new)
     return rows[again], rows[np.flatnonzero(new)[codes[again]]]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from d7nb.errors import ColumnError, PlanError, nearest
+from d7nb.errors import ColumnError, PlanError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
@@ -96,7 +96,7 @@ def require(frame: pd.DataFrame, names: Sequence[Hashable]) -> None:
     wanted = [name for place, name in enumerate(names) if name not in names[:place]]
     unknown = [name for name in wanted if name not in known]
     if unknown:
-        near = [nearest(name, known) for name in unknown]
+        near = [did_you_mean(name, known) for name in unknown]
         words = [
             f"there is no column {name!r}" + (f"; {word}" * bool(word))
             for name, word in zip(unknown, near, strict=True)

@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import pandas as pd
 
-from d7nb.errors import TableError, closed_book
+from d7nb.errors import TableError, hides_internals
 from d7nb.privacy import mask_text
 from d7nb.tables.encodings import guess_encoding
 
@@ -48,7 +48,7 @@ _SEPARATORS = {"\t": "tab", ";": "semicolon", ",": "comma", "|": "pipe"}  # of t
 _NEVER, _END = "\x1f", "\x1e"  # no text holds them: the separator of a single column, the line after the last
 
 
-@closed_book
+@hides_internals
 def read_table(path_or_buffer: str | os.PathLike[str] | IO[bytes] | IO[str], **kwargs: Any) -> pd.DataFrame:
     r"""Read a CSV or Excel file with every column as text.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
-from d7nb.content.binding.format_strings import Column, Template, read_template
+from d7nb.content.binding.format_strings import Column, FormatString, parse_format_string
 from d7nb.content.rules import FLAG
 from d7nb.content.schema.fields import Free, Items, Leaf
 from d7nb.errors import TemplateError
@@ -201,10 +201,10 @@ def _no_json(value: Any) -> str:
 def can_be_inserted(name: Hashable) -> bool:
     """Whether a template can name a column."""
     try:
-        read = read_template(f"{{{name}}}") if isinstance(name, str) else None
+        read = parse_format_string(f"{{{name}}}") if isinstance(name, str) else None
     except TemplateError:
         return False
-    return isinstance(read, Template) and read.columns == (name,)
+    return isinstance(read, FormatString) and read.columns == (name,)
 
 
 def spoken(path: Path) -> str:

@@ -13,7 +13,7 @@ from d7nb.api.client import Client
 from d7nb.content.binding.format_strings import Column
 from d7nb.display.plans import plan_html
 from d7nb.display.text import plural
-from d7nb.errors import D7Error, closed_book
+from d7nb.errors import D7Error, hides_internals
 from d7nb.recipients.check import check_numbers
 from d7nb.widgets import controls as parts
 from d7nb.widgets.content_fields import Fields, close
@@ -74,7 +74,7 @@ class ComposeForm:
         >>> form.close()
     """
 
-    @closed_book
+    @hides_internals
     def __init__(
         self,
         frame: pd.DataFrame,
@@ -114,7 +114,7 @@ class ComposeForm:
     # What is at hand in the next cell
 
     @property
-    @closed_book
+    @hides_internals
     def plan(self) -> Plan:
         """The plan as the form stands now.
 
@@ -137,7 +137,7 @@ class ComposeForm:
         """The Python that does the same."""
         return self.model.code
 
-    @closed_book
+    @hides_internals
     def send(self, *, confirm: int | None = None, wait: bool = True) -> Delivery:
         """Send what would go, as the button does.
 

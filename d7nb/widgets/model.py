@@ -14,7 +14,7 @@ from d7nb.content import Content
 from d7nb.content.binding.format_strings import Column
 from d7nb.content.schema.fields import Free, Items, Nested
 from d7nb.content.source import Python, call, content_of, fields_of, python, source_of
-from d7nb.errors import PlanError, closed_book
+from d7nb.errors import PlanError, hides_internals
 from d7nb.planning.filter_runner import chosen
 from d7nb.planning.plans import Plan, plan
 from d7nb.plugins import content_types
@@ -72,7 +72,7 @@ class ComposeModel(HasTraits):
     switched_off = List(Unicode())
     version = Int(0)
 
-    @closed_book
+    @hides_internals
     def __init__(
         self,
         frame: pd.DataFrame,
@@ -133,7 +133,7 @@ class ComposeModel(HasTraits):
     def _changed(self, _: Mapping[str, Any]) -> None:
         self.version += 1
 
-    @closed_book
+    @hides_internals
     def content(self) -> Content:
         """The content as it is filled in.
 
@@ -166,7 +166,7 @@ class ComposeModel(HasTraits):
         """The user's filters that are not switched off."""
         return [each for each in self.filters if each.name not in self.switched_off]
 
-    @closed_book
+    @hides_internals
     def plan(self) -> Plan:
         """The plan that follows.
 

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 
 import d7nb
 from d7nb import errors
-from d7nb.api.error_codes import ENTRIES, VERBS, entry_for, verb_for
+from d7nb.api.error_codes import ADVICE, ENTRIES, advice_for, entry_for
 from d7nb.delivery.outcomes import OUTCOMES
 from d7nb.display.deliveries import Reason, ShownDelivery, delivery_html, delivery_text, grouped
 from tests.support.html import Element, read
@@ -42,7 +42,7 @@ def test_the_table_is_a_frame_of_texts() -> None:
     assert table["code"].is_unique
     assert table.notna().all(axis=None)
     assert set(table["by"]) == {"D7", "Meta"}
-    assert set(table["verb"]) == set(VERBS)
+    assert set(table["verb"]) == set(ADVICE)
 
 
 def test_all_that_d7_is_known_to_say_is_in_it_and_what_meta_says() -> None:
@@ -96,7 +96,7 @@ def test_each_entry_says_where_it_is_from_and_how_sure_that_is() -> None:
     ids=repr,
 )
 def test_a_code_is_found_in_the_words_around_it(reason: str | int, verb: str) -> None:
-    assert verb_for(reason) == verb
+    assert advice_for(reason) == verb
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_a_code_is_found_in_the_words_around_it(reason: str | int, verb: str) ->
     ids=repr,
 )
 def test_what_only_looks_like_a_code_is_none(reason: Any) -> None:
-    assert verb_for(reason) is None
+    assert advice_for(reason) is None
 
 
 @given(st.sampled_from(LONG), st.text(alphabet=" :;,()[]#'\"\n", max_size=4), st.text(alphabet="ab :;(", max_size=4))
@@ -150,12 +150,12 @@ def test_short_codes_are_found_only_where_they_are_called_so(code: str, number: 
 
 
 def test_a_number_of_any_length_is_no_code() -> None:
-    assert verb_for("1" * 5_000) is None
+    assert advice_for("1" * 5_000) is None
 
 
 @given(st.text())
 def test_no_words_break_the_search(words: str) -> None:
-    assert verb_for(words) in {None, *VERBS}
+    assert advice_for(words) in {None, *ADVICE}
 
 
 # where it is shown

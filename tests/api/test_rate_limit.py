@@ -9,7 +9,7 @@ import orjson
 from hypothesis import given, strategies as st
 
 import d7nb
-from d7nb.api.rate_limit import WINDOW, Pace
+from d7nb.api.rate_limit import WINDOW, RateLimiter
 from tests.support.servers import Handler, serving
 
 
@@ -33,7 +33,7 @@ class Clock:
         return self.is_set()
 
 
-def started(pace: Pace, clock: Clock, requests: list[tuple[str, int]]) -> list[tuple[float, str, int]]:
+def started(pace: RateLimiter, clock: Clock, requests: list[tuple[str, int]]) -> list[tuple[float, str, int]]:
     """When each request got its leave."""
     starts = []
     for originator, recipients in requests:
@@ -50,7 +50,7 @@ REQUESTS = st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, 40)), max_si
 def test_no_second_carries_more_than_the_rate(requests: list[tuple[str, int]], rate: int, now: float) -> None:
     requests = [(originator, min(recipients, rate)) for originator, recipients in requests]
     clock = Clock(now)
-    starts = started(Pace(rate, clock), clock, requests)
+    starts = started(RateLimiter(rate, clock), clock, requests)
     for begin, originator, _ in starts:
         second = [n for at, who, n in starts if who == originator and begin <= at < begin + WINDOW]
         assert sum(second) <= rate
@@ -60,7 +60,7 @@ def test_no_second_carries_more_than_the_rate(requests: list[tuple[str, int]], r
 def test_nobody_waits_longer_than_needed(requests: list[tuple[int, float]], rate: int) -> None:
     """Where a request waited, the second before its start, and a moment, had no room for it."""
     clock = Clock()
-    pace = Pace(rate, clock)
+    pace = RateLimiter(rate, clock)
     starts: list[tuple[float, int]] = []
     for size, pause in requests:
         recipients = min(size, rate)
@@ -75,14 +75,14 @@ def test_nobody_waits_longer_than_needed(requests: list[tuple[int, float]], rate
 @given(st.lists(st.integers(1, 10), min_size=1, max_size=20))
 def test_originators_do_not_hinder_each_other(sizes: list[int]) -> None:
     alone, both = Clock(), Clock()
-    expected = started(Pace(10, alone), alone, [("a", size) for size in sizes])
-    mixed = started(Pace(10, both), both, [(who, size) for size in sizes for who in "ab"])
+    expected = started(RateLimiter(10, alone), alone, [("a", size) for size in sizes])
+    mixed = started(RateLimiter(10, both), both, [(who, size) for size in sizes for who in "ab"])
     assert [start for start in mixed if start[1] == "a"] == expected
 
 
 def test_a_request_larger_than_the_rate_goes_alone() -> None:
     clock = Clock()
-    starts = started(Pace(10, clock), clock, [("a", 4), ("a", 25), ("a", 1)])
+    starts = started(RateLimiter(10, clock), clock, [("a", 4), ("a", 25), ("a", 1)])
     assert [at >= WINDOW for at, *_ in starts] == [False, True, True]
     assert starts[2][0] - starts[1][0] >= WINDOW
 
@@ -90,14 +90,14 @@ def test_a_request_larger_than_the_rate_goes_alone() -> None:
 @given(REQUESTS)
 def test_without_a_rate_nobody_waits(requests: list[tuple[str, int]]) -> None:
     clock = Clock()
-    started(Pace(None, clock), clock, requests)
+    started(RateLimiter(None, clock), clock, requests)
     assert clock.waits == []
 
 
 @given(st.sampled_from([None, 5]), st.floats(0.1, 100), st.floats(0.1, 100))
 def test_a_hold_stops_everybody_and_the_longest_counts(rate: int | None, first: float, second: float) -> None:
     clock = Clock()
-    pace = Pace(rate, clock)
+    pace = RateLimiter(rate, clock)
     pace.hold(first)
     pace.hold(second)
     starts = started(pace, clock, [("a", 5), ("b", 5)])
@@ -106,7 +106,7 @@ def test_a_hold_stops_everybody_and_the_longest_counts(rate: int | None, first: 
 
 def test_a_request_that_may_not_start_yet_uses_nothing_up() -> None:
     clock = Clock()
-    pace = Pace(10, clock)
+    pace = RateLimiter(10, clock)
     assert pace.until("a", 10) == 0
     assert pace.take("a", 10) == 0
     for _ in range(3):
@@ -127,10 +127,10 @@ def test_threads_that_share_a_client_keep_its_pace() -> None:
     with serving(arrive) as server, d7nb.Client("x", base_url=server.url, rate=20, workers=1) as client:
 
         def send(originator: str) -> None:
-            while seconds := client.take_leave(originator, 5):
+            while seconds := client.acquire(originator, 5):
                 time.sleep(seconds)
             client.exchange(orjson.dumps({"originator": originator}))
-            client.end_leave()
+            client.release_slot()
 
         begin = time.monotonic()
         with ThreadPoolExecutor(12) as pool:

@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 import pytest
 
 from d7nb.api.inbound import META, SANDBOX, InboundShape
-from d7nb.api.reports import Read, read_events, read_report
-from d7nb.api.statuses import Update
+from d7nb.api.reports import ParsedEvents, read_events, read_report
+from d7nb.api.statuses import StatusUpdate
 from d7nb.events.stop_words import STOP_WORDS, is_stop
 from d7nb.sandbox import INBOUND_FIELDS
 
@@ -30,7 +30,7 @@ EVENT = {
     "message_tag5": KEY,
     "status": "delivered",
 }
-UPDATE = Update(
+UPDATE = StatusUpdate(
     request_id="0012c7f5-2ba5-49db-8901-4ee9be6dc8d1",
     status="delivered",
     at=datetime(2026, 11, 23, 9, 24, 47, 348000, tzinfo=UTC),
@@ -40,12 +40,12 @@ UPDATE = Update(
 )
 
 
-def read(body: Any, **options: Any) -> Read:
+def read(body: Any, **options: Any) -> ParsedEvents:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     return read_events(content, NOW, **options)
 
 
-def only(body: Any) -> Update:
+def only(body: Any) -> StatusUpdate:
     found = read(body)
     assert not found.bad
     assert not found.inbound
@@ -309,20 +309,20 @@ class TestInbound:
 
 
 class TestReports:
-    def report(self, *messages: Any, **more: Any) -> list[Update]:
+    def report(self, *messages: Any, **more: Any) -> list[StatusUpdate]:
         return read_report({"request_id": "r1", "messages": list(messages), **more}, NOW)
 
     def test_every_message_with_a_status_is_an_update(self) -> None:
         reference = {"cust_ref": None, "message_tag1": "", "message_tag5": KEY, "conversation_id": "c"}
         message = {"msg_id": "m1", "recipient": PERSON, "reference": reference, "status": "read", "reason": "Read"}
         assert self.report(message, {**message, "msg_id": "m2", "status": "dropped", "reason": None}) == [
-            Update("r1", "read", NOW, "m1", "Read", (KEY, "c"), PERSON),
-            Update("r1", "failed", NOW, "m2", "dropped", (KEY, "c"), PERSON),
+            StatusUpdate("r1", "read", NOW, "m1", "Read", (KEY, "c"), PERSON),
+            StatusUpdate("r1", "failed", NOW, "m2", "dropped", (KEY, "c"), PERSON),
         ]
 
     def test_junk_is_left_out(self) -> None:
         assert self.report(None, 3, "x", [], {}, {"status": None}, {"status": ""}, {"status": "sent"}) == [
-            Update("r1", "sent", NOW)
+            StatusUpdate("r1", "sent", NOW)
         ]
 
     @pytest.mark.parametrize("body", [{}, {"messages": None}, {"messages": {}}, {"recipients": [{}]}])
@@ -331,7 +331,9 @@ class TestReports:
 
     def test_a_report_that_does_not_say_which_request_it_is_of_says_nothing_of_it(self) -> None:
         assert read_report({"messages": [{"status": "sent"}]}, NOW) == []
-        assert read_report({"messages": [{"status": "sent", "request_id": "r2"}]}, NOW) == [Update("r2", "sent", NOW)]
+        assert read_report({"messages": [{"status": "sent", "request_id": "r2"}]}, NOW) == [
+            StatusUpdate("r2", "sent", NOW)
+        ]
 
 
 class TestStopWords:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from d7nb import errors
-from d7nb.api.responses import Answer, Detail, Kind, read_details, read_retry_after, read_send_answer
+from d7nb.api.responses import Detail, Kind, SendResponse, parse_send_response, read_details, read_retry_after
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 NUMBERS = st.sampled_from(["+12025550123", "12025550123", "+61491570006", "+46701740605"])
@@ -22,8 +22,8 @@ nearly = st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(ke
 statuses = st.integers(100, 599)
 
 
-def read(status: int, content: bytes, **headers: str) -> Answer:
-    return read_send_answer(status, headers, content, NOW)
+def read(status: int, content: bytes, **headers: str) -> SendResponse:
+    return parse_send_response(status, headers, content, NOW)
 
 
 @pytest.mark.parametrize(

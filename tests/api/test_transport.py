@@ -15,7 +15,7 @@ import pytest
 
 import d7nb
 from d7nb.api import transport
-from d7nb.api.responses import Answer
+from d7nb.api.responses import SendResponse
 from d7nb.errors import Ambiguous, Misdirected, NotConnected
 from tests.support.servers import HOST, Handler, LocalServer, Script, answering, free_port, sending, serving, tunnelling
 
@@ -29,7 +29,7 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def exchange(base_url: str, timeout: tuple[float, float] = (5, 5)) -> Answer:
+def exchange(base_url: str, timeout: tuple[float, float] = (5, 5)) -> SendResponse:
     with d7nb.Client(TOKEN, base_url=base_url, timeout=timeout) as client:
         return client.exchange(b"{}")
 

@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 
 import d7nb
-from d7nb.api.statuses import Inbound
+from d7nb.api.statuses import InboundMessage
 from d7nb.cli import main
-from d7nb.store.dead_letters import Aside
+from d7nb.store.dead_letters import DeadLetter
 
 NUMBERS = ["+12025550123", "+12025550124"]
 WORDS = ["--to", "phone", "--originator", "+12025550100", "--text", "Hi {name}"]
@@ -284,9 +284,9 @@ def test_what_came_in_can_be_looked_at(tmp_path: Path, capsys: pytest.CaptureFix
         assert main(["ledger", command, "--ledger", place]) == 0
         assert capsys.readouterr().out == f"{nothing}\n"
     at = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
-    stop = Inbound("+12025550123", "", at, "STOP\x1b[2J")
+    stop = InboundMessage("+12025550123", "", at, "STOP\x1b[2J")
     with d7nb.Ledger(place) as ledger:
-        odd = Aside("it is no event", '{"from": "+12025550124"}\x1b[2J')
+        odd = DeadLetter("it is no event", '{"from": "+12025550124"}\x1b[2J')
         ledger.take_in("https://api.d7networks.com", opt_outs=[stop], aside=[odd], at=at)
     assert main(["ledger", "--ledger", place, "aside"]) == 0
     told = capsys.readouterr().out

@@ -95,7 +95,7 @@ def test_what_a_library_of_ours_raised_for_reasons_of_its_own_is_closed_too() ->
     house["look_up"] = library["look_up"]
     exec(OURS, house)
     with pytest.raises(errors.LedgerError) as caught:
-        errors.closed_book(house["send"])("+12025550123")
+        errors.hides_internals(house["send"])("+12025550123")
     assert isinstance(caught.value.__cause__, OSError)
     assert isinstance(caught.value.__cause__.__cause__, TypeError)
     assert {frame.f_globals["__name__"] for frame in frames_of(caught.value)} == {__name__}

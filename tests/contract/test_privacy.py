@@ -26,11 +26,11 @@ from nbclient import NotebookClient
 
 import d7nb
 from d7nb import Text, by_column, col, errors
-from d7nb.api.statuses import Inbound, Update
+from d7nb.api.statuses import InboundMessage, StatusUpdate
 from d7nb.cli import main
 from d7nb.display.previews import Preview
 from d7nb.planning.release import chosen_numbers
-from d7nb.store.dead_letters import Aside
+from d7nb.store.dead_letters import DeadLetter
 from d7nb.widgets import controls as parts
 from tests.support.ledgers import NOW, keys, people, postgres
 from tests.support.privacy_watch import (
@@ -461,12 +461,15 @@ def take_in_news(ledger: d7nb.Ledger, delivery: d7nb.Delivery) -> None:
     went = delivery.frame.dropna(subset="d7_request_id")
     request_id = str(went["d7_request_id"].iloc[0])
     told = [
-        Update(request_id, "failed", NOW, "m1", f"131026: {number} is not on WhatsApp", (), number) for number in GOOD
+        StatusUpdate(request_id, "failed", NOW, "m1", f"131026: {number} is not on WhatsApp", (), number)
+        for number in GOOD
     ]
-    told += [Update(request_id, f"Held for {number}", NOW, "m1", "", (), number) for number in GOOD]
-    told.append(Update("no such request", "sent", NOW, "m2", f"to {GOOD[0]}", ("a mark",), GOOD[0]))
-    wrote = [Inbound(number, GOOD[1], NOW, "stop writing of teal otters, Alistair", "text", "i1") for number in GOOD]
-    oddities = [Aside(f"no event about {GOOD[2]}", f'{{"from": "{GOOD[3]}", "token": "{TOKEN_SHAPED}"}}')]
+    told += [StatusUpdate(request_id, f"Held for {number}", NOW, "m1", "", (), number) for number in GOOD]
+    told.append(StatusUpdate("no such request", "sent", NOW, "m2", f"to {GOOD[0]}", ("a mark",), GOOD[0]))
+    wrote = [
+        InboundMessage(number, GOOD[1], NOW, "stop writing of teal otters, Alistair", "text", "i1") for number in GOOD
+    ]
+    oddities = [DeadLetter(f"no event about {GOOD[2]}", f'{{"from": "{GOOD[3]}", "token": "{TOKEN_SHAPED}"}}')]
     wanted = ledger.take_in(
         delivery._destination,
         updates=told,

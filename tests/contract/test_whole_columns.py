@@ -18,16 +18,16 @@ import d7nb
 from d7nb import Location, Text, by_column, col
 from d7nb.content.binding.cells import MISSING_WORDS, SUSPECT_WORDS, blanks_to_none
 from d7nb.content.binding.format_strings import _formatted, _formatter
-from d7nb.content.binding.text_columns import MARK, Woven, in_json, longest
+from d7nb.content.binding.text_columns import SEPARATOR, JoinedTexts, in_json, longest
 from d7nb.content.binding.values import plain_text
 from d7nb.content.rules import TEXT, max_length
 from d7nb.display import sample as strangest
 from d7nb.filters.people import _how_many_repeat
 from d7nb.store.keys import base32
-from d7nb.tables.arrays import as_texts, codes_of, picked, repeated
+from d7nb.tables.arrays import as_texts, group_codes, repeated, take_rows
 from tests.support.plans import ORIGINATOR, PHONES
 
-HOSTILE = ['"', "\\", '",', "\\u007f", MARK, "\0", "\n", "{}", "{name}", "é", "\u2028", "🎉", "\u202eab", "a" * 50]
+HOSTILE = ['"', "\\", '",', "\\u007f", SEPARATOR, "\0", "\n", "{}", "{name}", "é", "\u2028", "🎉", "\u202eab", "a" * 50]
 TEXTS = st.one_of(st.text(max_size=8), st.lists(st.sampled_from(HOSTILE), max_size=4).map("".join))
 HALVES = st.one_of(TEXTS, st.sampled_from(["\ud800", "a\udfff"]))
 """Texts, and what no message can hold: half a character."""
@@ -46,25 +46,25 @@ def gaps(draw: st.DrawFn) -> tuple[list[str], list[list[str]]]:
 
 
 @given(gaps())
-@example((["", MARK], [["a", "b"]]))
-@example((["", ""], [[MARK, "", "b"]]))
+@example((["", SEPARATOR], [["a", "b"]]))
+@example((["", ""], [[SEPARATOR, "", "b"]]))
 def test_texts_are_woven_as_one_by_one(drawn: tuple[list[str], list[list[str]]]) -> None:
     pieces, columns = drawn
     rows = zip(*columns, strict=True)
     expected = ["".join(part for pair in zip(pieces, (*row, ""), strict=True) for part in pair) for row in rows]
-    woven = Woven(pieces, columns)
+    woven = JoinedTexts(pieces, columns)
     assert list(woven) == expected
     assert [woven[place] for place in range(len(woven))] == expected
     assert longest(woven) >= longest(expected)
     assert list(in_json(woven)) == list(in_json(expected))
     assert not expected or woven.joined("\0\0") == "\0\0".join(expected)
-    assert list(Woven(["<", "|", ">"], [woven, columns[0]])) == [
+    assert list(JoinedTexts(["<", "|", ">"], [woven, columns[0]])) == [
         f"<{text}|{cell}>" for text, cell in zip(expected, columns[0], strict=True)
     ]
 
 
 @given(st.lists(TEXTS))
-@example([MARK, '"'])
+@example([SEPARATOR, '"'])
 @example(['",', '"'])
 def test_json_is_written_as_one_by_one(texts: list[str]) -> None:
     written = [f'"{text}"' for text in in_json(texts)]
@@ -119,13 +119,13 @@ def test_digests_are_numbered_and_found_again_as_in_a_dict(digests: list[bytes])
     first: dict[bytes, int] = {}
     places = [first.setdefault(digest, place) for place, digest in enumerate(digests)]
     numbers = {place: number for number, place in enumerate(first.values())}
-    assert codes_of(array(digests)).tolist() == [numbers[place] for place in places]
+    assert group_codes(array(digests)).tolist() == [numbers[place] for place in places]
     again, before = repeated(array(digests), np.arange(len(digests)))
     assert dict(zip(again.tolist(), before.tolist(), strict=True)) == {
         place: known for place, known in enumerate(places) if place != known
     }
     some = np.arange(0, len(digests), 2)
-    assert codes_of(array(digests), some).tolist() == codes_of(array(digests[::2])).tolist()
+    assert group_codes(array(digests), some).tolist() == group_codes(array(digests[::2])).tolist()
     assert repeated(array(digests), some)[0].tolist() == some[repeated(array(digests[::2]), some // 2)[0]].tolist()
 
 
@@ -147,7 +147,7 @@ def test_rows_are_picked_out_of_a_column_in_pieces_as_out_of_one(data: st.DataOb
     cuts = sorted(data.draw(st.sets(st.integers(0, count), max_size=3)) | {0, count})
     pieces = pd.concat([column.iloc[start:stop] for start, stop in pairwise(cuts)])
     rows = np.array(data.draw(st.lists(st.integers(0, count - 1))), dtype=np.int64)
-    assert picked(pieces.array, rows).tolist() == [str(row) for row in rows]
+    assert take_rows(pieces.array, rows).tolist() == [str(row) for row in rows]
 
 
 class Row(NamedTuple):
@@ -219,7 +219,7 @@ PLAIN_ROW = dict.fromkeys(CELLS_OF) | {"kind": "text", "sender": ORIGINATOR}
 @example(
     [
         PLAIN_ROW | {"phone": phone, "name": name, "amount": "x"}
-        for phone, name in zip(PHONES[:3], ("a", MARK, "a"), strict=True)
+        for phone, name in zip(PHONES[:3], ("a", SEPARATOR, "a"), strict=True)
     ],
     2,
 )

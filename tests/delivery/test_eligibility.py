@@ -527,14 +527,14 @@ def test_a_record_that_failed_once_is_written_when_that_is_over(
         at_exchange(client, 1, lambda: locker.execute("BEGIN IMMEDIATE").close(), after=True)
         sandbox.fail_next("delay", seconds=0)
         sandbox.fail_next("delay", seconds=1)
-        stop = d7nb.delivery.sending.loop.Sending.stop
+        stop = d7nb.delivery.sending.loop.SendLoop.stop
 
         def stopped(sending: Any, why: str) -> None:
             stop(sending, why)
             if locker.in_transaction:
                 locker.execute("ROLLBACK")
 
-        monkeypatch.setattr("d7nb.delivery.sending.loop.Sending.stop", stopped)
+        monkeypatch.setattr("d7nb.delivery.sending.loop.SendLoop.stop", stopped)
         delivery = send(planned(8), client, ledger=ledger)
         locker.close()
         assert delivery.warnings == []

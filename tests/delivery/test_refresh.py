@@ -24,7 +24,7 @@ from hypothesis import given, settings, strategies as st
 import d7nb
 from d7nb import Sandbox, Text, errors
 from d7nb.api.client import SEND_PATH
-from d7nb.api.statuses import Update
+from d7nb.api.statuses import StatusUpdate
 from d7nb.delivery.plotting import COLOURS
 from d7nb.store.keys import base32
 from tests.support.receiver_process import SECRET, remote_receiver
@@ -166,7 +166,7 @@ def test_where_d7_asks_to_wait_for_long_nobody_waits(sandbox: Sandbox, table: pd
         with suppress(errors.RateLimited):  # raised only where no other report was under way
             delivery.refresh()
         assert statuses(delivery).count(None) >= len(table) - 1
-        assert client.seconds_until_leave("+12025550100", 1) <= 1
+        assert client.seconds_until_free("+12025550100", 1) <= 1
         delivery.refresh()
     assert None not in statuses(delivery)
 
@@ -375,7 +375,7 @@ def test_late_news_of_an_earlier_text_does_not_make_it_the_last(
     mark = sandbox.messages["reference"].iloc[0]["message_tag5"]
     now = datetime.now(UTC)
     with d7nb.Ledger() as ledger:
-        ledger.take_in(client.destination, updates=[Update(first, "read", now, "m", "", (mark,))], at=now)
+        ledger.take_in(client.destination, updates=[StatusUpdate(first, "read", now, "m", "", (mark,))], at=now)
         assert one.delivery(client).frame["d7_request_id"].tolist() == [first]
         joined = ledger.delivery(table[:1], campaign="x", to="phone", client=client)
         assert joined.frame["d7_request_id"].tolist() == [second]
@@ -408,7 +408,9 @@ def test_rows_in_doubt_are_settled_by_a_report_on_their_neighbour(
     delivery.refresh()
     assert delivery.summary["unknown"] == 12  # nobody knows which request it was
     message = sandbox.messages.iloc[4]
-    told = Update(message["request_id"], "read", datetime.now(UTC), "m", "", (message["reference"]["message_tag5"],))
+    told = StatusUpdate(
+        message["request_id"], "read", datetime.now(UTC), "m", "", (message["reference"]["message_tag5"],)
+    )
     with d7nb.Ledger() as ledger:
         ledger.take_in(client.destination, updates=[told], at=datetime.now(UTC))
     assert delivery.refresh().summary["accepted"] == 12
@@ -539,7 +541,7 @@ def test_resend_failed_spares_whom_the_message_reaches_meanwhile(
                 message = sandbox.messages.iloc[0]
                 marks, now = (message["reference"]["message_tag5"],), datetime.now(UTC)
                 with d7nb.Ledger() as ledger:
-                    update = Update(message["request_id"], "delivered", now, "m", "", marks)
+                    update = StatusUpdate(message["request_id"], "delivered", now, "m", "", marks)
                     assert ledger.take_in(client.destination, updates=[update], at=now) == 1
             return self.check(rows)
 
@@ -686,7 +688,7 @@ def test_a_funnel_is_what_the_frame_says(rows: list[tuple[str | None, int, str]]
         ids, marks = delivery.frame["d7_request_id"], base32(delivery._mailing.keys)
         now = datetime.now(UTC)
         updates = [
-            Update(request_id, word, now, "m", "", (mark,))
+            StatusUpdate(request_id, word, now, "m", "", (mark,))
             for request_id, mark, (_, _, word) in zip(ids, marks, rows, strict=True)
             if word
         ]

@@ -19,7 +19,7 @@ import pytest
 
 import d7nb
 from d7nb import Sandbox, Text, by_column, col
-from d7nb.delivery.sending.loop import Sending
+from d7nb.delivery.sending.loop import SendLoop
 from d7nb.errors import ConfirmError, Interrupted
 
 if TYPE_CHECKING:
@@ -495,7 +495,7 @@ def test_an_interrupt_while_the_send_is_being_started_leaves_nothing_running(
     connect: Connect, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, when: str, wait: bool
 ) -> None:
     client = connect(sandbox, workers=2, batch_size=1)
-    gate, start, stop = Gate(client), threading.Thread.start, Sending.stop
+    gate, start, stop = Gate(client), threading.Thread.start, SendLoop.stop
 
     def interrupted(thread: threading.Thread) -> None:
         if thread.name != "d7nb-send" or when == "after":
@@ -504,12 +504,12 @@ def test_an_interrupt_while_the_send_is_being_started_leaves_nothing_running(
             assert when == "before" or gate.reached.wait(60)
             raise KeyboardInterrupt
 
-    def stopped(sending: Sending, why: str) -> None:
+    def stopped(sending: SendLoop, why: str) -> None:
         stop(sending, why)
         gate.open()
 
     monkeypatch.setattr(threading.Thread, "start", interrupted)
-    monkeypatch.setattr(Sending, "stop", stopped)
+    monkeypatch.setattr(SendLoop, "stop", stopped)
     with pytest.raises(Interrupted) as caught:
         planned(9).send(client, wait=wait)
     delivery = caught.value.delivery

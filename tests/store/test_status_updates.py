@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, strategies
 
 from d7nb.api.destinations import BASE_URL
-from d7nb.api.statuses import FINAL, STAGES, Inbound, Update, rank, read_status
+from d7nb.api.statuses import FINAL, STAGES, InboundMessage, StatusUpdate, rank, read_status
 from d7nb.errors import LedgerError
 from d7nb.ledger import Ledger
-from d7nb.store.dead_letters import Aside
+from d7nb.store.dead_letters import DeadLetter
 from d7nb.store.keys import base32
 from tests.support import ledgers
 from tests.support.ledgers import CAMPAIGN, DESTINATION, NOW, claim, look_up, people
@@ -117,7 +117,7 @@ def tell(ledger: Ledger, said: Sequence[Sequence[Heard]]) -> None:
     marks = base32(keys(range(len(said))))
     for turn in range(max(map(len, said))):
         updates = [
-            Update("request-1", one.status, START + timedelta(seconds=one.after), one.msg_id, one.reason, (mark,))
+            StatusUpdate("request-1", one.status, START + timedelta(seconds=one.after), one.msg_id, one.reason, (mark,))
             for own, mark in zip(said, marks, strict=True)
             for one in own[turn : turn + 1]
         ]
@@ -174,7 +174,7 @@ def test_a_message_is_known_by_its_key_else_by_request_and_recipient_else_not(pl
             run.record(claim(run, [2, 3]), "accepted", request_id="two", at=NOW)
 
         def told(request_id: str, marks: tuple[str, ...] = (), recipient: str = "") -> int:
-            update = Update(request_id, "sent", NOW, f"m{len(ledger.aside())}", "", marks, recipient)
+            update = StatusUpdate(request_id, "sent", NOW, f"m{len(ledger.aside())}", "", marks, recipient)
             return ledger.take_in(DESTINATION, updates=[update], at=NOW)
 
         assert told("one", ("invoice 7", marks[0])) == 1
@@ -196,9 +196,9 @@ def test_of_two_rows_of_one_person_in_a_request_neither_is_guessed(place: str) -
         with ledger.run() as run:
             both = run.claim(DESTINATION, CAMPAIGN, keys([0, 1]), [number] * 2, [number] * 2, at=NOW)
             run.record(both, "accepted", request_id="one", at=NOW)
-        assert ledger.take_in(DESTINATION, updates=[Update("one", "sent", NOW, recipient=number)], at=NOW) == 0
+        assert ledger.take_in(DESTINATION, updates=[StatusUpdate("one", "sent", NOW, recipient=number)], at=NOW) == 0
         marks = base32(keys([1]))
-        assert ledger.take_in(DESTINATION, updates=[Update("one", "sent", NOW, marks=(marks[0],))], at=NOW) == 1
+        assert ledger.take_in(DESTINATION, updates=[StatusUpdate("one", "sent", NOW, marks=(marks[0],))], at=NOW) == 1
 
 
 def test_a_row_that_was_sent_again_has_the_status_of_its_last_message(place: str) -> None:
@@ -206,12 +206,12 @@ def test_a_row_that_was_sent_again_has_the_status_of_its_last_message(place: str
     with Ledger(place) as ledger:
         with ledger.run() as run:
             run.record(claim(run, [0]), "accepted", request_id="first", at=NOW)
-        ledger.take_in(DESTINATION, updates=[Update("first", "failed", NOW, "m1", "131000", (mark,))], at=NOW)
+        ledger.take_in(DESTINATION, updates=[StatusUpdate("first", "failed", NOW, "m1", "131000", (mark,))], at=NOW)
         with ledger.run() as run:
             again = claim(run, [0], again=[True])
             run.record(again, "accepted", request_id="second", at=NOW)
-        ledger.take_in(DESTINATION, updates=[Update("second", "sent", NOW, "m2", "", (mark,))], at=NOW)
-        ledger.take_in(DESTINATION, updates=[Update("first", "read", NOW, "m1", "", (mark,))], at=NOW)
+        ledger.take_in(DESTINATION, updates=[StatusUpdate("second", "sent", NOW, "m2", "", (mark,))], at=NOW)
+        ledger.take_in(DESTINATION, updates=[StatusUpdate("first", "read", NOW, "m1", "", (mark,))], at=NOW)
         heard = ledger.heard(DESTINATION, CAMPAIGN, keys([0]), look_up(ledger, [0]).request)
         assert (heard.status.tolist(), heard.msg_id.tolist()) == (["sent"], ["m2"])
 
@@ -226,7 +226,7 @@ def test_d7_s_word_settles_a_row_in_doubt_and_that_row_alone(place: str, status:
         with ledger.run() as run:
             run.record(claim(run, range(3)), "unknown", reason="no answer", at=NOW)
         for _ in range(2):
-            told = [Update("late", status, NOW, f"m{row}", "", (marks[row],)) for row in (0, 2)]
+            told = [StatusUpdate("late", status, NOW, f"m{row}", "", (marks[row],)) for row in (0, 2)]
             assert ledger.take_in(DESTINATION, updates=told, at=NOW) == 2
         known = look_up(ledger, range(3))
         assert known.outcome.tolist() == ["accepted", "unknown", "accepted"]
@@ -243,12 +243,12 @@ def test_an_event_may_be_faster_than_the_answer(place: str) -> None:
     with Ledger(place) as ledger:
         with ledger.run() as run:
             claimed = claim(run, range(2))
-            ledger.take_in(DESTINATION, updates=[Update("one", "queued", NOW, "m", "", (marks[0],))], at=NOW)
+            ledger.take_in(DESTINATION, updates=[StatusUpdate("one", "queued", NOW, "m", "", (marks[0],))], at=NOW)
             assert look_up(ledger, range(2)).outcome.tolist() == ["accepted", "unsent"]
             assert run.record(claimed, "accepted", request_id="one", at=NOW) == 2
         known = look_up(ledger, range(2))
         assert (known.outcome.tolist(), known.request_id.tolist()) == (["accepted"] * 2, ["one"] * 2)
-        told = [Update("one", "read", NOW, f"m{row}", "", (marks[row],)) for row in range(2)]
+        told = [StatusUpdate("one", "read", NOW, f"m{row}", "", (marks[row],)) for row in range(2)]
         assert ledger.take_in(DESTINATION, updates=told, at=NOW) == 2
         heard = ledger.heard(DESTINATION, CAMPAIGN, keys(range(2)), known.request)
         assert heard.status.tolist() == ["read", "read"]
@@ -259,7 +259,7 @@ def test_an_event_outlives_a_sender_that_died_before_it_recorded(place: str) -> 
     with Ledger(place) as ledger:
         with ledger.run() as run:
             claim(run, range(2))
-            ledger.take_in(DESTINATION, updates=[Update("one", "sent", NOW, "m", "", (marks[0],))], at=NOW)
+            ledger.take_in(DESTINATION, updates=[StatusUpdate("one", "sent", NOW, "m", "", (marks[0],))], at=NOW)
         later = NOW + timedelta(days=1)
         assert look_up(ledger, range(2), at=later).outcome.tolist() == ["accepted", "unknown"]
 
@@ -273,13 +273,13 @@ def test_d7_knows_better_than_who_said_that_it_was_not_sent(place: str, status: 
         with ledger.run() as run:
             run.record(claim(run, [0]), "unknown", reason="no answer", at=NOW)
         ledger.settle(DESTINATION, keys([0]), "not_sent", NOW)
-        told = Update("late", status, NOW, "m", "", tuple(base32(keys([0]))))
+        told = StatusUpdate("late", status, NOW, "m", "", tuple(base32(keys([0]))))
         ledger.take_in(DESTINATION, updates=[told], at=NOW)
         assert look_up(ledger, [0]).outcome.tolist() == [outcome]
 
 
 def told_of_one(ledger: Ledger, request_id: str, status: str) -> int:
-    update = Update(request_id, status, NOW, "m", "", tuple(base32(keys([0]))))
+    update = StatusUpdate(request_id, status, NOW, "m", "", tuple(base32(keys([0]))))
     return ledger.take_in(DESTINATION, updates=[update], at=NOW)
 
 
@@ -355,7 +355,7 @@ def test_what_somebody_said_was_sent_gets_its_id_and_its_status(place: str) -> N
         with ledger.run() as run:
             run.record(claim(run, [0]), "unknown", reason="no answer", at=NOW)
         ledger.settle(DESTINATION, keys([0]), "sent", NOW)
-        told = Update("late", "read", NOW, "m", "", tuple(base32(keys([0]))))
+        told = StatusUpdate("late", "read", NOW, "m", "", tuple(base32(keys([0]))))
         assert ledger.take_in(DESTINATION, updates=[told], at=NOW) == 1
         known = look_up(ledger, [0])
         assert (known.outcome.tolist(), known.request_id.tolist()) == (["accepted"], ["late"])
@@ -366,7 +366,7 @@ def test_forgetting_a_campaign_forgets_what_was_heard_of_it(place: str) -> None:
     with Ledger(place) as ledger:
         with ledger.run() as run:
             run.record(claim(run, [0]), "accepted", request_id="one", at=NOW)
-        told = Update("one", "read", NOW, "m", "", tuple(base32(keys([0]))))
+        told = StatusUpdate("one", "read", NOW, "m", "", tuple(base32(keys([0]))))
         ledger.take_in(DESTINATION, updates=[told], at=NOW)
         assert ledger.forget(CAMPAIGN, NOW + timedelta(days=1)) == 1
         assert ledger.take_in(DESTINATION, updates=[told], at=NOW) == 0
@@ -380,7 +380,7 @@ def test_forgetting_a_rehearsal_leaves_what_was_heard_of_the_real_messages(place
         for destination in (DESTINATION, "http://rehearsal"):
             with ledger.run() as run:
                 run.record(claim(run, [0], destination=destination), "accepted", request_id="one", at=NOW)
-            told = Update("one", "read", NOW, "m", "", tuple(base32(keys([0]))))
+            told = StatusUpdate("one", "read", NOW, "m", "", tuple(base32(keys([0]))))
             assert ledger.take_in(destination, updates=[told], at=NOW) == 1
         assert ledger.forget(CAMPAIGN, NOW + timedelta(days=1), destination="http://rehearsal") == 1
         assert state_of_one(ledger) == ("accepted", "one", "read")
@@ -395,7 +395,9 @@ def test_what_was_settled_during_a_run_is_no_later_text_but_what_was_sent_is(pla
             run.record(run.claim(*told, old, numbers, numbers, at=NOW), "unknown", reason="no answer", at=NOW)
         seen = ledger.look_up(*told, new, numbers, at=NOW).seen
         with ledger.run(seen=seen) as run, ledger.run(seen=seen) as late, ledger.run() as another:
-            ledger.take_in(DESTINATION, updates=[Update("late", "sent", NOW, "m", "", tuple(base32(old)))], at=NOW)
+            ledger.take_in(
+                DESTINATION, updates=[StatusUpdate("late", "sent", NOW, "m", "", tuple(base32(old)))], at=NOW
+            )
             assert run.claim(*told, new, numbers, numbers, at=NOW, ours=lambda _: False).granted.all()
             third, fourth = (ledgers.keys([0], text) for text in ("third", "fourth"))
             assert another.claim(*told, third, numbers, numbers, at=NOW).granted.all()
@@ -410,9 +412,9 @@ def test_who_wrote_when_and_to_which_number(place: str) -> None:
     with Ledger(place) as ledger:
         business, another = "+12025550100", "+12025550199"
         wrote = [
-            Inbound("522221234567", business, NOW - timedelta(hours=2)),
-            Inbound(mexican, business, NOW - timedelta(hours=3)),
-            Inbound(other, "", NOW + timedelta(days=9)),
+            InboundMessage("522221234567", business, NOW - timedelta(hours=2)),
+            InboundMessage(mexican, business, NOW - timedelta(hours=3)),
+            InboundMessage(other, "", NOW + timedelta(days=9)),
         ]
         for _ in range(2):
             ledger.take_in(DESTINATION, inbound=wrote, at=NOW)
@@ -462,10 +464,10 @@ def test_an_opt_out_that_would_stop_nobody_is_refused(tmp_path: Path, form: obje
 
 
 def test_what_is_aside_makes_room_for_what_is_newer(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("d7nb.store.dead_letters.KEPT_ASIDE", 3)
+    monkeypatch.setattr("d7nb.store.dead_letters.KEPT", 3)
     with Ledger(place) as ledger:
         for number in range(5):
-            ledger.take_in(DESTINATION, aside=[Aside("odd", f"thing {number}")], at=NOW)
+            ledger.take_in(DESTINATION, aside=[DeadLetter("odd", f"thing {number}")], at=NOW)
         assert ledger.aside()["text"].tolist() == ["thing 2", "thing 3", "thing 4"]
 
 

@@ -19,7 +19,7 @@ from d7nb.errors import LedgerError
 from d7nb.ledger import Ledger
 from d7nb.store.claims import LIFETIME
 from d7nb.store.keys import base32
-from d7nb.store.lookup import Known
+from d7nb.store.lookup import RowStates
 from tests.support.ledgers import CAMPAIGN, DESTINATION, LATER, NOW, claim, keys, look_up, people, send
 
 SECOND = timedelta(seconds=1)
@@ -38,7 +38,7 @@ def other(ledger: Ledger, place: str) -> Iterator[Ledger]:
         yield opened
 
 
-def outcomes(known: Known) -> list[str | None]:
+def outcomes(known: RowStates) -> list[str | None]:
     return known.outcome.tolist()
 
 
@@ -344,7 +344,7 @@ def test_a_row_that_was_sent_stays_sent_when_only_its_second_sending_was_in_doub
 def test_looking_up_tells_all_that_was_recorded(ledger: Ledger) -> None:
     send(ledger, [5])
     known = look_up(ledger, [4, 5])
-    columns = [field.name for field in fields(Known) if field.name != "seen"]
+    columns = [field.name for field in fields(RowStates) if field.name != "seen"]
     assert {name: getattr(known, name).tolist()[1] for name in columns} == {
         "outcome": "accepted",
         "code": "",

@@ -15,7 +15,7 @@ import sqlalchemy
 
 from d7nb.ledger import Ledger
 from d7nb.store.claims import Claim, Run
-from d7nb.store.lookup import Known, look_up as raw_look_up
+from d7nb.store.lookup import RowStates, look_up as raw_look_up
 from tests.support.requirements import lacking
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -61,7 +61,7 @@ def look_up(
     text: str = "",
     campaign: str = CAMPAIGN,
     destination: str = DESTINATION,
-) -> Known:
+) -> RowStates:
     return ledger.look_up(destination, campaign, keys(rows, text + campaign), people(rows), at=at)
 
 

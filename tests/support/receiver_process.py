@@ -24,7 +24,7 @@ import uvicorn
 from d7nb.events.server import listen
 from d7nb.ledger import Ledger
 from d7nb.store.keys import base32
-from d7nb.store.message_status import Heard
+from d7nb.store.message_status import MessageStatuses
 from tests.support.ledgers import CAMPAIGN, DESTINATION, NOW, keys
 from tests.support.sender_process import fictional
 from tests.support.servers import free_port
@@ -61,7 +61,7 @@ def accepted(place: str, rows: int) -> list[str]:
     return base32(own)
 
 
-def heard(place: str, rows: int) -> Heard:
+def heard(place: str, rows: int) -> MessageStatuses:
     """What a ledger has heard of those rows."""
     with Ledger(place) as ledger:
         own = keys(range(rows))
@@ -267,7 +267,7 @@ def post_all(port: int, bodies: Sequence[bytes], connections: int = CONNECTIONS)
     return asyncio.run(run())
 
 
-def check_heard(found: Heard, told: Sequence[tuple[int, str]]) -> None:
+def check_heard(found: MessageStatuses, told: Sequence[tuple[int, str]]) -> None:
     """Each of these statuses is in the ledger, with its time."""
     for word in WORDS:
         rows = [row for row, each in told if each == word]

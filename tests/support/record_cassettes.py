@@ -28,7 +28,7 @@ from vcr.cassette import CassetteContextDecorator  # type: ignore[import-untyped
 
 import d7nb
 from d7nb.api.destinations import BASE_URL
-from d7nb.api.responses import Answer
+from d7nb.api.responses import SendResponse
 from d7nb.testing import vcr_config
 from d7nb.version import version
 from tests.support.servers import serving
@@ -52,24 +52,24 @@ def text(originator: str, recipient: str, body: str = "Hello from a cassette") -
     return {"messages": [{"originator": originator, "content": content, "recipients": [{"recipient": recipient}]}]}
 
 
-def send(client: d7nb.Client, originator: str, recipient: str) -> Answer:
+def send(client: d7nb.Client, originator: str, recipient: str) -> SendResponse:
     """One send, whatever is said to it."""
     return client.exchange(orjson.dumps(text(originator, recipient)))
 
 
-def send_from_a_stranger(client: d7nb.Client, _: str, recipient: str) -> Answer:
+def send_from_a_stranger(client: d7nb.Client, _: str, recipient: str) -> SendResponse:
     """A send from a number that nobody registered."""
     return send(client, STRANGER, recipient)
 
 
-def send_without_originator(client: d7nb.Client, originator: str, recipient: str) -> Answer:
+def send_without_originator(client: d7nb.Client, originator: str, recipient: str) -> SendResponse:
     """A send that nobody can take in."""
     request = text(originator, recipient)
     del request["messages"][0]["originator"]
     return client.exchange(orjson.dumps(request))
 
 
-def send_and_ask(client: d7nb.Client, originator: str, recipient: str) -> tuple[Answer, dict[str, Any]]:
+def send_and_ask(client: d7nb.Client, originator: str, recipient: str) -> tuple[SendResponse, dict[str, Any]]:
     """A send, and at once what became of it."""
     answer = client.post(text(originator, recipient))
     return answer, client.report(str(answer.request_id))
@@ -106,7 +106,7 @@ def check_token(client: d7nb.Client, *_: str) -> None:
     client.check_token()
 
 
-def send_a_plan(client: d7nb.Client, originator: str, recipient: str) -> list[Answer]:
+def send_a_plan(client: d7nb.Client, originator: str, recipient: str) -> list[SendResponse]:
     """A plan's own requests, two of them, posted from a pool of one thread as a send does it."""
     people = pd.DataFrame({"to": [recipient, recipient], "name": ["Ali", "Žofie"], "id": [1, 2]})
     plan = d7nb.plan(people, d7nb.Text("Hi {name} 👋"), to="to", key="id", originator=originator, campaign="cassette")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from d7nb.content.binding.text_columns import Plain, are_texts
+from d7nb.content.binding.text_columns import TextList, are_texts
 from d7nb.problems import Problem
-from d7nb.tables.arrays import picked
+from d7nb.tables.arrays import take_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -43,7 +43,7 @@ class Cells:
 
     def __getitem__(self, name: Hashable) -> list[Any]:
         if name not in self._columns:
-            array = picked(self.frame[name].array, self.rows)
+            array = take_rows(self.frame[name].array, self.rows)
             values = _values(array)
             for place in np.flatnonzero(array.isna()):
                 values[place] = None
@@ -70,7 +70,7 @@ def blanks_to_none(values: list[Any]) -> list[Any]:
     """Blank texts, and the words that stand for a missing value, become None."""
     kinds = set(map(type, values))
     if kinds == {str} and BLANKS.isdisjoint(map(str.strip, values)):
-        return Plain(values) if is_encodable("".join(values)) else values
+        return TextList(values) if is_encodable("".join(values)) else values
     if str not in kinds:
         return values
     texts = {value for value in values if type(value) is str}

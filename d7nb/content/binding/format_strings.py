@@ -15,8 +15,8 @@ from string import Formatter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from d7nb.content.binding.cells import TEXT_TYPES, Cells, by_distinct, missing, suspects
-from d7nb.content.binding.text_columns import Woven, are_texts
-from d7nb.content.binding.values import Unfit, plain_text, plain_texts, read_date, read_number
+from d7nb.content.binding.text_columns import JoinedTexts, are_texts
+from d7nb.content.binding.values import Invalid, plain_text, plain_texts, read_date, read_number
 from d7nb.errors import PlanError, TemplateError
 from d7nb.privacy import mask_text
 from d7nb.problems import Problem
@@ -87,7 +87,7 @@ def col(name: Hashable) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class Placeholder:
     """One ``{name:spec}`` of a template."""
 
     name: str
@@ -99,9 +99,9 @@ class Field:
         texts = _formatted(values, self.spec) if self.spec else plain_texts(values)
         if are_texts(texts) or set(map(type, texts)) <= TEXT_TYPES:
             return texts, []
-        unfit = [place for place, text in enumerate(texts) if isinstance(text, Unfit)]
+        unfit = [place for place, text in enumerate(texts) if isinstance(text, Invalid)]
         messages = [texts[place].message for place in unfit]
-        texts = [None if isinstance(text, Unfit) else text for text in texts]
+        texts = [None if isinstance(text, Invalid) else text for text in texts]
         code, hint = "bad_value", "put one value into the cell"
         if self.spec:
             code, hint = "bad_format", f"{self} reads numbers such as 1234.50 and dates such as 2026-11-30"
@@ -112,12 +112,12 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
-    """A text with ``{column}`` or ``{column:spec}`` in it; made by `read_template`."""
+class FormatString:
+    """A text with ``{column}`` or ``{column:spec}`` in it; made by `parse_format_string`."""
 
     source: str
     pieces: tuple[str, ...]
-    fields: tuple[Field, ...]
+    fields: tuple[Placeholder, ...]
 
     def __repr__(self) -> str:
         return mask_text(repr(self.source))
@@ -135,8 +135,8 @@ class Template:
         holed = [texts for texts in columns if not are_texts(texts) and None in texts]
         gaps = {place for texts in holed for place, text in enumerate(texts) if text is None}
         if not gaps:
-            return Rendered(Woven(self.pieces, columns), problems)
-        values: list[Any] = list(Woven(self.pieces, [[text or "" for text in texts] for texts in columns]))
+            return Rendered(JoinedTexts(self.pieces, columns), problems)
+        values: list[Any] = list(JoinedTexts(self.pieces, [[text or "" for text in texts] for texts in columns]))
         for place in gaps:
             values[place] = None
         return Rendered(values, problems)
@@ -148,22 +148,22 @@ class Template:
         yield from unfit
 
 
-def read_template(text: str) -> Template | str:
+def parse_format_string(text: str) -> FormatString | str:
     """Read a string as a template; one that names no column is a plain literal.
 
     Args:
         text: The text; ``{{`` and ``}}`` stand for braces.
 
     Returns:
-        A `Template`, or the text with its doubled braces undone.
+        A `FormatString`, or the text with its doubled braces undone.
 
     Raises:
         TemplateError: It is malformed, or asks for more than a column's value.
 
     Example:
-        >>> read_template("Hi {name}").columns
+        >>> parse_format_string("Hi {name}").columns
         ('name',)
-        >>> read_template("{{literally}}")
+        >>> parse_format_string("{{literally}}")
         '{literally}'
     """
     try:
@@ -179,10 +179,10 @@ def read_template(text: str) -> Template | str:
         pieces[-1] += literal
         if name is not None:
             pieces.append("")
-    return Template(text, tuple(pieces), fields)
+    return FormatString(text, tuple(pieces), fields)
 
 
-def _field(text: str, name: str, spec: str, conversion: str | None) -> Field:
+def _field(text: str, name: str, spec: str, conversion: str | None) -> Placeholder:
     if not name.strip() or name.strip().isdecimal():
         fault = f"{{{name}}} is a position: a template names columns (for a column called {name or '0'!r} use col)"
     elif "." in name or "[" in name:
@@ -194,7 +194,7 @@ def _field(text: str, name: str, spec: str, conversion: str | None) -> Field:
             f"the format {spec!r} of {{{name}}} is not a number's (,.2f), a date's (%d.%m.%Y) or a text's (>10, .5s)"
         )
     else:
-        return Field(name, spec)
+        return Placeholder(name, spec)
     raise TemplateError(f"in the template {_short(text)}: {fault}")
 
 
@@ -208,32 +208,32 @@ def _short(text: str) -> str:
 
 
 def _formatted(values: list[Any], spec: str) -> list[Any]:
-    """Each value but None in the form of a spec, or `Unfit`."""
+    """Each value but None in the form of a spec, or `Invalid`."""
     of_numbers = _NUMERIC_SPEC.fullmatch(spec) and not _WHOLE_SPEC.fullmatch(spec)
     if of_numbers and set(map(type, values)) == {float} and all(map(math.isfinite, values)):
         return list(map(format, values, repeat(spec)))
     return by_distinct(_formatter(spec), values)
 
 
-def _formatter(spec: str) -> Callable[[Any], str | Unfit]:
+def _formatter(spec: str) -> Callable[[Any], str | Invalid]:
     if _WHOLE_SPEC.fullmatch(spec):
         return lambda value: _format_whole(read_number(value), spec)
     if _NUMERIC_SPEC.fullmatch(spec):
         return lambda value: _format_number(read_number(value), spec)
     if _DATE_SPEC.fullmatch(spec):
         return lambda value: _format_date(read_date(value), spec)
-    return lambda value: text if isinstance(text := plain_text(value), Unfit) else format(text, spec)
+    return lambda value: text if isinstance(text := plain_text(value), Invalid) else format(text, spec)
 
 
-def _format_number(number: Decimal | float | None, spec: str) -> str | Unfit:
-    return Unfit("the cell is not a number in plain form") if number is None else format(number, spec)
+def _format_number(number: Decimal | float | None, spec: str) -> str | Invalid:
+    return Invalid("the cell is not a number in plain form") if number is None else format(number, spec)
 
 
-def _format_whole(number: Decimal | float | None, spec: str) -> str | Unfit:
+def _format_whole(number: Decimal | float | None, spec: str) -> str | Invalid:
     if number is None or number != int(number):
-        return Unfit("the cell is not a whole number in plain form")
+        return Invalid("the cell is not a whole number in plain form")
     return format(int(number), spec)
 
 
-def _format_date(when: date | None, spec: str) -> str | Unfit:
-    return Unfit("the cell is not a date in ISO form") if when is None else when.strftime(spec)
+def _format_date(when: date | None, spec: str) -> str | Invalid:
+    return Invalid("the cell is not a date in ISO form") if when is None else when.strftime(spec)

@@ -13,15 +13,15 @@ from typing import Any, TypeGuard
 
 import orjson
 
-MARK = "\x7f"
+SEPARATOR = "\x7f"
 """A sign that no writer types, and that JSON leaves as it is."""
 
 
-class Plain(list[str]):
+class TextList(list[str]):
     """Texts that a message can hold, and nothing else: told once, and not looked for again."""
 
 
-class Woven(Sequence[str]):
+class JoinedTexts(Sequence[str]):
     """Texts that share constant pieces, with a column between each two; nobody puts them together before they must be.
 
     Args:
@@ -29,7 +29,7 @@ class Woven(Sequence[str]):
         columns: At least one, all of one length: texts that a message can hold. One that is woven is taken apart.
 
     Example:
-        >>> list(Woven(["Hi ", "!"], [["Ali", "Sara"]]))
+        >>> list(JoinedTexts(["Hi ", "!"], [["Ali", "Sara"]]))
         ['Hi Ali!', 'Hi Sara!']
     """
 
@@ -37,7 +37,7 @@ class Woven(Sequence[str]):
         self.pieces: list[str] = [pieces[0]]
         self.columns: list[Sequence[str]] = []
         for column, piece in zip(columns, pieces[1:], strict=True):
-            inner = column if isinstance(column, Woven) else None
+            inner = column if isinstance(column, JoinedTexts) else None
             self.pieces[-1] += inner.pieces[0] if inner else ""
             self.pieces += inner.pieces[1:] if inner else [""]
             self.pieces[-1] += piece
@@ -54,7 +54,7 @@ class Woven(Sequence[str]):
 
     @cached_property
     def _texts(self) -> list[str]:
-        texts = self.joined(MARK).split(MARK) if len(self) else []
+        texts = self.joined(SEPARATOR).split(SEPARATOR) if len(self) else []
         if len(texts) == len(self):
             return texts
         rows = zip(*self.columns, strict=True)
@@ -74,19 +74,19 @@ class Woven(Sequence[str]):
         return self.pieces[0] + "".join(parts)
 
 
-def are_texts(values: Sequence[Any]) -> TypeGuard[Plain | Woven]:
+def are_texts(values: Sequence[Any]) -> TypeGuard[TextList | JoinedTexts]:
     """Whether values are known to be nothing but texts."""
-    return isinstance(values, Plain | Woven)
+    return isinstance(values, TextList | JoinedTexts)
 
 
 def longest(texts: Sequence[str | None]) -> int:
     """No text is longer than this; woven ones may all be shorter.
 
     Example:
-        >>> longest(["Hi", None]), longest(Woven(["Hi ", "!"], [["Ali", "Sara"]]))
+        >>> longest(["Hi", None]), longest(JoinedTexts(["Hi ", "!"], [["Ali", "Sara"]]))
         (2, 8)
     """
-    if isinstance(texts, Woven):
+    if isinstance(texts, JoinedTexts):
         return sum(map(len, texts.pieces)) + sum(map(longest, texts.columns))
     return max(map(len, filter(None, texts)), default=0)
 
@@ -103,13 +103,13 @@ def in_json(texts: Sequence[str]) -> Sequence[str]:
         >>> in_json(['"Ali"', "Sara"])
         ['\\"Ali\\"', 'Sara']
     """
-    if isinstance(texts, Woven):
-        return Woven([_in_json(piece) for piece in texts.pieces], [in_json(column) for column in texts.columns])
-    joined = MARK.join(texts)
+    if isinstance(texts, JoinedTexts):
+        return JoinedTexts([_in_json(piece) for piece in texts.pieces], [in_json(column) for column in texts.columns])
+    joined = SEPARATOR.join(texts)
     written = _in_json(joined)
     if written == joined:
         return texts
-    split = written.split(MARK)
+    split = written.split(SEPARATOR)
     return split if len(split) == len(texts) else [_in_json(text) for text in texts]
 
 

@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 
 from d7nb.content.binding.cells import TEXT_TYPES, by_distinct, is_encodable
-from d7nb.content.binding.text_columns import Plain, Woven
+from d7nb.content.binding.text_columns import JoinedTexts, TextList
 
 _DECIMAL = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
 
 
-class Unfit(NamedTuple):
+class Invalid(NamedTuple):
     """What a conversion answers for a value that it can't take."""
 
     message: str
@@ -29,25 +29,25 @@ class Unfit(NamedTuple):
 _VALUES = (bool, int, float, Decimal, Fraction, date, time, timedelta, np.generic, pd.Period, UUID)
 
 
-def plain_text(value: Any) -> str | Unfit:
+def plain_text(value: Any) -> str | Invalid:
     """A cell's value as the text that a message shows."""
     if isinstance(value, str):
-        return value if is_encodable(value) else Unfit("it holds half a character (a lone surrogate): no message can")
+        return value if is_encodable(value) else Invalid("it holds half a character (a lone surrogate): no message can")
     if isinstance(value, Iterable):
-        return Unfit(f"it is a {type(value).__name__}, not one value")
+        return Invalid(f"it is a {type(value).__name__}, not one value")
     if not isinstance(value, _VALUES):
-        return Unfit(f"it is a {type(value).__name__}, which is no text, number or time")
+        return Invalid(f"it is a {type(value).__name__}, which is no text, number or time")
     value = _python_time(value)
     if isinstance(value, datetime) and not value.tzinfo and value.time() == datetime.min.time():
         return value.date().isoformat()
     if isinstance(value, float | np.floating | Decimal) and not math.isfinite(value):
-        return Unfit("it is not a finite number")
+        return Invalid("it is not a finite number")
     return str(value)
 
 
 def plain_texts(values: Sequence[Any]) -> Sequence[Any]:
     """`plain_text` of each value but None; texts that a message can hold are that already."""
-    if isinstance(values, Plain) or (isinstance(values, Woven) and is_encodable("".join(values.pieces))):
+    if isinstance(values, TextList) or (isinstance(values, JoinedTexts) and is_encodable("".join(values.pieces))):
         return values
     if set(map(type, values)) <= TEXT_TYPES and is_encodable("".join(filter(None, values))):
         return values

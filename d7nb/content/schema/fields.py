@@ -11,10 +11,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self
 
 from d7nb.content.binding.cells import is_missing
-from d7nb.content.binding.format_strings import Column, Template, read_template
-from d7nb.content.binding.values import Unfit
+from d7nb.content.binding.format_strings import Column, FormatString, parse_format_string
+from d7nb.content.binding.values import Invalid
 from d7nb.content.schema.paths import Fixed, Tree, below, leaves, numbered
-from d7nb.errors import ContentError, TemplateError, nearest
+from d7nb.errors import ContentError, TemplateError, did_you_mean
 from d7nb.problems import Problem
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def is_bound(value: object) -> bool:
     """Whether a leaf's value differs from row to row."""
-    return isinstance(value, Column | Template)
+    return isinstance(value, Column | FormatString)
 
 
 class PartLike(Protocol):
@@ -84,7 +84,7 @@ class Leaf(NamedTuple):
     def read(self, value: Any) -> tuple[Any, list[Problem]]:
         """What the user gave, made ready; with the problems of a literal."""
         if isinstance(value, str):
-            value = read_template(value)
+            value = parse_format_string(value)
         if is_bound(value):
             return value, []
         if self._is_nothing(value):
@@ -99,7 +99,7 @@ class Leaf(NamedTuple):
     def check(self, value: Any) -> tuple[Any, list[Problem]]:
         """Convert one value and hold it against the rules."""
         converted = self.kind.convert(value)
-        if isinstance(converted, Unfit):
+        if isinstance(converted, Invalid):
             hint = f"give a {self.kind.name}, or col('...') for a column"
             return None, [Problem("bad_value", converted.message, hint, field=self.at)]
         found = [(rule, fault) for rule in self.rules if (fault := rule.fault(converted))]
@@ -286,7 +286,7 @@ def strangers(paths: Iterable[str], known: Sequence[str]) -> list[Problem]:
     """A problem for each path that leads to no field."""
     listed = f"known are {', '.join(known)}"
     return [
-        Problem("unknown_field", f"there is no such field; {nearest(path, known) or listed}", field=path)
+        Problem("unknown_field", f"there is no such field; {did_you_mean(path, known) or listed}", field=path)
         for path in paths
     ]
 

@@ -20,7 +20,7 @@ from d7nb.content.rules import JSON, TEXT, FileLink, Kind, RowRule, Rule
 from d7nb.content.schema.fields import Free, Items, Leaf, Nested, Slot, Spec, attempt, refusal, strangers
 from d7nb.content.schema.paths import Tree, copied, leaves, place, take
 from d7nb.content.schema.sketch import sketch
-from d7nb.errors import closed_book, nearest
+from d7nb.errors import hides_internals
 from d7nb.privacy import mask_text
 from d7nb.problems import Problem
 
@@ -36,7 +36,6 @@ __all__ = [
     "items",
     "leaf",
     "literal_fault",
-    "nearest",
     "nested",
     "slots",
 ]
@@ -108,7 +107,7 @@ class Part:
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         dataclasses.dataclass(frozen=True, repr=False)(cls)
-        cls.__init__ = closed_book(cls.__init__)  # type: ignore[method-assign]
+        cls.__init__ = hides_internals(cls.__init__)  # type: ignore[method-assign]
 
     @classmethod
     def specs(cls) -> dict[str, Spec]:

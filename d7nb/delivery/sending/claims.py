@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from d7nb.api.responses import Answer
+    from d7nb.api.responses import SendResponse
     from d7nb.delivery.mailing import Mailing
     from d7nb.store.claims import Claim, Run
 
 
-class Taken(NamedTuple):
+class ClaimedRows(NamedTuple):
     """The rows of one request, claimed.
 
     Attributes:
@@ -39,7 +39,7 @@ class Taken(NamedTuple):
         return self.rows[self.claim.granted]
 
 
-class Claims:
+class LedgerWriter:
     """Claims and records for one send; used by its one thread.
 
     Args:
@@ -65,7 +65,7 @@ class Claims:
         self._strays = False
         self.disowned = 0
 
-    def take(self, rows: np.ndarray) -> Taken:
+    def take(self, rows: np.ndarray) -> ClaimedRows:
         """Claim the rows of a request that is about to leave.
 
         Raises:
@@ -87,7 +87,7 @@ class Claims:
         except LedgerError:
             self._strays = True  # a commit may have succeeded without telling
             raise
-        return Taken(rows, claim)
+        return ClaimedRows(rows, claim)
 
     def _is_ours(self, key: bytes) -> bool:
         return key in self._own_keys
@@ -99,11 +99,11 @@ class Claims:
 
     def record(
         self,
-        taken: Taken,
+        taken: ClaimedRows,
         rows: np.ndarray,
         outcome: str,
         *,
-        answer: Answer | None = None,
+        answer: SendResponse | None = None,
         reason: str = "",
         reasons: Sequence[str] = (),
     ) -> None:

@@ -16,22 +16,22 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from d7nb.api.rate_limit import LONGEST_WAIT
-from d7nb.delivery.eligibility import told_at_claim
+from d7nb.delivery.eligibility import outcomes_refused
 from d7nb.delivery.mailing import Batch
 from d7nb.delivery.outcomes import TAKEN_APART
 from d7nb.delivery.sending.queue import Queue
-from d7nb.delivery.sending.refusals import BRAKE, Brake, rule
+from d7nb.delivery.sending.refusals import FAILURE_THRESHOLD, CircuitBreaker, rule
 from d7nb.errors import D7Error, LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from d7nb.api.client import Client
-    from d7nb.api.responses import Answer
-    from d7nb.delivery.outcomes import Outcomes
-    from d7nb.delivery.sending.claims import Claims, Taken
-    from d7nb.delivery.sending.queue import Canary, Work
-    from d7nb.delivery.sending.requests import Packer
+    from d7nb.api.responses import SendResponse
+    from d7nb.delivery.outcomes import OutcomeTable
+    from d7nb.delivery.sending.claims import ClaimedRows, LedgerWriter
+    from d7nb.delivery.sending.queue import Canary, PendingRequest
+    from d7nb.delivery.sending.requests import RequestBuilder
     from d7nb.errors import ApiError
 
 if TYPE_CHECKING:
@@ -42,12 +42,12 @@ TRIES = 5
 """How often a request is tried in all, where D7 asks to wait or can't be reached."""
 FIRST_WAIT = 0.5
 """Seconds before the second try where D7 does not say how long; each further wait is twice the last."""
-SILENCES = 10
+MAX_UNREADABLE = 10
 """So many requests in a row without a readable answer: the send stops, before more people are left in doubt."""
 _YEAR = 365 * 86_400.0  # a header may hold any number, a calendar does not
 
 
-class Flight(NamedTuple):
+class InFlight(NamedTuple):
     """A request on its way.
 
     Attributes:
@@ -55,11 +55,11 @@ class Flight(NamedTuple):
         taken: The claim on its rows.
     """
 
-    work: Work
-    taken: Taken
+    work: PendingRequest
+    taken: ClaimedRows
 
 
-class Sending:
+class SendLoop:
     """One send, from the first request to the last record; `run` is its own thread's work.
 
     Args:
@@ -81,12 +81,12 @@ class Sending:
 
     def __init__(
         self,
-        packer: Packer,
+        packer: RequestBuilder,
         rows: np.ndarray,
         client: Client,
-        outcomes: Outcomes,
+        outcomes: OutcomeTable,
         *,
-        claims: Claims,
+        claims: LedgerWriter,
         recheck: SendTimeFilters,
         split: bool = True,
         canary: Canary | None = None,
@@ -98,8 +98,8 @@ class Sending:
         self._outcomes = outcomes
         self._split = split
         self._queue = Queue(packer, rows, client.batch_size, canary)
-        self._flying: dict[Future[Answer], Flight] = {}
-        self._brake = Brake()
+        self._flying: dict[Future[SendResponse], InFlight] = {}
+        self._brake = CircuitBreaker()
         self._blocked: dict[str, dict[int, tuple[str, str]]] = {}
         self._silences = 0
         self._stopping = threading.Event()
@@ -124,7 +124,7 @@ class Sending:
                 self._loop(pool)
         except BaseException as failure:
             self.stop(f"d7nb failed: {type(failure).__name__}")
-            self._land()
+            self._drain()
             raise
         finally:
             self._close()
@@ -142,7 +142,7 @@ class Sending:
             seconds = self._start_some(pool)
             self._flush()
 
-    def _land(self) -> None:
+    def _drain(self) -> None:
         """After a failure of our own, when the pool is done: what was answered meanwhile is recorded all the same."""
         for future, flight in self._flying.items():
             with suppress(Exception):  # an exchange that failed itself has no answer, and stays in doubt
@@ -153,7 +153,7 @@ class Sending:
                     self._release(flight, self._why, answer)
 
     def _close(self) -> None:
-        self._outcomes.give_up(self._why or "the send ended early")
+        self._outcomes.close(self._why or "the send ended early")
         if lost := self._claims.close():
             self.warnings.append(
                 f"what became of {lost:,} rows could not be written to the ledger: a later run will call them unknown; "
@@ -172,59 +172,59 @@ class Sending:
             if work is None:
                 return None
             originator = work.batch.originator
-            seconds = self._client.seconds_until_leave(originator, len(work.batch.rows))
+            seconds = self._client.seconds_until_free(originator, len(work.batch.rows))
             if seconds > 0:
-                self._queue.put_back(work)
+                self._queue.requeue(work)
                 return seconds
             # Claimed at the last moment: whatever is claimed when this process dies is in doubt.
             flight = self._claimed(work)
             if flight is None:
                 continue
-            seconds = self._client.take_leave(originator, len(flight.work.batch.rows))
+            seconds = self._client.acquire(originator, len(flight.work.batch.rows))
             if seconds > 0:  # another send of this client was faster: never wait with a claim in hand
                 self._release(flight, "its turn had not come")
-                self._queue.put_back(flight.work)
+                self._queue.requeue(flight.work)
                 return seconds
             self._launch(pool, flight)
         return None
 
-    def _launch(self, pool: ThreadPoolExecutor, flight: Flight) -> None:
-        self._outcomes.depart(flight.work.batch.rows)
+    def _launch(self, pool: ThreadPoolExecutor, flight: InFlight) -> None:
+        self._outcomes.mark_in_flight(flight.work.batch.rows)
         try:
             self._flying[pool.submit(self._post, flight.work.body)] = flight
         except RuntimeError as error:
             if "shutdown" not in str(error):
                 raise  # a thread could not be started, but the request may be posted all the same: it is in doubt
-            self._client.end_leave()
+            self._client.release_slot()
             self.stop("the program ended: wait() for a delivery before that")
             self._release(flight, self._why)
 
-    def _post(self, body: bytes) -> Answer:
+    def _post(self, body: bytes) -> SendResponse:
         """In a worker: POST, and say what became of it."""
         try:
             return self._client.exchange(body)
         finally:
-            self._client.end_leave()
+            self._client.release_slot()
 
-    def _next(self) -> Work | None:
+    def _next(self) -> PendingRequest | None:
         """The next request of which something is left; None where there is none now."""
         while not self._stopping.is_set():
             work = self._queue.take()
-            if work is None and (self._flying or not self._goes_on()):
+            if work is None and (self._flying or not self._open_after_canary()):
                 return None
             left = work and self._without_blocked(work)
             if left is not None:
                 return left
         return None
 
-    def _goes_on(self) -> bool:
+    def _open_after_canary(self) -> bool:
         """When every request is answered: whether more rows were waiting for that, and may go."""
         why = self._queue.open_rest(self._outcomes)
         if why:
             self.stop(why)
         return why == ""
 
-    def _without_blocked(self, work: Work) -> Work | None:
+    def _without_blocked(self, work: PendingRequest) -> PendingRequest | None:
         """Leave out the rows whose content and originator were given up; None where nothing is left."""
         rows = work.batch.rows
         for content, (outcome, why) in self._blocked.get(work.batch.originator, {}).items():
@@ -233,7 +233,7 @@ class Sending:
                 given_up = self._rejected_unasked(given_up, why)
             self._outcomes.decide(given_up, outcome, why, "D7" if outcome == "rejected" else "d7nb")
             rows = rows[self._packer.content_of(rows) != content]
-        return self._left(work, rows)
+        return self._narrowed(work, rows)
 
     def _rejected_unasked(self, rows: np.ndarray, why: str) -> np.ndarray:
         """Record what D7's word on an originator means for rows that were not posted; those that are ours to decide."""
@@ -246,7 +246,7 @@ class Sending:
             return rows
         return taken.granted
 
-    def _claimed(self, work: Work) -> Flight | None:
+    def _claimed(self, work: PendingRequest) -> InFlight | None:
         """Ask the clock's rules again, then claim; None where nothing is left. Whatever fails stops the send."""
         try:
             checked = self._checked_again(work)
@@ -257,24 +257,24 @@ class Sending:
             self.stop(str(error))
             return None
         self._recall_refused(taken)
-        left = self._left(checked, taken.granted)
-        return Flight(left, taken) if left else None
+        left = self._narrowed(checked, taken.granted)
+        return InFlight(left, taken) if left else None
 
-    def _recall_refused(self, taken: Taken) -> None:
+    def _recall_refused(self, taken: ClaimedRows) -> None:
         """Say of rows that were not granted what the ledger says of them."""
         refused = np.flatnonzero(~taken.claim.granted)
         if len(refused):
-            self._outcomes.recall(taken.rows[refused], told_at_claim(taken.claim).take(refused))
+            self._outcomes.recall(taken.rows[refused], outcomes_refused(taken.claim).take(refused))
 
-    def _checked_again(self, work: Work) -> Work | None:
+    def _checked_again(self, work: PendingRequest) -> PendingRequest | None:
         """Leave out the rows that a rule which reads the clock skips now."""
         left = work.batch.rows
         for decider, rows, reasons in self._recheck(left):
             self._outcomes.decide(rows, "skipped", reasons, decider)
             left = left[~np.isin(left, rows)]
-        return self._left(work, left)
+        return self._narrowed(work, left)
 
-    def _left(self, work: Work, rows: np.ndarray) -> Work | None:
+    def _narrowed(self, work: PendingRequest, rows: np.ndarray) -> PendingRequest | None:
         """The request with what is left of its rows; None where that is nothing."""
         gone = len(work.batch.rows) - len(rows)
         self.finished += gone
@@ -282,7 +282,7 @@ class Sending:
             return work
         return self._queue.part(work, rows)._replace(tries=work.tries) if len(rows) else None
 
-    def _settle(self, flight: Flight, answer: Answer) -> None:
+    def _settle(self, flight: InFlight, answer: SendResponse) -> None:
         """Record what an answer means for its rows, and what follows from it."""
         work = flight.work
         self._silences = self._silences + 1 if answer.kind == "unknown" else 0
@@ -294,14 +294,14 @@ class Sending:
         if answer.kind == "accepted":
             for content in np.unique(self._packer.content_of(work.batch.rows)):
                 self._brake.accepted(int(content), work.batch.originator)
-        elif self._silences >= SILENCES and answer.error:
-            self.stop(f"{SILENCES} requests in a row had no readable answer, the last: {answer.error.message}")
+        elif self._silences >= MAX_UNREADABLE and answer.error:
+            self.stop(f"{MAX_UNREADABLE} requests in a row had no readable answer, the last: {answer.error.message}")
 
     def _record(
         self,
-        flight: Flight,
+        flight: InFlight,
         outcome: str,
-        answer: Answer,
+        answer: SendResponse,
         why: str = "",
         *,
         rows: np.ndarray | None = None,
@@ -324,11 +324,13 @@ class Sending:
         self.finished += len(batch.rows)
         self.word = ""
 
-    def _release(self, flight: Flight, why: str, answer: Answer | None = None, rows: np.ndarray | None = None) -> None:
+    def _release(
+        self, flight: InFlight, why: str, answer: SendResponse | None = None, rows: np.ndarray | None = None
+    ) -> None:
         """Give back the claim on rows that did not go out: another request may carry them."""
         rows = flight.work.batch.rows if rows is None else rows
         self._claims.record(flight.taken, rows, "unsent", answer=answer, reason=why)
-        self._outcomes.come_back(rows)
+        self._outcomes.mark_waiting(rows)
 
     def _flush(self) -> None:
         """Tell the ledger. Where that fails, the claims stay, and nothing new is started."""
@@ -337,7 +339,7 @@ class Sending:
         except LedgerError as error:
             self.stop(str(error))
 
-    def _try_again(self, flight: Flight, answer: Answer, error: ApiError) -> None:
+    def _try_again(self, flight: InFlight, answer: SendResponse, error: ApiError) -> None:
         """The two cases in which nothing can have been sent, so that trying again can't send it twice."""
         work = flight.work
         if work.tries + 1 >= TRIES or (error.retry_after or 0) > LONGEST_WAIT:
@@ -350,9 +352,9 @@ class Sending:
         self.word = f"waiting {seconds:.0f} s: {error.message}"
         self._client.hold(seconds)
         self._release(flight, error.message, answer)
-        self._queue.put_back(work._replace(tries=work.tries + 1))
+        self._queue.requeue(work._replace(tries=work.tries + 1))
 
-    def _take_apart(self, flight: Flight, answer: Answer, error: ApiError) -> None:
+    def _take_apart(self, flight: InFlight, answer: SendResponse, error: ApiError) -> None:
         work, batch, rows = flight.work, flight.work.batch, flight.work.batch.rows
         ruling = rule(error, self._packer.message_sizes(batch))
         if ruling.verb == "stop":
@@ -371,17 +373,18 @@ class Sending:
             if len(named) < len(rows):
                 others = np.delete(rows, named)
                 self._release(flight, error.message, answer, others)
-                self._queue.put_back(self._queue.part(work, others))
+                self._queue.requeue(self._queue.part(work, others))
         else:
             self._outcomes.note(batch, TAKEN_APART, answer, work.tries + 1)
             self._release(flight, error.message, answer)
             middle = len(rows) // 2
-            self._queue.put_back(self._queue.part(work, rows[:middle]), self._queue.part(work, rows[middle:]))
+            self._queue.requeue(self._queue.part(work, rows[:middle]), self._queue.part(work, rows[middle:]))
 
     def _brake_if_needed(self, batch: Batch, error: ApiError) -> None:
         content = int(self._packer.content_of(batch.rows)[0])
         if self._brake.refused(content, batch.originator, error.code or str(error.status)):
-            why = f"not tried: {BRAKE} rows in a row were refused alone, so it is not the rows: {error.message}"
+            alone = f"{FAILURE_THRESHOLD} rows in a row were refused alone"
+            why = f"not tried: {alone}, so it is not the rows: {error.message}"
             self._blocked.setdefault(batch.originator, {})[content] = ("unsent", why)
 
 

@@ -12,8 +12,8 @@ from d7nb.delivery.mailing import Batch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from d7nb.delivery.outcomes import Outcomes
-    from d7nb.delivery.sending.requests import Packer
+    from d7nb.delivery.outcomes import OutcomeTable
+    from d7nb.delivery.sending.requests import RequestBuilder
 
 
 class Canary(NamedTuple):
@@ -28,7 +28,7 @@ class Canary(NamedTuple):
     stop_if: float
 
 
-class Work(NamedTuple):
+class PendingRequest(NamedTuple):
     """A request to be made.
 
     Attributes:
@@ -52,35 +52,35 @@ class Queue:
         canary: What goes first, where something does.
     """
 
-    def __init__(self, packer: Packer, rows: np.ndarray, batch_size: int, canary: Canary | None) -> None:
+    def __init__(self, packer: RequestBuilder, rows: np.ndarray, batch_size: int, canary: Canary | None) -> None:
         self._packer = packer
         self._batch_size = batch_size
         self._canary = canary
         first = min(canary.rows, len(rows)) if canary else len(rows)
         self._first, self._rest = rows[:first], rows[first:]
         self._fresh = self._packed(self._first)
-        self._again: deque[Work] = deque()
+        self._again: deque[PendingRequest] = deque()
 
     def _packed(self, rows: np.ndarray) -> Iterator[tuple[Batch, bytes]]:
         return self._packer.bodies(self._packer.batches(rows, self._batch_size))
 
-    def take(self) -> Work | None:
+    def take(self) -> PendingRequest | None:
         """The next request; None where there is none, or none before the canary's rows have their outcomes."""
         if self._again:
             return self._again.popleft()
         fresh = next(self._fresh, None)
-        return Work(*fresh) if fresh else None
+        return PendingRequest(*fresh) if fresh else None
 
-    def put_back(self, *works: Work) -> None:
+    def requeue(self, *works: PendingRequest) -> None:
         """Put requests before all others, in this order."""
         self._again.extendleft(reversed(works))
 
-    def part(self, work: Work, rows: np.ndarray) -> Work:
+    def part(self, work: PendingRequest, rows: np.ndarray) -> PendingRequest:
         """A request like another, with some of its rows, and not tried yet."""
         batch = Batch(rows, work.batch.originator)
-        return Work(batch, self._packer.body(batch))
+        return PendingRequest(batch, self._packer.body(batch))
 
-    def open_rest(self, outcomes: Outcomes) -> str | None:
+    def open_rest(self, outcomes: OutcomeTable) -> str | None:
         """Let the rest go after the canary, if its rows came to enough good.
 
         Args:

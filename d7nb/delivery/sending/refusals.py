@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from d7nb.api.error_codes import with_verb
+from d7nb.api.error_codes import with_advice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from d7nb.errors import ApiError
 
 BAD_ORIGINATOR = "INVALID_WHATSAPP_ORIGINATOR"
-BRAKE = 10
+FAILURE_THRESHOLD = 10
 """So many rows in a row refused alone with one code: then it is not the rows."""
 
 
@@ -59,7 +59,7 @@ def _named(error: ApiError, messages: Sequence[int]) -> dict[int, str]:
             return {}
         said = ": ".join(filter(None, ["D7 answered 422", ".".join(map(str, where)), detail.message]))
         for place in places:
-            named.setdefault(place, with_verb(said))
+            named.setdefault(place, with_advice(said))
     return named
 
 
@@ -82,7 +82,7 @@ def _pointed_at(loc: Sequence[str | int], messages: Sequence[int]) -> tuple[rang
     return recipients, where
 
 
-class Brake:
+class CircuitBreaker:
     """Notices when row after row is refused alone with the same code: then what they have in common is at fault."""
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ class Brake:
         """Note a row refused alone; whether that makes it one too many."""
         key = (content, originator, code)
         self._counts[key] = self._counts.get(key, 0) + 1
-        return self._counts[key] >= BRAKE
+        return self._counts[key] >= FAILURE_THRESHOLD
 
     def accepted(self, content: int, originator: str) -> None:
         """Note an accepted row: content and originator are good."""

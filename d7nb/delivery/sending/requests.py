@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from d7nb.content.binding.text_columns import Woven
+from d7nb.content.binding.text_columns import JoinedTexts
 from d7nb.content.rendering import SLICE, Renderer
 from d7nb.delivery.mailing import Batch
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
-class Packer:
+class RequestBuilder:
     """Knows how to make request bodies of a plan's ready rows.
 
     Args:
@@ -161,10 +161,10 @@ class Packer:
         columns = self._contents_of(rows[starts]), _joined(self._recipients.fragments(rows), starts), after
         if len(set(routings)) == 1:
             head, tail, _ = self._frames[routings[0]]
-            messages = Woven([head, ',"recipients":[', f"]{tail}", ""], columns)
+            messages = JoinedTexts([head, ',"recipients":[', f"]{tail}", ""], columns)
         else:
             heads, tails, _ = zip(*(self._frames[routing] for routing in routings), strict=True)
-            messages = Woven(["", "", ',"recipients":[', "]", "", ""], [heads, *columns[:2], tails, after])
+            messages = JoinedTexts(["", "", ',"recipients":[', "]", "", ""], [heads, *columns[:2], tails, after])
         bodies = (_BEGIN + messages.joined("")).split(_CUT)
         for batch, body in zip(batches, bodies[:-1], strict=True):  # after the last cut begins one that nobody needs
             yield batch, body.encode()

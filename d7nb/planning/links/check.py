@@ -8,7 +8,7 @@ from d7nb.api.client import Client
 from d7nb.content.rules import URL
 from d7nb.display.progress import Progress
 from d7nb.errors import PlanError
-from d7nb.planning.links.limits import Probe, faults_of_answer, faults_of_file
+from d7nb.planning.links.limits import FileResponse, faults_of_answer, faults_of_file
 from d7nb.planning.links.probe import probe_all
 from d7nb.problems import Problem, merge, problem_frame
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from d7nb.content.rendering import Renderer
-    from d7nb.delivery.sending.requests import Packer
+    from d7nb.delivery.sending.requests import RequestBuilder
 
 WORKERS = 8
 TIMEOUT = (5.0, 15.0)
@@ -44,7 +44,7 @@ class Use(NamedTuple):
 
 
 def check_links(
-    packer: Packer,
+    packer: RequestBuilder,
     ready: np.ndarray,
     frame: pd.DataFrame,
     client: Client | None,
@@ -82,7 +82,7 @@ def check_links(
         raise PlanError("timeout= counts seconds, more than none (None: no limit)")
     uses = list(_uses(packer, ready))
     urls = dict.fromkeys(file[0] for use in uses for file in use.files if file)
-    probes = {url: Probe("no_address") for url in urls if URL.fault(url)}
+    probes = {url: FileResponse("no_address") for url in urls if URL.fault(url)}
     asked_for = [url for url in urls if url not in probes]
     with Progress(len(asked_for), shown=progress and bool(asked_for), unit="link") as bar:
         probes |= probe_all(asked_for, workers=workers, timeout=timeout, told=lambda count: bar.show(count, ""))
@@ -91,7 +91,7 @@ def check_links(
     return problem_frame(merge(problems), frame)
 
 
-def _uses(packer: Packer, ready: np.ndarray) -> Iterator[Use]:
+def _uses(packer: RequestBuilder, ready: np.ndarray) -> Iterator[Use]:
     for renderer, places in packer.by_content(ready):
         rows = ready[places]
         for link in renderer.file_links:
@@ -105,7 +105,7 @@ def _file(url: Any, kind: Any) -> tuple[str, str] | None:
     return None if url is None or url == "" else (str(url), str(kind or ""))
 
 
-def _problems(use: Use, probes: dict[str, Probe], *, rehearsal: bool) -> Iterator[Problem]:
+def _problems(use: Use, probes: dict[str, FileResponse], *, rehearsal: bool) -> Iterator[Problem]:
     """What is wrong with the files of one leaf, each fault of a file at all rows that have it."""
     places: dict[tuple[str, str], list[int]] = {}
     for place, file in enumerate(use.files):
@@ -120,7 +120,7 @@ def _problems(use: Use, probes: dict[str, Probe], *, rehearsal: bool) -> Iterato
         yield from use.renderer.at_cells(problem, path, told, use.rows)
 
 
-def _faults(use: Use, url: str, kind: str, probe: Probe, *, rehearsal: bool) -> Iterator[tuple[str, Problem]]:
+def _faults(use: Use, url: str, kind: str, probe: FileResponse, *, rehearsal: bool) -> Iterator[tuple[str, Problem]]:
     """Each fault of a file, and the leaf to correct: where the address is literal, it may be the one with the kind."""
     answered = list(faults_of_answer(url, probe, rehearsal=rehearsal))
     yield from ((use.path, problem) for problem in answered)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 KB, MB = 1024, 1024**2  # whoever wrote the limits may have meant 1,000: what lies between the two is let pass
 
 
-class Probe(NamedTuple):
+class FileResponse(NamedTuple):
     """What an address answered.
 
     Attributes:
@@ -144,7 +144,7 @@ def is_private(url: str) -> bool:
         return "." not in host or host.endswith((".localhost", ".local", ".internal", ".lan"))
 
 
-def faults_of_answer(url: str, probe: Probe, *, rehearsal: bool = False) -> Iterator[Problem]:
+def faults_of_answer(url: str, probe: FileResponse, *, rehearsal: bool = False) -> Iterator[Problem]:
     """What is wrong with an address, whatever file it is to offer.
 
     Args:
@@ -172,7 +172,7 @@ def faults_of_answer(url: str, probe: Probe, *, rehearsal: bool = False) -> Iter
         yield Problem("private_address", message, "put the file on a host that everybody can reach")
 
 
-def faults_of_file(url: str, kind: str, probe: Probe) -> Iterator[Problem]:
+def faults_of_file(url: str, kind: str, probe: FileResponse) -> Iterator[Problem]:
     """What is wrong with the file that an address offers, as a file of its kind.
 
     Args:
@@ -207,7 +207,7 @@ def faults_of_file(url: str, kind: str, probe: Probe) -> Iterator[Problem]:
         )
 
 
-def _name(url: str, probe: Probe) -> str:
+def _name(url: str, probe: FileResponse) -> str:
     first, last = shown_url(url), shown_url(probe.at or url)
     return first if first == last else f"{first} (which redirects to {last})"
 

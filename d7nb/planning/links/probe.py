@@ -28,7 +28,7 @@ from urllib3.util import parse_url
 
 from d7nb.api.transport import named_certificates
 from d7nb.content.rules import URL
-from d7nb.planning.links.limits import Probe, is_private
+from d7nb.planning.links.limits import FileResponse, is_private
 from d7nb.version import version
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ _ANSWERS_ALIKE = {401, 407, 429}
 
 def probe_all(
     urls: Iterable[str], *, workers: int, timeout: Timeout, told: Callable[[int], None] = lambda _: None
-) -> dict[str, Probe]:
+) -> dict[str, FileResponse]:
     """Ask each of some addresses once.
 
     Args:
@@ -65,9 +65,9 @@ def probe_all(
     Raises:
         ValueError: The environment names certificates that do not exist.
     """
-    turns, opener, answers = _Turns(urls), _opener(), SimpleQueue[tuple[_Asking, Probe | Exception]]()
+    turns, opener, answers = _Turns(urls), _opener(), SimpleQueue[tuple[_Asking, FileResponse | Exception]]()
     running: set[_Asking] = set()
-    found: dict[str, Probe] = {}
+    found: dict[str, FileResponse] = {}
     try:
         while True:
             while len(running) < workers and (url := turns.take()) is not None:
@@ -76,7 +76,7 @@ def probe_all(
                 asking.start()
             if not running:
                 return found
-            ended = {asking: Probe("timeout", at=asking.url) for asking in running if asking.is_over()}
+            ended = {asking: FileResponse("timeout", at=asking.url) for asking in running if asking.is_over()}
             with suppress(Empty):
                 asking, probe = answers.get(timeout=_GLANCE)
                 if isinstance(probe, Exception):
@@ -137,7 +137,7 @@ class _Asking:
         url: str,
         opener: OpenerDirector,
         timeout: Timeout,
-        answers: SimpleQueue[tuple[_Asking, Probe | Exception]],
+        answers: SimpleQueue[tuple[_Asking, FileResponse | Exception]],
     ) -> None:
         self.url = url
         self._opener = opener
@@ -193,7 +193,7 @@ class _Asking:
         except Exception as failure:  # noqa: BLE001  (somebody waits for it)
             self._answers.put((self, failure))
 
-    def _probe(self) -> Probe:
+    def _probe(self) -> FileResponse:
         """HEAD; and GET where a host does not do that, or leaves open what we ask: some answer HEAD in haste."""
         head = self._followed("HEAD")
         if head.status < 400 and head.type and head.size:
@@ -206,14 +206,14 @@ class _Asking:
         useless = first.fault or first.status in {416, *_ANSWERS_ALIKE}
         return head if useless and 200 <= head.status < 400 else first
 
-    def _followed(self, method: str) -> Probe:
+    def _followed(self, method: str) -> FileResponse:
         """Ask, and go where redirects lead."""
         url = self.url
         for _ in range(REDIRECTS + 1):
             try:
                 wired = parse_url(url)._replace(auth=None, fragment=None).url
             except ValueError:
-                return Probe("no_address", at=url)
+                return FileResponse("no_address", at=url)
             try:
                 with self._opened(method, wired) as response:
                     if self._ended:
@@ -222,7 +222,7 @@ class _Asking:
                     if target is None:
                         return _read(response, url)
             except (OSError, HTTPException, UnicodeError) as failure:
-                return Probe(self._fault(failure), at=url)
+                return FileResponse(self._fault(failure), at=url)
             finally:
                 self._forget()
             try:
@@ -230,11 +230,11 @@ class _Asking:
             except ValueError:
                 following = ""
             if URL.fault(following):
-                return Probe("bad_redirect", at=url)
+                return FileResponse("bad_redirect", at=url)
             if is_private(following) and not is_private(self.url):  # nobody's host makes us ask those of this network
-                return Probe("inward", at=following)
+                return FileResponse("inward", at=following)
             url = following
-        return Probe("redirects", at=url)
+        return FileResponse("redirects", at=url)
 
     def _opened(self, method: str, url: str) -> HTTPResponse:
         # Uncompressed, since it is the file's own size that counts.
@@ -309,11 +309,11 @@ def _opener() -> OpenerDirector:
     return opener
 
 
-def _read(response: HTTPResponse, url: str) -> Probe:
+def _read(response: HTTPResponse, url: str) -> FileResponse:
     """What the headers of an answer tell."""
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     whole = re.fullmatch(r"\s*bytes\s+\S+/(\d{1,18})\s*", response.headers.get("Content-Range", ""))
     length = re.fullmatch(r"\s*(\d{1,18})\s*", response.headers.get("Content-Length", ""))
     if response.status in {206, 416}:
         length = whole
-    return Probe(status=response.status, type=kind, size=int(length[1]) if length else None, at=url)
+    return FileResponse(status=response.status, type=kind, size=int(length[1]) if length else None, at=url)

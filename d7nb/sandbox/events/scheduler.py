@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from d7nb.sandbox.events.webhooks import EventRow, Poster
-    from d7nb.sandbox.state import State, TakenIn
+    from d7nb.sandbox.events.webhooks import EventRow, WebhookSender
+    from d7nb.sandbox.state import ReceivedRequest, State
 
 _LONGEST_NAP = 30.0  # seconds, since somebody may put the machine's clock right meanwhile
 _BREATH = 0.0005  # seconds after each stage: the API's thread comes first, or a send waits for its turn many times
@@ -31,11 +31,11 @@ class Entry(NamedTuple):
     due: float  # seconds after 1970
     number: int  # in the order of notes, so that nothing behind it is compared
     seconds: float  # of the stage, after the request went out
-    taken_in: TakenIn
+    taken_in: ReceivedRequest
     callback_url: str | None  # at the time the request came in
 
 
-class Agenda:
+class EventScheduler:
     """The stages to come, by the sandbox's clock. Any thread may call any method; `add` never waits for a receiver.
 
     The thread begins with the first request whose events have somewhere to go.
@@ -44,7 +44,7 @@ class Agenda:
     def __init__(
         self,
         state: State,
-        poster: Poster,
+        poster: WebhookSender,
         shape: Callable[[dict[str, Any]], dict[str, Any]],
         encode: Callable[[dict[str, Any]], bytes],
     ) -> None:
@@ -52,13 +52,15 @@ class Agenda:
         self._state, self._poster, self._shape, self._encode = state, poster, shape, encode
         self._changed = Condition()
         self._due: list[Entry] = []
-        self._elsewhere: list[TakenIn] = []  # those that go to nobody: their events are made when somebody looks
+        self._elsewhere: list[
+            ReceivedRequest
+        ] = []  # those that go to nobody: their events are made when somebody looks
         self._numbers = count()
         self._handing = Lock()
         self._thread: Thread | None = None
         self._closed = False
 
-    def add(self, taken_in: TakenIn, report_urls: set[str | None]) -> None:
+    def add(self, taken_in: ReceivedRequest, report_urls: set[str | None]) -> None:
         """Note the stages of a request, by the addresses of its messages."""
         callback_url = self.callback_url
         urls = {url or callback_url for url in report_urls} - {None}
@@ -113,7 +115,7 @@ class Agenda:
             self._thread.join()
         self.hand_over()
 
-    def _entries(self, taken_in: TakenIn, callback_url: str | None) -> list[Entry]:
+    def _entries(self, taken_in: ReceivedRequest, callback_url: str | None) -> list[Entry]:
         went_at = taken_in.goes_at.timestamp()
         return [
             Entry(went_at + seconds, next(self._numbers), seconds, taken_in, callback_url)

@@ -80,7 +80,7 @@ class Event:
         )
 
 
-class Poster:
+class WebhookSender:
     """Some threads that post events, begun when there is one to post. Any thread may call any method."""
 
     def __init__(self, content_type: str, pauses: tuple[float, ...] = PAUSES) -> None:
@@ -169,7 +169,7 @@ class _Job:
 class _Worker(Thread):
     """Posts its share of the messages' events."""
 
-    def __init__(self, poster: Poster, content_type: str) -> None:
+    def __init__(self, poster: WebhookSender, content_type: str) -> None:
         super().__init__(name="d7nb sandbox events", daemon=True)
         self._poster, self._content_type = poster, content_type
         self._line = Line(_TIMEOUT)
