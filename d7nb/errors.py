@@ -40,6 +40,7 @@ import sys
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from d7nb.hints import Hint
 from d7nb.privacy import mask_text
 
 if TYPE_CHECKING:
@@ -55,7 +56,13 @@ class D7Error(Exception):
     """The root of all errors of d7nb. Its message is masked, whatever it quotes."""
 
     def __init__(self, *parts: Any) -> None:
-        super().__init__(*(mask_text(part) if isinstance(part, str) else part for part in parts))
+        super().__init__(*map(_masked, parts))
+
+
+def _masked(part: Any) -> Any:
+    if isinstance(part, Hint):
+        return part.map_texts(mask_text)
+    return mask_text(part) if isinstance(part, str) else part
 
 
 class TableError(D7Error, ValueError):

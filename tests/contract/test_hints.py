@@ -1,0 +1,51 @@
+"""A hint says the same in a notebook, a shell and the form, each in the language of the place."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+
+from d7nb.errors import PlanError
+from d7nb.hints import Call, Hint, Option, Surface, render
+
+RELEASE = Call("plan.release", {"choose": "first", "rows": [3]})
+
+
+@pytest.mark.parametrize(
+    ("part", "notebook", "shell", "form"),
+    [
+        (Option("country", "AE"), 'country="AE"', "--country AE", "Country: AE"),
+        (Option("country"), "country=", "--country", "Country"),
+        (Option("stop_if", 0.05), "stop_if=0.05", "--stop-if 0.05", "stop_if=0.05 in a notebook"),
+        (Option("filters"), "filters=", "filters= in a notebook", "filters= in a notebook"),
+        (Call("plan.release"), "plan.release()", "plan.release() in a notebook", "plan.release() in a notebook"),
+        (
+            RELEASE,
+            'plan.release(choose="first", rows=[3])',
+            *['plan.release(choose="first", rows=[3]) in a notebook'] * 2,
+        ),
+        ("fill the cell in", *["fill the cell in"] * 3),
+    ],
+)
+def test_each_surface_speaks_its_own_language(part: str | Option | Call, notebook: str, shell: str, form: str) -> None:
+    hint = Hint("do it: ", part)
+    expected: dict[Surface, str] = {"notebook": notebook, "shell": shell, "form": form}
+    assert {surface: render(hint, surface) for surface in expected} == {
+        surface: f"do it: {words}" for surface, words in expected.items()
+    }
+    assert hint == f"do it: {notebook}"
+
+
+def test_a_hint_keeps_its_parts_when_it_is_copied_and_pickled() -> None:
+    hint = Hint("give ", Option("country", "AE"))
+    for twin in (copy.copy(hint), copy.deepcopy(hint), pickle.loads(pickle.dumps(hint))):
+        assert twin == hint
+        assert render(twin, "shell") == "give --country AE"
+
+
+def test_an_error_is_masked_and_still_knows_its_hint() -> None:
+    error = PlanError(Hint("+12025550123 has no country: give ", Option("country", "US")))
+    assert str(error) == '+120••••••23 has no country: give country="US"'
+    assert render(error.args[0], "shell") == "+120••••••23 has no country: give --country US"
