@@ -11,6 +11,7 @@ from d7nb.errors import PlanError
 from d7nb.hints import Call, Hint, Option, Surface, render
 
 RELEASE = Call("plan.release", {"choose": "first", "rows": [3]})
+WRITTEN = 'plan.release(choose="first", rows=[3])'
 
 
 @pytest.mark.parametrize(
@@ -21,11 +22,7 @@ RELEASE = Call("plan.release", {"choose": "first", "rows": [3]})
         (Option("stop_if", 0.05), "stop_if=0.05", "--stop-if 0.05", "stop_if=0.05 in a notebook"),
         (Option("filters"), "filters=", "filters= in a notebook", "filters= in a notebook"),
         (Call("plan.release"), "plan.release()", "plan.release() in a notebook", "plan.release() in a notebook"),
-        (
-            RELEASE,
-            'plan.release(choose="first", rows=[3])',
-            *['plan.release(choose="first", rows=[3]) in a notebook'] * 2,
-        ),
+        (RELEASE, WRITTEN, f"{WRITTEN} in a notebook", f"{WRITTEN} in a notebook"),
         ("fill the cell in", *["fill the cell in"] * 3),
     ],
 )
