@@ -45,7 +45,6 @@ class LedgerWriter:
     Args:
         run: The send's run in the ledger.
         mailing: The plan's rows.
-        destination: Where they go.
         again: For every row, the number of the request that does not stand in its way.
         unless_arrived: Whether it does if its message was delivered by then.
 
@@ -53,12 +52,9 @@ class LedgerWriter:
         disowned: How many rows were no longer the run's own when their outcome was to be recorded.
     """
 
-    def __init__(
-        self, run: Run, mailing: Mailing, destination: str, again: np.ndarray, *, unless_arrived: bool = False
-    ) -> None:
+    def __init__(self, run: Run, mailing: Mailing, again: np.ndarray, *, unless_arrived: bool = False) -> None:
         self._run = run
         self._mailing = mailing
-        self._destination = destination
         self._again = again
         self._unless_arrived = unless_arrived
         self._unwritten: list[tuple[Claim, str, dict[str, Any]]] = []
@@ -74,13 +70,11 @@ class LedgerWriter:
         mailing = self._mailing
         try:
             claim = self._run.claim(
-                self._destination,
-                mailing.campaign,
                 mailing.keys[rows],
                 mailing.people[rows].tolist(),
                 mailing.numbers[rows].tolist(),
                 at=mailing.clock(),
-                again=self._again[rows],
+                override_of=self._again[rows],
                 unless_arrived=self._unless_arrived,
                 ours=self._is_ours if mailing.by_content else None,
             )
