@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import orjson
-import pandas as pd
 
 from d7nb.content.assignment import ByColumn, assign
 from d7nb.content.binding.format_strings import Column
@@ -18,19 +17,23 @@ from d7nb.content.rendering import DIGEST_SIZE, Renderer, columns_in
 from d7nb.content.schema.part import Content
 from d7nb.delivery.row_keys import check_campaign, key_texts, keys_by_columns, keys_by_content
 from d7nb.delivery.sending.requests import RequestBuilder
+from d7nb.delivery.verdicts import Verdicts
 from d7nb.errors import PlanError
 from d7nb.planning.envelope import from_columns, past_schedules, read_reference, read_routing, recipient_objects
 from d7nb.planning.filter_runner import FilterResult, SendTimeFilters, ask_all, chosen
 from d7nb.planning.release import RELEASED, with_released
 from d7nb.plugins import content_types, current
-from d7nb.problems import Problem, Verdicts
+from d7nb.problems import Problem
 from d7nb.recipients.check import check_numbers, number_problems
 from d7nb.tables.arrays import group_codes, is_first, repeated, scatter, take_rows
+from d7nb.tables.coded_texts import CodedTexts, no_codes
 from d7nb.tables.frames import listed, require, with_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
     from datetime import datetime
+
+    import pandas as pd
 
     from d7nb.filters.base import RowFilter
 
@@ -194,7 +197,7 @@ def _contents(
     groups, unassigned = assign(content, kept, content_types())
     verdicts.judge("content", unassigned)
     renderers = [Renderer(each, kept) for each, _ in groups]
-    renderer_of = np.full(len(kept), -1, dtype=_small(len(groups)))
+    renderer_of = no_codes(len(kept), len(groups))
     digests = np.zeros((len(kept) if len(groups) != 1 else 0, DIGEST_SIZE), dtype=np.uint8)
     for number, (renderer, (_, own)) in enumerate(zip(renderers, groups, strict=True)):
         renderer_of[own] = number
@@ -212,14 +215,9 @@ def _ways(routings: Renderer, digests: np.ndarray, rows: np.ndarray) -> tuple[np
     one_for_all = len(digests) and not digests.strides[0]
     codes = np.zeros(len(rows), dtype=np.int8) if one_for_all else group_codes(digests, rows)
     leaders = rows[is_first(codes)]
-    routing_of = np.full(len(digests), -1, dtype=_small(len(leaders)))
+    routing_of = no_codes(len(digests), len(leaders))
     routing_of[rows] = codes
     return routing_of, [orjson.loads(text) for text in routings.fragments(leaders)]
-
-
-def _small(count: int) -> np.dtype[Any]:
-    """The smallest kind of number that can count so many things, and -1."""
-    return np.min_scalar_type(-1 - count)
 
 
 class _Repeated(NamedTuple):
@@ -234,17 +232,6 @@ class _Repeated(NamedTuple):
             return rows
         places = np.minimum(np.searchsorted(self.again, rows), len(self.again) - 1)
         return np.where(self.again[places] == rows, self.first[places], rows)
-
-
-class CodedTexts(NamedTuple):
-    """A column of few words: for each row the number of its own, -1 for none."""
-
-    of: np.ndarray
-    words: list[str]
-
-    def __call__(self, rows: np.ndarray) -> Any:
-        """The words of some rows."""
-        return pd.Categorical([*self.words, None]).take(self.of[rows])
 
 
 class FilterFrame:
@@ -269,8 +256,8 @@ class FilterFrame:
             "d7_row": rows,
             "d7_recipient": take_rows(self._numbers["recipient"].array, rows),
             "d7_country": self._numbers["country"].array.take(rows),
-            "d7_message_type": self._message_types(rows),
-            "d7_originator": self._originators(rows),
+            "d7_message_type": self._message_types.take(rows),
+            "d7_originator": self._originators.take(rows),
             "d7_same_as": self._repeated.same_as(rows),
         }
         return with_columns(frame if every else frame.take(rows), known, copy=False)
