@@ -260,8 +260,8 @@ def test_the_bytes_posted_are_those_of_a_loop_over_rows(dtype: str, cells: list[
 
 
 def bodies_of(plan: d7nb.Plan, rows: np.ndarray, size: int) -> list[bytes]:
-    packer = plan._decision.packer
-    return [body for _, body in packer.bodies(packer.batches(rows, size))]
+    builder = plan._decision.request_builder
+    return [body for _, body in builder.bodies(builder.batches(rows, size))]
 
 
 def strangest_one_by_one(texts: list[str]) -> dict[str, int]:
