@@ -29,9 +29,11 @@ from .content.assignment import by_column as by_column
 from .delivery import Delivery as Delivery
 from .errors import D7Error as D7Error
 from .ledger import Ledger as Ledger
+from .planning.planner import (
+    plan as plan,
+)
 from .planning.plans import (
     Plan as Plan,
-    plan as plan,
 )
 from .plugins import hookimpl as hookimpl
 from .plugins.row_filter import row_filter as row_filter

@@ -11,7 +11,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from d7nb.planning.plans import plan
+    from d7nb.planning.planner import plan
     from d7nb.widgets.form import ComposeForm
 
 P = ParamSpec("P")
@@ -59,7 +59,7 @@ class Accessor:
     if TYPE_CHECKING:
         plan, compose = FrameMethod(plan), FrameMethod(ComposeForm)
     else:
-        plan, compose = FrameMethod("d7nb.planning.plans:plan"), FrameMethod("d7nb.widgets.form:ComposeForm")
+        plan, compose = FrameMethod("d7nb.planning.planner:plan"), FrameMethod("d7nb.widgets.form:ComposeForm")
 
     def __init__(self, frame: pd.DataFrame) -> None:
         self._frame = frame

@@ -76,7 +76,7 @@ def _add_table(command: argparse.ArgumentParser) -> None:
 
 def _plan(options: argparse.Namespace, **more: Any) -> Plan:
     from d7nb.content import Text  # noqa: PLC0415  (a command loads what it needs)
-    from d7nb.planning.plans import plan  # noqa: PLC0415
+    from d7nb.planning.planner import plan  # noqa: PLC0415
     from d7nb.tables.reader import read_table  # noqa: PLC0415
 
     check_out(options.out)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from d7nb.tables.arrays import as_texts, is_first
+from d7nb.tables.arrays import is_first
+from d7nb.tables.coded_texts import CodedTexts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,6 @@ REQUEST_COLUMNS = ("request_id", "created_at", "outcome", "rows", "originator", 
 TAKEN_APART = "taken apart"
 """What a request comes to that was refused as a whole, and whose rows went again in smaller ones."""
 
-_CODE = {word: code for code, word in enumerate(OUTCOMES)}
 _NOT_TRIED = "not tried: the send has not come to it"
 _ON_ITS_WAY = "on its way: D7 has not answered yet"
 _LOST = "d7nb failed while D7's answer was awaited"
@@ -58,12 +58,13 @@ class OutcomeTable:
     """
 
     def __init__(self, verdicts: pd.DataFrame) -> None:
-        words = ["unsent" if word == "ready" else word for word in verdicts["verdict"].cat.categories]
-        self._codes = np.array([_CODE[word] for word in words], dtype=np.int8)[verdicts["verdict"].cat.codes]
-        self._reasons = verdicts["reason"].to_numpy(dtype=object, copy=True)
-        self._deciders = verdicts["decided_by"].to_numpy(dtype=object, copy=True)
+        outcomes = ["unsent" if verdict == "ready" else verdict for verdict in verdicts["verdict"].cat.categories]
+        codes = np.array([OUTCOMES.index(outcome) for outcome in outcomes], dtype=np.int8)
+        self._outcomes = CodedTexts(codes[verdicts["verdict"].cat.codes], OUTCOMES)
+        self._reasons, self._deciders = CodedTexts.of(verdicts["reason"]), CodedTexts.of(verdicts["decided_by"])
         ready = np.flatnonzero(verdicts["verdict"] == "ready")
-        self._reasons[ready], self._deciders[ready] = _NOT_TRIED, "d7nb"
+        self._reasons.fill(ready, _NOT_TRIED)
+        self._deciders.fill(ready, "d7nb")
         self._request_of = np.full(len(verdicts), -1, dtype=np.int64)
         self._ids: list[tuple[str | None, str | None]] = []  # id and time of what `_request_of` points to
         self._requests: list[dict[str, Any]] = []
@@ -110,16 +111,19 @@ class OutcomeTable:
             start = len(self._ids)
             self._ids += zip(told.request_id[first].tolist(), told.created_at[first].tolist(), strict=True)
             self._request_of[rows] = start + own
-            self._codes[rows] = [_CODE[outcome] for outcome in told.outcome.tolist()]
-            self._reasons[rows] = told.reason
-            self._deciders[rows] = told.decided_by
+            self._outcomes.put(rows, told.outcome.tolist())
+            self._reasons.put(rows, told.reason.tolist())
+            self._deciders.put(rows, told.decided_by.tolist())
 
     def decide(self, rows: np.ndarray, outcome: str, reason: str | Sequence[str] | None, decider: str) -> None:
         """Give rows their outcome."""
         with self._lock:
-            self._codes[rows] = _CODE[outcome]
-            self._reasons[rows] = reason
-            self._deciders[rows] = None if outcome == "accepted" else decider
+            self._outcomes.fill(rows, outcome)
+            self._deciders.fill(rows, None if outcome == "accepted" else decider)
+            if reason is None or isinstance(reason, str):
+                self._reasons.fill(rows, reason)
+            else:
+                self._reasons.put(rows, reason)
 
     def mark_in_flight(self, rows: np.ndarray) -> None:
         """Say of rows that their request is leaving: from now on they may have gone out."""
@@ -132,16 +136,16 @@ class OutcomeTable:
     def close(self, why: str) -> None:
         """Nothing more will come: say why of the rows that still wait for their turn, or for an answer."""
         with self._lock:
-            self._reasons[self._reasons == _NOT_TRIED] = f"not tried: {why}"
-            self._reasons[self._reasons == _ON_ITS_WAY] = _LOST
+            self._reasons.fill(self._reasons.isin(_NOT_TRIED), f"not tried: {why}")
+            self._reasons.fill(self._reasons.isin(_ON_ITS_WAY), _LOST)
 
     def rows_with(self, outcome: str) -> np.ndarray:
         """Positions of the rows that have an outcome."""
-        return np.flatnonzero(self._codes == _CODE[outcome])
+        return np.flatnonzero(self._outcomes.isin(outcome))
 
     def went(self) -> np.ndarray:
         """For each row, whether D7 accepted it, now or earlier."""
-        return np.isin(self._codes, [_CODE["accepted"], _CODE["already_sent"]])
+        return self._outcomes.isin("accepted", "already_sent")
 
     def request_ids(self) -> np.ndarray:
         """D7's id of each row's request; None where there is none."""
@@ -159,18 +163,21 @@ class OutcomeTable:
     def decided_by(self, decider: str) -> np.ndarray:
         """Positions of the rows that somebody decided about."""
         with self._lock:
-            return np.flatnonzero(self._deciders == decider)
+            return np.flatnonzero(self._deciders.isin(decider))
 
     def count(self) -> dict[str, int]:
         """How many rows have each outcome."""
-        counts = np.bincount(self._codes, minlength=len(OUTCOMES))
-        return {word: int(count) for word, count in zip(OUTCOMES, counts, strict=True)}
+        return self._outcomes.count()
 
     def reasons(self) -> list[tuple[str, str, str, int]]:
         """Outcome, who decided it, reason and how many rows, the most frequent first."""
         with self._lock:
             told = pd.DataFrame(
-                {"outcome": np.array(OUTCOMES)[self._codes], "decided_by": self._deciders, "reason": self._reasons}
+                {
+                    "outcome": self._outcomes.array(),
+                    "decided_by": self._deciders.array(),
+                    "reason": self._reasons.array(),
+                }
             )
         told = told.dropna(subset="reason").fillna({"decided_by": ""})
         counts = told.value_counts(["outcome", "decided_by", "reason"]).reset_index()
@@ -193,9 +200,9 @@ class OutcomeTable:
         with self._lock:
             ids = pd.DataFrame(self._ids, columns=["request_id", "created_at"]).astype("str")
             return {
-                "d7_outcome": pd.Categorical.from_codes(self._codes.copy(), categories=pd.Index(OUTCOMES)),
-                "d7_reason": as_texts(self._reasons),
-                "d7_decided_by": as_texts(self._deciders),
+                "d7_outcome": self._outcomes.categorical(),
+                "d7_reason": self._reasons.array(),
+                "d7_decided_by": self._deciders.array(),
                 "d7_recipient": recipients.array,
                 "d7_request_id": _taken(ids["request_id"], self._request_of),
                 "d7_created_at": _taken(_times(ids["created_at"]), self._request_of),

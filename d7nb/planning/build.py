@@ -1,4 +1,4 @@
-"""How a plan comes about: each row's numbers, contents and envelope are checked, then the filters are asked.
+"""The stages of a plan: each checks or decides one thing about every row of the table.
 
 Everything here is pure: no network, no disk, and no clock but the one handed in.
 """
@@ -10,267 +10,284 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import orjson
-import pandas as pd
 
-from d7nb.content.assignment import ByColumn, assign
+from d7nb.content.assignment import assign
 from d7nb.content.binding.format_strings import Column
-from d7nb.content.rendering import DIGEST_SIZE, Renderer, columns_in
-from d7nb.content.schema.part import Content
-from d7nb.delivery.row_keys import check_campaign, key_texts, keys_by_columns, keys_by_content
+from d7nb.content.rendering import DIGEST_SIZE, Renderer
+from d7nb.delivery.row_keys import key_texts, keys_by_columns, keys_by_content
 from d7nb.delivery.sending.requests import RequestBuilder
-from d7nb.errors import PlanError
-from d7nb.planning.envelope import from_columns, past_schedules, read_reference, read_routing, recipient_objects
-from d7nb.planning.filter_runner import FilterResult, SendTimeFilters, ask_all, chosen
+from d7nb.delivery.verdicts import Verdicts
+from d7nb.planning.envelope import past_schedules, recipient_objects
+from d7nb.planning.filter_frame import FilterFrame, RepeatedKeys
+from d7nb.planning.filter_runner import FilterResult, SendTimeFilters, run_filters, select_filters
+from d7nb.planning.options import read_options
 from d7nb.planning.release import RELEASED, with_released
 from d7nb.plugins import content_types, current
-from d7nb.problems import Problem, Verdicts
+from d7nb.problems import Problem
 from d7nb.recipients.check import check_numbers, number_problems
-from d7nb.tables.arrays import group_codes, is_first, repeated, scatter, take_rows
-from d7nb.tables.frames import listed, require, with_columns
+from d7nb.tables.arrays import group_codes, is_first, repeated, scatter
+from d7nb.tables.coded_texts import CodedTexts, no_codes
+from d7nb.tables.frames import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Mapping, Sequence
 
-    from d7nb.filters.base import RowFilter
+    import pandas as pd
 
-
-@dataclass(frozen=True, repr=False)
-class PlanOptions:
-    """What a plan was asked for, beside table and content; as `d7nb.plan` explains."""
-
-    to: Hashable
-    originator: Any
-    campaign: str
-    key: Hashable | Sequence[Hashable] | None
-    country: Any
-    reference: Mapping[str, Any] | None
-    report_url: Any
-    schedule: Any
-    filters: tuple[RowFilter, ...]
-    key_in: str | None
-    clock: Callable[[], datetime]
+    from d7nb.content.assignment import ByColumn
+    from d7nb.content.schema.part import Content
+    from d7nb.planning.options import Envelope, PlanOptions
+    from d7nb.plugins.manager import FilterEntry
 
 
 @dataclass(frozen=True, repr=False)
 class Decision:
-    """What was decided about a table.
+    """The decision about every row of a table, and what makes its requests.
 
     Attributes:
         frame: The table, out of reach of later changes.
         content: What the messages say.
-        terms: What else was asked for.
-        released: The numbers that a person chose, by row.
-        numbers: What is known of each row's number.
-        verdicts: The word on each row, and the problems.
+        options: The options of the plan.
+        released: The numbers that the user chose for held rows, by the rows' positions.
+        numbers: What `check_numbers` says of each row's number, with the user's choices.
+        verdicts: The verdict on each row, and the problems.
         keys: Each row's key, ``uint8`` of shape (rows, 16); zeros where it has none.
         keyed: Positions of the rows that have a key, those that a filter skips or whose time is past among them.
         ready: Positions of the rows that nothing speaks against.
-        packer: Makes request bodies.
-        kinds: The type of each content that the packer counts.
-        asked: What each filter saw and skipped.
-        recheck: Asks the rules that read the clock again.
+        content_types: The type of each content that the request builder counts.
+        request_builder: Makes request bodies.
+        filter_results: What each filter saw and skipped.
+        send_time_filters: Runs the rules that read the clock again, just before a request goes.
     """
 
     frame: pd.DataFrame
     content: Content | ByColumn | None
-    terms: PlanOptions
+    options: PlanOptions
     released: Mapping[int, str]
     numbers: pd.DataFrame
     verdicts: Verdicts
     keys: np.ndarray
     keyed: np.ndarray
     ready: np.ndarray
-    packer: RequestBuilder
-    kinds: Sequence[type[Content]]
-    asked: Sequence[FilterResult]
-    recheck: SendTimeFilters
+    content_types: Sequence[type[Content]]
+    request_builder: RequestBuilder
+    filter_results: Sequence[FilterResult]
+    send_time_filters: SendTimeFilters
 
 
-def decide(
-    kept: pd.DataFrame, content: Content | ByColumn | None, terms: PlanOptions, released: Mapping[int, str]
+class Contents(NamedTuple):
+    """The contents of a plan.
+
+    Attributes:
+        types: The type of each.
+        renderers: What fills each in.
+        renderer_of: For each row the index of its own, -1 where it has none.
+    """
+
+    types: list[type[Content]]
+    renderers: list[Renderer]
+    renderer_of: np.ndarray
+
+
+class RowKeys(NamedTuple):
+    """The keys of rows, and which of them say the same.
+
+    Attributes:
+        rows: Positions of the rows that have a key.
+        keys: Each row's key, ``uint8`` of shape (rows, 16); zeros where it has none.
+        contents: For each row a number that is the same where the content is.
+    """
+
+    rows: np.ndarray
+    keys: np.ndarray
+    contents: np.ndarray
+
+
+class Routings(NamedTuple):
+    """The distinct routings of a plan.
+
+    Attributes:
+        distinct: Each as D7's JSON: originator, report_url, schedule_time.
+        routing_of: For each row the index of its own, -1 where it has none.
+    """
+
+    distinct: list[dict[str, str]]
+    routing_of: np.ndarray
+
+
+def build_plan(
+    frame: pd.DataFrame, content: Content | ByColumn | None, options: PlanOptions, released: Mapping[int, str]
 ) -> Decision:
-    """Decide about every row.
+    """Decide about every row of a table.
 
     Args:
-        kept: The table, out of reach of later changes.
-        content: What the messages say.
-        terms: What else was asked for.
-        released: The numbers that a person chose, by row.
+        frame: The table, out of reach of later changes.
+        content: What the messages say; None to read columns named by D7's dotted paths.
+        options: The options of the plan.
+        released: The numbers that the user chose for held rows, by the rows' positions.
 
     Raises:
         PlanError: Something can't be used at all.
+        ColumnError: A column that is asked for is not in the table, or there twice.
+        FilterError: A filter raised, or its answer does not fit.
     """
-    now, to, country = terms.clock(), terms.to, terms.country
-    if now.utcoffset() is None:
-        raise PlanError("clock= must tell times with a zone, such as datetime.now(UTC)")
-    envelope = terms.originator, terms.report_url, terms.schedule, terms.reference
-    originator, report_url, schedule, reference = from_columns(kept, *envelope) if content is None else envelope
-    if originator is None:
-        raise PlanError(
-            "no originator was given: originator='+971...' is the registered number that messages come from"
-        )
-    check_campaign(terms.campaign)
-    marks = read_reference(reference, terms.key_in)
-    routing, schedule_problems = read_routing(originator, report_url, schedule, now)
-    key_columns = listed(terms.key)
-    require(kept, [to, *key_columns, *_columns_read(country, content), *columns_in(routing, marks)])
-
-    verdicts = Verdicts(len(kept))
-    found_numbers = check_numbers(kept[to], country=kept[country.name] if isinstance(country, Column) else country)
-    numbers = with_released(found_numbers, released)
-    verdicts.judge("numbers", number_problems(numbers, to))
-    routings = Renderer(routing, kept)
-    routing_digests, found = routings.check(np.arange(len(kept)))
-    verdicts.judge("envelope", [*found, *Renderer(marks, kept).check(np.arange(len(kept))).problems])
-    kinds, renderers, renderer_of, digests = _contents(content, kept, verdicts)
-    texts, found = key_texts(kept, key_columns)
-    verdicts.judge("key", found)
-
-    keyed = verdicts.ready
-    contents = scatter(group_codes(digests, keyed).astype(np.int32, copy=False), keyed, len(kept))
-    if key_columns:
-        keys = scatter(keys_by_columns(terms.campaign, (texts[row] for row in keyed)), keyed, len(kept))
-    else:
-        keys = keys_by_content(terms.campaign, numbers["recipient"], digests, keyed)
-    del digests
-    # What is past today has a key nevertheless: it may have gone out in time.
-    verdicts.judge("schedule", [*schedule_problems, *past_schedules(routing, kept, now)])
-    ready = verdicts.ready
-    routing_of, ways = _ways(routings, routing_digests, keyed)
-    sourced = chosen(current().filters(), terms.filters)
-    rows_of = FilterFrame(
-        kept,
-        numbers,
-        message_types=CodedTexts(renderer_of, [kind.message_type for kind in kinds]),
-        originators=CodedTexts(routing_of, [way["originator"] for way in ways]),
-        repeated=_Repeated(*repeated(keys, ready)),
-    )
-    asked = ask_all(sourced, rows_of(ready, whole=any(each.row_filter.reads_table for each in sourced)))
-    for each in asked:
-        name = each.row_filter.name
-        verdicts.decide("skipped", name, ready[each.places], each.reasons)
-        verdicts.judge(name, [Problem(name, each.warning, severity="warning")] if each.warning else [])
-
+    envelope = read_options(frame, content, options)
+    verdicts = Verdicts(len(frame))
+    numbers = _check_numbers(frame, options, released, verdicts)
+    routing_renderer, routing_digests = _check_envelope(frame, envelope, verdicts)
+    contents, digests = _check_contents(frame, content, verdicts)
+    row_keys = _assign_keys(frame, options, numbers["recipient"], digests, verdicts)
+    routings = _group_routings(routing_renderer, routing_digests, row_keys.rows)
+    del digests, routing_digests  # 16 bytes a row each, and nothing below needs them
+    # Checked after the keys: what is past today may have gone out in time, so it has a key nevertheless.
+    _check_schedule(frame, envelope, verdicts)
+    filters = select_filters(current().filters(), options.filters)
+    repeats = RepeatedKeys(*repeated(row_keys.keys, verdicts.ready))
+    filter_frame = _filter_frame(frame, numbers, contents, routings, repeats)
+    filter_results = _apply_filters(filters, filter_frame, verdicts)
     verdicts.remark(RELEASED, np.fromiter(released, dtype=np.int64), "a person chose this number")
-    ready = verdicts.ready
-    packer = RequestBuilder(
-        renderers=renderers,
-        renderer_of=renderer_of,
-        contents=contents,
-        routings=ways,
-        routing_of=routing_of,
-        recipients=Renderer(recipient_objects(numbers["recipient"], marks, terms.key_in, keys), kept),
-    )
+    recipients = recipient_objects(numbers["recipient"], envelope.reference, options.key_in, row_keys.keys)
+    request_builder = _request_builder(contents, row_keys, routings, Renderer(recipients, frame))
     return Decision(
-        frame=kept,
+        frame=frame,
         content=content,
-        terms=terms,
+        options=options,
         released=released,
         numbers=numbers,
         verdicts=verdicts,
-        keys=keys,
-        keyed=keyed,
-        ready=keyed if len(ready) == len(keyed) else ready,
-        packer=packer,
-        kinds=kinds,
-        asked=asked,
-        recheck=SendTimeFilters(sourced, rows_of, packer.schedule_of, terms.clock),
+        keys=row_keys.keys,
+        keyed=row_keys.rows,
+        ready=_shared_if_equal(verdicts.ready, row_keys.rows),
+        content_types=contents.types,
+        request_builder=request_builder,
+        filter_results=filter_results,
+        send_time_filters=SendTimeFilters(filters, filter_frame, request_builder.schedule_of, options.clock),
     )
 
 
-def _columns_read(country: Any, content: Content | ByColumn | None) -> list[Hashable]:
-    """The columns that country and content name; columns that make a content by their own names are not among them."""
-    named = [country.name] if isinstance(country, Column) else []
-    if isinstance(content, ByColumn):
-        return [*named, content.column, *columns_in(*content.contents.values())]
-    return [*named, *columns_in(content)] if isinstance(content, Content) else named
+def _check_numbers(
+    frame: pd.DataFrame, options: PlanOptions, released: Mapping[int, str], verdicts: Verdicts
+) -> pd.DataFrame:
+    """Check each row's number, with the user's choices where a number can be read in two ways."""
+    country = frame[options.country.name] if isinstance(options.country, Column) else options.country
+    numbers = with_released(check_numbers(frame[options.to], country=country), released)
+    verdicts.judge("numbers", number_problems(numbers, options.to))
+    return numbers
 
 
-def _contents(
-    content: Content | ByColumn | None, kept: pd.DataFrame, verdicts: Verdicts
-) -> tuple[list[type[Content]], list[Renderer], np.ndarray, np.ndarray]:
-    """Check what each row says: the contents' types, their renderers, each row's own of them, each row's digest."""
-    groups, unassigned = assign(content, kept, content_types())
-    verdicts.judge("content", unassigned)
-    renderers = [Renderer(each, kept) for each, _ in groups]
-    renderer_of = np.full(len(kept), -1, dtype=_small(len(groups)))
-    digests = np.zeros((len(kept) if len(groups) != 1 else 0, DIGEST_SIZE), dtype=np.uint8)
-    for number, (renderer, (_, own)) in enumerate(zip(renderers, groups, strict=True)):
-        renderer_of[own] = number
-        said, found = renderer.check(own)
-        verdicts.judge("content", [*renderer.literal_warnings(), *found])
-        if len(groups) == 1:
-            digests = scatter(said, own, len(kept))
+def _check_envelope(frame: pd.DataFrame, envelope: Envelope, verdicts: Verdicts) -> tuple[Renderer, np.ndarray]:
+    """Check originator, report URL, schedule and reference of each row.
+
+    Returns:
+        What fills in the routing, and each row's digest of it.
+    """
+    rows = np.arange(len(frame))
+    renderer = Renderer(envelope.routing, frame)
+    digests, problems = renderer.check(rows)
+    verdicts.judge("envelope", [*problems, *Renderer(envelope.reference, frame).check(rows).problems])
+    return renderer, digests
+
+
+def _check_contents(
+    frame: pd.DataFrame, content: Content | ByColumn | None, verdicts: Verdicts
+) -> tuple[Contents, np.ndarray]:
+    """Check what each row says.
+
+    Returns:
+        The contents, and each row's digest of its own.
+    """
+    groups, problems = assign(content, frame, content_types())
+    verdicts.judge("content", problems)
+    renderers = [Renderer(group_content, frame) for group_content, _ in groups]
+    renderer_of = no_codes(len(frame), len(groups))
+    digests = np.zeros((len(frame) if len(groups) != 1 else 0, DIGEST_SIZE), dtype=np.uint8)
+    for number, (renderer, (_, rows)) in enumerate(zip(renderers, groups, strict=True)):
+        renderer_of[rows] = number
+        group_digests, problems = renderer.check(rows)
+        verdicts.judge("content", [*renderer.literal_warnings(), *problems])
+        if len(groups) == 1:  # no copy, where the group's are all there are
+            digests = scatter(group_digests, rows, len(frame))
         else:
-            digests[own] = said
-    return [type(each) for each, _ in groups], renderers, renderer_of, digests
+            digests[rows] = group_digests
+    return Contents([type(group_content) for group_content, _ in groups], renderers, renderer_of), digests
 
 
-def _ways(routings: Renderer, digests: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, list[dict[str, str]]]:
-    """For each row which way its message goes, -1 where it has none, and each distinct way as D7's JSON."""
-    one_for_all = len(digests) and not digests.strides[0]
-    codes = np.zeros(len(rows), dtype=np.int8) if one_for_all else group_codes(digests, rows)
-    leaders = rows[is_first(codes)]
-    routing_of = np.full(len(digests), -1, dtype=_small(len(leaders)))
+def _assign_keys(
+    frame: pd.DataFrame, options: PlanOptions, recipients: pd.Series, digests: np.ndarray, verdicts: Verdicts
+) -> RowKeys:
+    """Give a key to each row that is ready so far: by the user's columns, or else by recipient and content.
+
+    Args:
+        frame: The table.
+        options: The options of the plan.
+        recipients: Each row's number, E.164.
+        digests: Each row's content digest; keys by content are written over them.
+        verdicts: The verdicts so far.
+    """
+    key_columns = listed(options.key)
+    texts, problems = key_texts(frame, key_columns)
+    verdicts.judge("key", problems)
+    rows = verdicts.ready
+    contents = scatter(group_codes(digests, rows).astype(np.int32, copy=False), rows, len(frame))
+    if key_columns:
+        keys = scatter(keys_by_columns(options.campaign, (texts[row] for row in rows)), rows, len(frame))
+    else:
+        keys = keys_by_content(options.campaign, recipients, digests, rows)
+    return RowKeys(rows, keys, contents)
+
+
+def _check_schedule(frame: pd.DataFrame, envelope: Envelope, verdicts: Verdicts) -> None:
+    """Check that no row's schedule is past."""
+    verdicts.judge("schedule", [*envelope.problems, *past_schedules(envelope.routing, frame, envelope.now)])
+
+
+def _group_routings(renderer: Renderer, digests: np.ndarray, rows: np.ndarray) -> Routings:
+    """Find the distinct routings of some rows, and each row's own."""
+    all_same = len(digests) and not digests.strides[0]  # one digest, repeated by reference
+    codes = np.zeros(len(rows), dtype=np.int8) if all_same else group_codes(digests, rows)
+    first_rows = rows[is_first(codes)]
+    routing_of = no_codes(len(digests), len(first_rows))
     routing_of[rows] = codes
-    return routing_of, [orjson.loads(text) for text in routings.fragments(leaders)]
+    return Routings([orjson.loads(text) for text in renderer.fragments(first_rows)], routing_of)
 
 
-def _small(count: int) -> np.dtype[Any]:
-    """The smallest kind of number that can count so many things, and -1."""
-    return np.min_scalar_type(-1 - count)
+def _filter_frame(
+    frame: pd.DataFrame, numbers: pd.DataFrame, contents: Contents, routings: Routings, repeats: RepeatedKeys
+) -> FilterFrame:
+    message_types = [content_type.message_type for content_type in contents.types]
+    originators = [routing["originator"] for routing in routings.distinct]
+    return FilterFrame(
+        frame,
+        numbers,
+        message_types=CodedTexts(contents.renderer_of, message_types),
+        originators=CodedTexts(routings.routing_of, originators),
+        repeated=repeats,
+    )
 
 
-class _Repeated(NamedTuple):
-    """Rows whose key an earlier row has, too: their positions, in order, and for each that of the first such row."""
-
-    again: np.ndarray
-    first: np.ndarray
-
-    def same_as(self, rows: np.ndarray) -> np.ndarray:
-        """For each of some rows the position of the first row with the same key: mostly its own."""
-        if not len(self.again):
-            return rows
-        places = np.minimum(np.searchsorted(self.again, rows), len(self.again) - 1)
-        return np.where(self.again[places] == rows, self.first[places], rows)
+def _apply_filters(filters: Sequence[FilterEntry], filter_frame: FilterFrame, verdicts: Verdicts) -> list[FilterResult]:
+    """Run the filters on the rows that are ready, and take their answers in."""
+    ready = verdicts.ready
+    whole = any(entry.row_filter.reads_table for entry in filters)
+    results = run_filters(filters, filter_frame(ready, whole=whole))
+    for result in results:
+        name = result.row_filter.name
+        verdicts.decide("skipped", name, ready[result.positions], result.reasons)
+        verdicts.judge(name, [Problem(name, result.warning, severity="warning")] if result.warning else [])
+    return results
 
 
-class CodedTexts(NamedTuple):
-    """A column of few words: for each row the number of its own, -1 for none."""
+def _request_builder(contents: Contents, row_keys: RowKeys, routings: Routings, recipients: Renderer) -> RequestBuilder:
+    return RequestBuilder(
+        renderers=contents.renderers,
+        renderer_of=contents.renderer_of,
+        contents=row_keys.contents,
+        routings=routings.distinct,
+        routing_of=routings.routing_of,
+        recipients=recipients,
+    )
 
-    of: np.ndarray
-    words: list[str]
 
-    def __call__(self, rows: np.ndarray) -> Any:
-        """The words of some rows."""
-        return pd.Categorical([*self.words, None]).take(self.of[rows])
-
-
-class FilterFrame:
-    """What filters are shown of some rows: the user's columns, and what the plan knows of each."""
-
-    def __init__(
-        self,
-        frame: pd.DataFrame,
-        numbers: pd.DataFrame,
-        *,
-        message_types: CodedTexts,
-        originators: CodedTexts,
-        repeated: _Repeated,
-    ) -> None:
-        self._frame, self._numbers = frame, numbers
-        self._message_types, self._originators, self._repeated = message_types, originators, repeated
-
-    def __call__(self, rows: np.ndarray, *, whole: bool = True) -> pd.DataFrame:
-        """The frame of these rows, at the positions given; without the user's columns where nobody reads them."""
-        every, frame = len(rows) == len(self._frame), self._frame if whole else self._frame[[]]
-        known = {
-            "d7_row": rows,
-            "d7_recipient": take_rows(self._numbers["recipient"].array, rows),
-            "d7_country": self._numbers["country"].array.take(rows),
-            "d7_message_type": self._message_types(rows),
-            "d7_originator": self._originators(rows),
-            "d7_same_as": self._repeated.same_as(rows),
-        }
-        return with_columns(frame if every else frame.take(rows), known, copy=False)
+def _shared_if_equal(some: np.ndarray, all_of_them: np.ndarray) -> Any:
+    """Return the larger of two arrays, of which one holds the other, where they are the same: once in memory."""
+    return all_of_them if len(some) == len(all_of_them) else some

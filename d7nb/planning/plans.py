@@ -1,9 +1,7 @@
-"""plan(): the frozen decision about every row of a table, and what it would send."""
+"""The user's `Plan`: the frozen decision about every row of a table, and the ways to look at it and send it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,105 +10,29 @@ import orjson
 import pandas as pd
 
 from d7nb.api.rate_limit import RATE
-from d7nb.content.preview import bubble_of
 from d7nb.delivery.mailing import Mailing
-from d7nb.display.plans import ShownPlan, plan_html, plan_text
-from d7nb.display.previews import Preview, preview_of
-from d7nb.errors import PlanError, hides_internals
-from d7nb.planning.build import Decision, PlanOptions, decide
-from d7nb.planning.envelope import KEY_TAG
+from d7nb.display.plans import plan_html, plan_text
+from d7nb.errors import hides_internals
+from d7nb.planning.build import Decision, build_plan
 from d7nb.planning.release import chosen_numbers
-from d7nb.planning.trial import rehearsed
+from d7nb.planning.shown import display_of, preview_of_plan
+from d7nb.planning.trial import build_trial
 from d7nb.plugins.registry import current
 from d7nb.problems import problem_frame
-from d7nb.tables.frames import frozen
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Hashable, Iterator, Sequence
+    from collections.abc import Iterator, Mapping
 
     from d7nb.api.client import Client
-    from d7nb.content.assignment import ByColumn
-    from d7nb.content.bubble import Bubble
-    from d7nb.content.schema.part import Content
     from d7nb.delivery.delivery import Delivery
-    from d7nb.filters.base import RowFilter
+    from d7nb.display.plans import ShownPlan
+    from d7nb.display.previews import Preview
     from d7nb.ledger import Ledger
 
 
-def utc_now() -> datetime:
-    """The clock that is used unless another is handed in."""
-    return datetime.now(UTC)
-
-
-@hides_internals
-def plan(
-    frame: pd.DataFrame,
-    content: Content | ByColumn | None = None,
-    *,
-    to: Hashable = "recipient",
-    originator: Any = None,
-    campaign: str = "default",
-    key: Hashable | Sequence[Hashable] | None = None,
-    country: Any = None,
-    reference: Mapping[str, Any] | None = None,
-    report_url: Any = None,
-    schedule: Any = None,
-    filters: Iterable[RowFilter] = (),
-    key_in: str | None = KEY_TAG,
-    clock: Callable[[], datetime] = utc_now,
-) -> Plan:
-    """Decide for every row of a table whether a message goes to it, and what it says. Nothing is sent.
-
-    Args:
-        frame: One row per message. It is not changed, and changing it later changes nothing in the plan.
-        content: What the messages say; None to read columns named by D7's dotted paths, such as ``text.body``.
-        to: The column with the phone numbers.
-        originator: The registered number that the messages come from, or ``col(...)``.
-        campaign: Your name for this mailing; a part of each row's identity.
-        key: Column or columns that identify a row; without them a row is its recipient and what it is told.
-        country: The region whose national numbers are meant, such as ``"AE"``, or ``col(...)``.
-        reference: What comes back with reports: ``cust_ref``, ``message_tag1`` to ``message_tag5``,
-            ``conversation_id``; values literal, template or ``col(...)`` (d7-api.md section 2).
-        report_url: Where D7 posts delivery events, or ``col(...)``.
-        schedule: When D7 shall send: a datetime with a zone, its ISO text, or ``col(...)``.
-        filters: Pre-send filters for this plan alone, beside the registered ones; see `d7nb.filters`.
-        key_in: The reference field in which each row's key travels; None for none.
-        clock: Tells the time: what a schedule is held against, and when rows are claimed and recorded as they are sent.
-
-    Returns:
-        The plan: verdicts, problems, request bodies.
-
-    Raises:
-        PlanError: An option can't be used at all, or the frame is none.
-        ColumnError: A column that is asked for is not in the frame, or there twice.
-
-    Example:
-        >>> import pandas as pd, d7nb
-        >>> people = pd.DataFrame({"phone": ["+12025550123", "call me"], "name": ["Ali", "Sara"]})
-        >>> plan = d7nb.plan(people, d7nb.Text("Hi {name}"), to="phone", originator="+12025550100")
-        >>> plan.summary
-        {'ready': 1, 'invalid': 1, 'held': 0, 'skipped': 0}
-    """
-    asked: object = filters
-    terms = PlanOptions(
-        to=to,
-        originator=originator,
-        campaign=campaign,
-        key=key,
-        country=country,
-        reference=None if reference is None else dict(_mapping(reference)),
-        report_url=report_url,
-        schedule=schedule,
-        filters=tuple(asked) if isinstance(asked, Iterable) else (asked,),  # type: ignore[arg-type]
-        key_in=key_in,
-        clock=clock,
-    )
-    return Plan(decide(frozen(frame), content, terms, {}))
-
-
 class Plan:
-    """The frozen decision: for every input row its verdict and, where it is ready, its payload. Made by `plan`.
+    """The frozen decision: for every input row its verdict and, where it is ready, its payload. Made by `d7nb.plan`.
 
     Attributes:
         campaign: The name of the mailing.
@@ -120,7 +42,7 @@ class Plan:
         self._decision = decision
         self._frame = decision.frame
         self._ready = decision.ready
-        self.campaign = decision.terms.campaign
+        self.campaign = decision.options.campaign
 
     def __len__(self) -> int:
         return len(self._frame)
@@ -158,8 +80,11 @@ class Plan:
     @property
     def filters(self) -> pd.DataFrame:
         """The filters that were asked, in order: ``name``, ``stage``, ``source``, rows it ``saw`` and ``skipped``."""
-        told = [(a.row_filter.name, a.row_filter.stage, a.source, a.saw, len(a.places)) for a in self._decision.asked]
-        return pd.DataFrame(told, columns=["name", "stage", "source", "saw", "skipped"])
+        lines = [
+            (result.row_filter.name, result.row_filter.stage, result.source, result.saw, len(result.positions))
+            for result in self._decision.filter_results
+        ]
+        return pd.DataFrame(lines, columns=["name", "stage", "source", "saw", "skipped"])
 
     def requests(self, batch_size: int = 100) -> Iterator[dict[str, Any]]:
         """The JSON bodies that would be posted, one after another, made as they are asked for.
@@ -175,8 +100,8 @@ class Plan:
         """
         if batch_size < 1:
             raise ValueError("batch_size counts from 1")
-        batches = self._decision.packer.batches(self._ready, batch_size)
-        return (orjson.loads(body) for _, body in self._decision.packer.bodies(batches))
+        builder = self._decision.request_builder
+        return (orjson.loads(body) for _, body in builder.bodies(builder.batches(self._ready, batch_size)))
 
     @hides_internals
     def preview(self, n: int = 6) -> Preview:
@@ -200,13 +125,7 @@ class Plan:
             row 0 to +120••••••23 (the only one):
                 Hi *Ali*
         """
-        packer, kinds = self._decision.packer, self._decision.kinds
-
-        def bubble(row: int, content: dict[str, Any]) -> Bubble:
-            return bubble_of(kinds[int(packer.content_of(np.array([row]))[0])], content)
-
-        recipients, groups = self._rows["recipient"].array, packer.content_of(self._ready)
-        return preview_of(packer.contents, self._ready, self._frame.index, recipients, n, bubble=bubble, groups=groups)
+        return preview_of_plan(self._decision, n)
 
     @hides_internals
     def check_links(
@@ -246,7 +165,7 @@ class Plan:
         from d7nb.planning.links.check import check_links  # noqa: PLC0415  (a plan that asks nobody needs no HTTP)
 
         options: dict[str, Any] = {"workers": workers, "timeout": timeout, "progress": progress}
-        return check_links(self._decision.packer, self._ready, self._frame, client, **options)
+        return check_links(self._decision.request_builder, self._ready, self._frame, client, **options)
 
     @hides_internals
     def release(self, rows: Any = None, choose: str | Mapping[int, str] = "first") -> Plan:
@@ -273,9 +192,9 @@ class Plan:
             (1, ['+525512345678'])
         """
         held = np.flatnonzero((self._rows["verdict"] == "held") & (self._rows["decided_by"] == "numbers"))
-        past = self._decision
-        released = {**past.released, **chosen_numbers(past.numbers, held, rows, choose)}
-        return Plan(decide(past.frame, past.content, past.terms, released))
+        before = self._decision
+        released = {**before.released, **chosen_numbers(before.numbers, held, rows, choose)}
+        return Plan(build_plan(before.frame, before.content, before.options, released))
 
     @hides_internals
     def send(
@@ -334,8 +253,8 @@ class Plan:
         return deliver(
             self._mailing,
             client,
-            packer=self._decision.packer,
-            recheck=self._decision.recheck,
+            packer=self._decision.request_builder,
+            recheck=self._decision.send_time_filters,
             ledger=ledger,
             resend=resend,
             confirm=confirm,
@@ -384,10 +303,8 @@ class Plan:
             ('Hi Ali', 1)
         """
         rows = self.preview(n).frame["row"].to_numpy()
-        first = np.unique(np.array(self._decision.packer.contents(rows), dtype=object), return_index=True)[1]
-        rehearsal = Plan(rehearsed(self._decision, rows[np.sort(first)], to))
-        ready = rehearsal.summary["ready"]
-        return rehearsal.send(client, ledger=ledger, resend=True, confirm=ready, progress=False, wait=wait)
+        trial = Plan(build_trial(self._decision, rows, to))
+        return trial.send(client, ledger=ledger, resend=True, confirm=len(trial._ready), progress=False, wait=wait)
 
     @hides_internals
     def delivery(
@@ -458,32 +375,22 @@ class Plan:
             campaign=self.campaign,
             keys=decision.keys,
             keyed=decision.keyed,
-            by_content=decision.terms.key is None,
-            clock=decision.terms.clock,
+            by_content=decision.options.key is None,
+            clock=decision.options.clock,
         )
 
     def __repr__(self) -> str:
-        return plan_text(self._shown())
+        return plan_text(shown_plan(self))
 
     def _repr_html_(self) -> str:
-        return plan_html(self._shown())
-
-    def _shown(self) -> ShownPlan:
-        """What the displays need, as plain data."""
-        content, packer = self._decision.content, self._decision.packer
-        return ShownPlan(
-            campaign=self.campaign,
-            content="columns named by D7's paths" if content is None else repr(content),
-            to=self._decision.terms.to,
-            originators=packer.by_originator(self._ready),
-            rate=RATE,
-            summary=self.summary,
-            problems=self._problems,
-            filters=[(each.row_filter.name, each.saw, len(each.places)) for each in self._decision.asked],
-        )
+        return plan_html(shown_plan(self))
 
 
-def _mapping(reference: Any) -> Mapping[str, Any]:
-    if not isinstance(reference, Mapping):
-        raise PlanError(f"reference= takes a dict such as {{'cust_ref': col('id')}}, not a {type(reference).__name__}")
-    return reference
+def shown_plan(plan: Plan, rate: int | None = RATE) -> ShownPlan:
+    """Return what the displays of a plan need, as plain data.
+
+    Args:
+        plan: The plan.
+        rate: Recipients a second for one originator, which the length of the send follows from; None for no limit.
+    """
+    return display_of(plan._decision, plan.problems, rate)

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from d7nb.errors import PlanError
-from d7nb.planning.build import Decision, decide
+from d7nb.planning.build import Decision, build_plan
 from d7nb.tables.frames import with_columns
 
-if TYPE_CHECKING:
-    import numpy as np
-
-OWN = "d7_test_to"
+_TO = "d7_test_to"
 
 
-def rehearsed(decision: Decision, rows: np.ndarray, to: Any) -> Decision:
-    """The decision about some rows of another, were their messages to go to one number.
+def build_trial(decision: Decision, rows: np.ndarray, to: Any) -> Decision:
+    """Decide about some rows of a plan as if their messages went to one number; of those that say the same, about one.
 
-    What they say is the same, and so is whom they come from. Nothing of them is the campaign's: they have another name,
-    no reference, no report address and no schedule, and only the registered filters are asked.
+    Contents and originators stay the same. Nothing else is the campaign's: it has another name, no reference, no report
+    URL and no schedule, and only the registered filters are run.
 
     Args:
         decision: The plan's.
@@ -29,20 +28,22 @@ def rehearsed(decision: Decision, rows: np.ndarray, to: Any) -> Decision:
     Raises:
         PlanError: No message can go to that number.
     """
-    frame = with_columns(decision.frame.take(rows), {OWN: [to] * len(rows)})
-    terms = replace(
-        decision.terms,
-        to=OWN,
-        campaign=f"{decision.terms.campaign} (test)",
+    contents = np.array(decision.request_builder.contents(rows), dtype=object)
+    first_of_each = np.sort(np.unique(contents, return_index=True)[1])
+    frame = decision.frame.take(rows[first_of_each])
+    options = replace(
+        decision.options,
+        to=_TO,
+        campaign=f"{decision.options.campaign} (test)",
         key=None,
         reference=None,
         report_url=None,
         schedule=None,
         filters=(),
     )
-    made = decide(frame, decision.content, terms, {})
-    if not len(made.verdicts.ready):
-        reasons = made.verdicts.frame(frame.index, made.numbers["recipient"])["reason"].dropna()
+    trial = build_plan(with_columns(frame, {_TO: [to] * len(frame)}), decision.content, options, {})
+    if not len(trial.ready):
+        reasons = trial.verdicts.frame(frame.index, trial.numbers["recipient"])["reason"].dropna()
         why = reasons.iloc[0] if len(reasons) else "no row of this plan is ready"
         raise PlanError(f"no test message can go: {why}")
-    return made
+    return trial

@@ -52,7 +52,7 @@ class PluginInfo(NamedTuple):
     error: str = ""
 
 
-class Sourced(NamedTuple):
+class FilterEntry(NamedTuple):
     """A filter, and where it is from in the words of an error."""
 
     row_filter: RowFilter
@@ -157,7 +157,7 @@ class Manager:
         others = [kind for kind, guest in offered if guest.source != BUILT_IN]
         return (*built_in, *sorted(others, key=lambda kind: kind.__name__))
 
-    def filters(self) -> tuple[Sourced, ...]:
+    def filters(self) -> tuple[FilterEntry, ...]:
         """Every registered filter and the plugin it is from, by stage and name.
 
         Raises:
@@ -165,7 +165,7 @@ class Manager:
         """
         offered = [(each, guest) for each, guest in self._offers("d7nb_filters") if _is_filter(each, guest)]
         _refuse_twins([(each.name, guest) for each, guest in offered], "filter")
-        return in_order([Sourced(each, f"plugin {guest.name} ({guest.source})") for each, guest in offered])
+        return in_order([FilterEntry(each, f"plugin {guest.name} ({guest.source})") for each, guest in offered])
 
     def after_send(self, delivery: Delivery) -> list[str]:
         """Show a delivery to every observer; what one raises is returned as a sentence, and the others still see it."""
@@ -238,7 +238,7 @@ class Manager:
             log.warning("the plugin %r of %s can't be used: %s", point.name, source, _told(error))
 
 
-def in_order(filters: list[Sourced]) -> tuple[Sourced, ...]:
+def in_order(filters: list[FilterEntry]) -> tuple[FilterEntry, ...]:
     """Filters by stage and name, whatever order they came in."""
     return tuple(sorted(filters, key=lambda each: (STAGES.index(each.row_filter.stage), each.row_filter.name)))
 

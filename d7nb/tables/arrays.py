@@ -26,19 +26,6 @@ def take_rows(array: Any, rows: np.ndarray) -> Any:
     return near[chosen]
 
 
-def as_texts(values: np.ndarray) -> Any:
-    """Texts and nothing, kept as objects, as an array of pandas' own kind: what is missing costs next to nothing.
-
-    Example:
-        >>> as_texts(np.array([None, "a", None], dtype=object)).tolist()
-        [nan, 'a', nan]
-    """
-    there = np.flatnonzero(pd.notna(values))
-    places = np.full(len(values), -1)
-    places[there] = np.arange(len(there))
-    return pd.array(values[there], dtype="str").take(places, allow_fill=True)
-
-
 def chosen_of(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """The values at some positions, which are in order; no copy where that is all of them."""
     return values if len(rows) == len(values) else values[rows]

@@ -14,6 +14,7 @@ from d7nb.content.binding.format_strings import Column
 from d7nb.display.plans import plan_html
 from d7nb.display.text import plural
 from d7nb.errors import D7Error, hides_internals
+from d7nb.planning.plans import shown_plan
 from d7nb.recipients.check import check_numbers
 from d7nb.widgets import controls as parts
 from d7nb.widgets.content_fields import Fields, close
@@ -334,8 +335,8 @@ class ComposeForm:
         client = self._given_client or self._own_client
         self._pages = plan.preview(PAGES)
         self._show_page()
-        shown = plan._shown()
-        self._summary.value = plan_html(shown if client is None else shown._replace(rate=client.rate))
+        shown = shown_plan(plan) if client is None else shown_plan(plan, client.rate)
+        self._summary.value = plan_html(shown)
         self._send.offer(version, plan, int(plan.going(client, ledger=self._ledger).sum()))
 
 

@@ -15,8 +15,8 @@ from d7nb.content.binding.format_strings import Column
 from d7nb.content.schema.fields import Free, Items, Nested
 from d7nb.content.source import Python, call, content_of, fields_of, python, source_of
 from d7nb.errors import PlanError, hides_internals
-from d7nb.planning.filter_runner import chosen
-from d7nb.planning.plans import Plan, plan
+from d7nb.planning.filter_runner import select_filters
+from d7nb.planning.planner import plan
 from d7nb.plugins import content_types
 from d7nb.privacy import mask_text
 from d7nb.tables.frames import frozen
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from d7nb.content.schema.fields import PartLike
     from d7nb.filters.base import RowFilter
+    from d7nb.planning.plans import Plan
 
 
 class ComposeModel(HasTraits):
@@ -83,7 +84,7 @@ class ComposeModel(HasTraits):
         **terms: Any,
     ) -> None:
         self.frame = frozen(frame)
-        self.filters = tuple(each.row_filter for each in chosen((), filters))
+        self.filters = tuple(entry.row_filter for entry in select_filters((), filters))
         self.ledger = ledger
         self.kinds: dict[str, type[Content]] = {kind.__name__: kind for kind in content_types()}
         self._fields_of: dict[str, dict[str, Any]] = {}

@@ -11,8 +11,8 @@ import time
 import pandas as pd
 
 import d7nb
-from d7nb.planning.filter_runner import ask_all
-from d7nb.plugins.manager import Sourced
+from d7nb.planning.filter_runner import run_filters
+from d7nb.plugins.manager import FilterEntry
 from d7nb.testing import fresh_plugins
 
 ROWS, FILTERS, RUNS, TARGET = 100_000, 200, 5, 1.10
@@ -33,7 +33,7 @@ def main() -> float:
             for _ in filters:
                 work(rows)
             middle = time.perf_counter()
-            ask_all([Sourced(each, "a benchmark") for each in filters], rows)
+            run_filters([FilterEntry(each, "a benchmark") for each in filters], rows)
             ratios.append((time.perf_counter() - middle) / (middle - start))
     ratio = statistics.median(ratios)
     print(f"{FILTERS} filters, {ROWS:,} rows: {ratio:.3f} x their own work (target {TARGET}); each {sorted(ratios)}")

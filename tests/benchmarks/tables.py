@@ -58,8 +58,8 @@ def planned(frame: pd.DataFrame, **options: Any) -> d7nb.Plan:
 
 def posted(plan: d7nb.Plan, batch_size: int = BATCH) -> Iterator[bytes]:
     """The bodies as they are posted: `Plan.requests` gives the same, read back into dicts."""
-    packer = plan._decision.packer
-    return (body for _, body in packer.bodies(packer.batches(plan._ready, batch_size)))
+    builder = plan._decision.request_builder
+    return (body for _, body in builder.bodies(builder.batches(plan._ready, batch_size)))
 
 
 def keys_in(bodies: list[bytes]) -> list[str]:

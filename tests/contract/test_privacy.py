@@ -394,7 +394,7 @@ def test_what_stops_a_send_shows_nothing_of_its_rows(
         plan.send(client, progress=False)
     check_error(stopped.value, errors.Interrupted)
     check_shown(stopped.value.delivery)
-    monkeypatch.setattr("d7nb.planning.plans.decide", interrupted)
+    monkeypatch.setattr("d7nb.planning.planner.build_plan", interrupted)
     with pytest.raises(KeyboardInterrupt) as early:
         planned()
     check_error(early.value, KeyboardInterrupt)

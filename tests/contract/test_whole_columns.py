@@ -24,7 +24,8 @@ from d7nb.content.rules import TEXT, max_length
 from d7nb.display import sample as strangest
 from d7nb.filters.people import _how_many_repeat
 from d7nb.store.keys import base32
-from d7nb.tables.arrays import as_texts, group_codes, repeated, take_rows
+from d7nb.tables.arrays import group_codes, repeated, take_rows
+from d7nb.tables.coded_texts import CodedTexts
 from tests.support.plans import ORIGINATOR, PHONES
 
 HOSTILE = ['"', "\\", '",', "\\u007f", SEPARATOR, "\0", "\n", "{}", "{name}", "é", "\u2028", "🎉", "\u202eab", "a" * 50]
@@ -136,8 +137,10 @@ def test_keys_are_written_as_python_writes_them(keys: list[bytes]) -> None:
 
 @given(st.lists(st.one_of(st.none(), TEXTS)))
 def test_texts_with_gaps_make_the_array_that_pandas_makes(texts: list[str | None]) -> None:
-    made = as_texts(np.array([*texts, None], dtype=object)[:-1])
-    pd.testing.assert_extension_array_equal(made, pd.array(texts, dtype="str"))
+    made = CodedTexts.missing(len(texts))
+    made.put(np.arange(len(texts)), texts)
+    pd.testing.assert_extension_array_equal(made.array(), pd.array(texts, dtype="str"))
+    pd.testing.assert_extension_array_equal(CodedTexts.of(pd.Series(texts, dtype="str")).array(), made.array())
 
 
 @given(st.data())
@@ -257,8 +260,8 @@ def test_the_bytes_posted_are_those_of_a_loop_over_rows(dtype: str, cells: list[
 
 
 def bodies_of(plan: d7nb.Plan, rows: np.ndarray, size: int) -> list[bytes]:
-    packer = plan._decision.packer
-    return [body for _, body in packer.bodies(packer.batches(rows, size))]
+    builder = plan._decision.request_builder
+    return [body for _, body in builder.bodies(builder.batches(rows, size))]
 
 
 def strangest_one_by_one(texts: list[str]) -> dict[str, int]:

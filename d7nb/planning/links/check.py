@@ -44,7 +44,7 @@ class Use(NamedTuple):
 
 
 def check_links(
-    packer: RequestBuilder,
+    builder: RequestBuilder,
     ready: np.ndarray,
     frame: pd.DataFrame,
     client: Client | None,
@@ -56,7 +56,7 @@ def check_links(
     """Ask for every file; the options are those of `Plan.check_links`.
 
     Args:
-        packer: Fills in the contents of the plan's rows.
+        builder: Fills in the contents of the plan's rows.
         ready: Positions of the rows that would go.
         frame: The plan's table.
         client: As there.
@@ -80,7 +80,7 @@ def check_links(
         timeout = (timeout, timeout)
     if any(limit is not None and limit <= 0 for limit in timeout):
         raise PlanError("timeout= counts seconds, more than none (None: no limit)")
-    uses = list(_uses(packer, ready))
+    uses = list(_uses(builder, ready))
     urls = dict.fromkeys(file[0] for use in uses for file in use.files if file)
     probes = {url: FileResponse("no_address") for url in urls if URL.fault(url)}
     asked_for = [url for url in urls if url not in probes]
@@ -91,8 +91,8 @@ def check_links(
     return problem_frame(merge(problems), frame)
 
 
-def _uses(packer: RequestBuilder, ready: np.ndarray) -> Iterator[Use]:
-    for renderer, places in packer.by_content(ready):
+def _uses(builder: RequestBuilder, ready: np.ndarray) -> Iterator[Use]:
+    for renderer, places in builder.by_content(ready):
         rows = ready[places]
         for link in renderer.file_links:
             urls = renderer.filled(link.at, rows)
