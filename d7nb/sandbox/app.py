@@ -19,7 +19,7 @@ from starlette.routing import Route
 from d7nb.errors import SandboxError
 from d7nb.sandbox import responses as answers
 from d7nb.sandbox.faults import SEND_PATH
-from d7nb.sandbox.schema.base import Part
+from d7nb.sandbox.schema.base import StrictModel
 from d7nb.sandbox.schema.request import PHONE_NUMBER, digits
 from d7nb.sandbox.schema.templates import TemplateContent
 from d7nb.sandbox.uvicorn_server import DroppedConnection
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from d7nb.sandbox.events.scheduler import EventScheduler
     from d7nb.sandbox.faults import Faults
     from d7nb.sandbox.inbox import Inbox
-    from d7nb.sandbox.schema.request import Envelope, Reading
+    from d7nb.sandbox.schema.request import Envelope, RequestReader
     from d7nb.sandbox.state import State
 
 TOKEN = "sandbox"  # noqa: S105 - the whole secret of the sandbox
@@ -73,7 +73,7 @@ class Rules:
         return answers.parameter_count_mismatch(template.template_id, expected, template.parameter_count)
 
 
-class FaultBody(Part):
+class FaultBody(StrictModel):
     """The body of POST /_sandbox/faults."""
 
     kind: str
@@ -81,14 +81,14 @@ class FaultBody(Part):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
-class ScriptBody(Part):
+class ScriptBody(StrictModel):
     """The body of POST /_sandbox/scripts."""
 
     number: str
     kind: str | list[Any] | None
 
 
-class Receipt(Part):
+class Receipt(StrictModel):
     """The body of a read receipt, which may be left out."""
 
     typing: bool | None = None
@@ -98,7 +98,14 @@ class Api:
     """The endpoints over one state. They run in the server's event loop; the state is open to any thread."""
 
     def __init__(
-        self, reading: Reading, rules: Rules, state: State, faults: Faults, *, inbox: Inbox, agenda: EventScheduler
+        self,
+        reading: RequestReader,
+        rules: Rules,
+        state: State,
+        faults: Faults,
+        *,
+        inbox: Inbox,
+        agenda: EventScheduler,
     ) -> None:
         self.reading, self.rules, self.state, self.faults = reading, rules, state, faults
         self.inbox, self.agenda = inbox, agenda
@@ -159,7 +166,7 @@ class Api:
         """POST /whatsapp/v2/send."""
         if not _JSON.match(request.headers.get("content-type", "application/json")):
             return answers.invalid([{"loc": ["body"], "msg": "Content-Type is not JSON", "type": "dict_type"}])
-        envelope = self.reading.envelope(body)
+        envelope = self.reading.parse(body)
         if isinstance(envelope, list):
             return answers.invalid(envelope)
         refusal = self.rules.refusal(envelope) or self.faults.refusal(envelope)

@@ -11,7 +11,7 @@ import orjson
 from d7nb.errors import SandboxError
 from d7nb.sandbox.events.local_http import ELSEWHERE, Line
 from d7nb.sandbox.inbox import Media, Reply
-from d7nb.sandbox.schema.request import digits, read_number
+from d7nb.sandbox.schema.request import digits, parse_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ class Customers:
             raise SandboxError("somebody who writes says something: give text=, media= or at least kind=")
         if media is None and (content_type or filename):
             raise SandboxError("content_type= and filename= belong to a file: give its bytes as media=")
-        sender = read_number(number)
+        sender = parse_number(number)
         letter = self._state.letter(sender)
         url = callback_url or (letter and letter.report_url)
         if url is None:
@@ -82,7 +82,7 @@ class Customers:
     def _originator(self, given: str | None, letter: LastMessage | None) -> str:
         """The digits of the business number that is written to."""
         if given is not None:
-            number = read_number(given)
+            number = parse_number(given)
             if self._originators is not None and number not in self._originators:
                 raise SandboxError("originator= is none of the sandbox's originators: nobody can write there")
             return number

@@ -20,7 +20,7 @@ from d7nb.sandbox.faults import Faults
 from d7nb.sandbox.inbox import REPLY_COLUMNS, SHAPES as INBOUND_SHAPES, Inbox
 from d7nb.sandbox.lifecycle import STATUS_LIFE
 from d7nb.sandbox.replies import Customers
-from d7nb.sandbox.schema.request import Reading
+from d7nb.sandbox.schema.request import RequestReader
 from d7nb.sandbox.state import Row, State
 from d7nb.sandbox.uvicorn_server import Server, listen, url_of
 
@@ -127,7 +127,7 @@ class Sandbox:
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        reading = Reading(lenient=lenient, extra_types=frozenset(_listed(extra_types)))
+        reading = RequestReader(lenient=lenient, extra_types=frozenset(_listed(extra_types)))
         rules = Rules(
             originators=None if originators is None else frozenset(map(_digits, _listed(originators))),
             templates=templates,

@@ -18,14 +18,14 @@ from uuid import uuid4
 from d7nb.errors import SandboxError
 from d7nb.sandbox.lifecycle import SCHEDULED, STATUS_LIFE, WINDOW, read_life, read_script, status_at
 from d7nb.sandbox.responses import timestamp
-from d7nb.sandbox.schema.request import REFERENCE_KEYS, digits, moment, read_number
+from d7nb.sandbox.schema.request import REFERENCE_KEYS, digits, parse_number, parse_schedule_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from d7nb.sandbox.inbox import Inbox
     from d7nb.sandbox.lifecycle import Life, OwnLife, Stage
-    from d7nb.sandbox.schema.request import Envelope, OneMessage, Reading
+    from d7nb.sandbox.schema.request import Envelope, RecipientMessage, RequestReader
 
 # 100 ns steps from the Gregorian reform, where UUIDs of version 1 begin to count, to 1970.
 _UUID_EPOCH = 0x01B21DD213814000
@@ -53,7 +53,7 @@ class Row(NamedTuple):
 class Kept(NamedTuple):
     """What stays the same of one message to one recipient."""
 
-    message: OneMessage
+    message: RecipientMessage
     named: dict[str, Any]  # what a report says of it, without its status and reason
     own: OwnLife | None  # by a script
 
@@ -89,7 +89,7 @@ class State:
 
     def __init__(
         self,
-        reading: Reading,
+        reading: RequestReader,
         life: Sequence[Stage] = STATUS_LIFE,
         scripts: Mapping[str, str | Sequence[Stage]] | None = None,
         windows: Inbox | None = None,
@@ -97,7 +97,7 @@ class State:
         self._reading = reading
         self._life = read_life(life)
         self._first_scripts = {
-            read_number(number): read_script(kind, self._life) for number, kind in (scripts or {}).items()
+            parse_number(number): read_script(kind, self._life) for number, kind in (scripts or {}).items()
         }
         self._scripts = dict(self._first_scripts)
         self._windows = windows
@@ -132,9 +132,9 @@ class State:
         own = None if kind is None else read_script(kind, self._life)
         with self._lock:
             if own is None:
-                self._scripts.pop(read_number(number), None)
+                self._scripts.pop(parse_number(number), None)
             else:
-                self._scripts[read_number(number)] = own
+                self._scripts[parse_number(number)] = own
 
     def reset(self) -> None:
         """Forget all messages, and the scripts but those of the beginning, and put the clock right."""
@@ -165,7 +165,7 @@ class State:
                 count=place,
                 first=self._rows_ever,
                 created_at=now,
-                goes_at=now if schedule_time is None else max(now, moment(schedule_time)),
+                goes_at=now if schedule_time is None else max(now, parse_schedule_time(schedule_time)),
                 schedule_time=schedule_time,
                 own=own,
             )
@@ -265,7 +265,7 @@ class State:
     def _read(self, taken_in: ReceivedRequest) -> list[Kept]:
         return [
             Kept(message, _named(message, self._msg_id(taken_in.first + place)), taken_in.own.get(place))
-            for place, message in enumerate(self._reading.messages(taken_in.body))
+            for place, message in enumerate(self._reading.iter_messages(taken_in.body))
         ]
 
     def _msg_id(self, number: int) -> str:
@@ -274,7 +274,7 @@ class State:
         return f"{ticks[-8:]}-{ticks[-12:-8]}-1{ticks[-15:-12]}-{self._node}"
 
 
-def _named(message: OneMessage, msg_id: str) -> dict[str, Any]:
+def _named(message: RecipientMessage, msg_id: str) -> dict[str, Any]:
     """A message as the report names it. That marks which were not given are null is a guess."""
     template = message.content.get("template") if message.message_type == "TEMPLATE" else None
     pair = f"{digits(message.originator)} {message.recipient}"

@@ -23,7 +23,7 @@ from d7nb import (
     col,
 )
 from d7nb.errors import ContentError
-from d7nb.sandbox.schema.request import Reading
+from d7nb.sandbox.schema.request import RequestReader
 from tests.support.plans import LINK, plan_of
 
 WORDS = st.sampled_from([*"abcdefgh", "Yes", "No", "é", "x" * 20])
@@ -169,7 +169,7 @@ def contents(draw: st.DrawFn, *, bound: bool) -> tuple[Any, dict[str, Any]]:
 
 def refusals(content: Any, row: dict[str, Any]) -> list[Any]:
     """What the sandbox has against the requests of a plan."""
-    answers = [Reading().envelope(orjson.dumps(body)) for body in plan_of(row, content=content).requests()]
+    answers = [RequestReader().parse(orjson.dumps(body)) for body in plan_of(row, content=content).requests()]
     return [answer for answer in answers if isinstance(answer, list)]
 
 

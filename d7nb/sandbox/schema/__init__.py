@@ -1,1 +1,1 @@
-"""The sandbox's own reading of a request."""
+"""The pydantic models of a send request, written from D7's pages independently of `d7nb.content`."""

@@ -1,4 +1,4 @@
-"""What a message may say, apart from interactive messages and templates (d7-api.md sections 1.1 to 1.5)."""
+"""The contents TEXT, REACTION, ATTACHMENT, LOCATION and CONTACTS (D7, "Send Free-form Whatsapp Messages")."""
 
 from __future__ import annotations
 
@@ -6,24 +6,34 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from d7nb.sandbox.schema.base import CountryCode, Day, Filled, HttpUrl, Latitude, Longitude, Part, Place, chars
+from d7nb.sandbox.schema.base import (
+    CountryCode,
+    HomeOrWork,
+    HttpUrl,
+    IsoDate,
+    Latitude,
+    Longitude,
+    NonEmptyStr,
+    StrictModel,
+    length,
+)
 
 
-class Content(Part):
-    """What all contents share."""
+class Content(StrictModel):
+    """The base of all contents."""
 
-    # Belongs inside `text`; D7's template samples and N8N put it here, and nothing reads it (section 8, row 12).
+    # It belongs inside `text`. D7's samples of templates and its n8n node put it here, where it is ignored.
     preview_url: Any = None
 
     def warnings(self) -> list[str]:
-        """What is odd about this content and yet taken in."""
+        """Return what is wrong with this content although it is accepted."""
         return []
 
 
-class Text(Part):
-    """4096 characters of body, D7's own limit (section 1.1)."""
+class Text(StrictModel):
+    """A text; the limit of 4096 characters is on D7's page "Text Message"."""
 
-    body: Annotated[str, chars(4096)]
+    body: Annotated[str, length(4096)]
     preview_url: bool | None = None
 
 
@@ -34,14 +44,14 @@ class TextContent(Content):
     text: Text
 
     def warnings(self) -> list[str]:
-        """A preview wish in the wrong place."""
+        """Warn about a `preview_url` outside `text`."""
         return [] if self.preview_url is None else ["preview_url under content is ignored: it belongs inside text"]
 
 
-class Reaction(Part):
-    """Any id will do (section 8, row 19); an empty emoji takes a reaction back (a rule of Meta's)."""
+class Reaction(StrictModel):
+    """A reaction to a message; an empty emoji removes the reaction (Meta, "Reaction messages")."""
 
-    message_id: Filled
+    message_id: NonEmptyStr
     emoji: str
 
 
@@ -52,12 +62,12 @@ class ReactionContent(Content):
     reaction: Reaction
 
 
-class Attachment(Part):
-    """A file by its URL; 1024 characters of caption are Meta's limit (section 1.3)."""
+class Attachment(StrictModel):
+    """A file by its URL; the limit of 1024 characters for a caption is on Meta's page "Image messages"."""
 
     type: Literal["image", "document", "video", "audio", "sticker"]
     url: HttpUrl
-    caption: Annotated[str, chars(1024, least=0)] | None = None
+    caption: Annotated[str, length(1024, minimum=0)] | None = None
     filename: str | None = None
 
 
@@ -68,17 +78,17 @@ class AttachmentContent(Content):
     attachment: Attachment
 
     def warnings(self) -> list[str]:
-        """Parts that this kind of file does not show (section 1.3; section 8, row 11)."""
-        kind = self.attachment.type
-        unseen = {
-            "caption": self.attachment.caption is not None and kind in {"audio", "sticker"},
-            "filename": self.attachment.filename is not None and kind != "document",
+        """Warn about fields that WhatsApp does not show with this type of file."""
+        file_type = self.attachment.type
+        hidden = {
+            "caption": self.attachment.caption is not None and file_type in {"audio", "sticker"},
+            "filename": self.attachment.filename is not None and file_type != "document",
         }
-        return [f"{part} is not shown with {kind}" for part, odd in unseen.items() if odd]
+        return [f"{field} is not shown with {file_type}" for field, is_hidden in hidden.items() if is_hidden]
 
 
-class Location(Part):
-    """A point on the map (section 1.4)."""
+class Location(StrictModel):
+    """A point on the map, by its coordinates."""
 
     latitude: Latitude
     longitude: Longitude
@@ -93,10 +103,10 @@ class LocationContent(Content):
     location: Location
 
 
-class ContactName(Part):
-    """The name to show, and at least one of its parts (section 1.5)."""
+class ContactName(StrictModel):
+    """A contact's name: the name to show, and at least one of its parts (D7, "Contacts Message")."""
 
-    formatted_name: Filled
+    formatted_name: NonEmptyStr
     first_name: str | None = None
     last_name: str | None = None
     middle_name: str | None = None
@@ -104,7 +114,7 @@ class ContactName(Part):
     prefix: str | None = None
 
     @model_validator(mode="after")
-    def _has_a_part(self) -> Self:
+    def _check_name_parts(self) -> Self:
         if not (self.first_name or self.last_name or self.middle_name or self.suffix or self.prefix):
             raise ValueError(
                 "formatted_name needs at least one of first_name, last_name, middle_name, suffix, prefix beside it"
@@ -112,7 +122,7 @@ class ContactName(Part):
         return self
 
 
-class Address(Part):
+class Address(StrictModel):
     """A postal address of a contact."""
 
     street: str | None = None
@@ -121,45 +131,45 @@ class Address(Part):
     zip: str | None = None
     country: str | None = None
     country_code: CountryCode | None = None
-    type: Place | None = None
+    type: HomeOrWork | None = None
 
 
-class Email(Part):
-    """An e-mail address of a contact; its form is not documented, so any text will do."""
+class Email(StrictModel):
+    """An e-mail address of a contact; its form is not documented, so any text is accepted."""
 
-    email: Filled
-    type: Place | None = None
+    email: NonEmptyStr
+    type: HomeOrWork | None = None
 
 
-class Organisation(Part):
-    """Where a contact works."""
+class Organisation(StrictModel):
+    """A contact's employer, department and title."""
 
     company: str | None = None
     department: str | None = None
     title: str | None = None
 
 
-class Phone(Part):
-    """A phone number of a contact; its form is not documented, so any text will do."""
+class Phone(StrictModel):
+    """A phone number of a contact; its form is not documented, so any text is accepted."""
 
-    phone: Filled
+    phone: NonEmptyStr
     type: Literal["CELL", "MAIN", "IPHONE", "HOME", "WORK"] | None = None
     wa_id: str | None = None
 
 
-class Website(Part):
-    """A web address of a contact; that it be http(s) is not documented."""
+class Website(StrictModel):
+    """A web address of a contact; its form is not documented, so any text is accepted."""
 
-    url: Filled
-    type: Place | None = None
+    url: NonEmptyStr
+    type: HomeOrWork | None = None
 
 
-class Contact(Part):
+class Contact(StrictModel):
     """One contact card."""
 
     name: ContactName
     addresses: list[Address] | None = None
-    birthday: Day | None = None
+    birthday: IsoDate | None = None
     emails: list[Email] | None = None
     org: Organisation | None = None
     phones: list[Phone] | None = None
@@ -167,7 +177,7 @@ class Contact(Part):
 
 
 class ContactsContent(Content):
-    """`message_type` CONTACTS: an array (section 8, row 7) of at most 257 cards, Meta's limit."""
+    """`message_type` CONTACTS: an array of contacts. The limit of 257 is Meta's."""
 
     message_type: Literal["CONTACTS"]
     contacts: Annotated[list[Contact], Field(min_length=1, max_length=257)]

@@ -1,4 +1,7 @@
-"""The six kinds of interactive messages (d7-api.md section 1.6). The limits of their actions are Meta's."""
+"""The content INTERACTIVE and its six types, after D7's page "Interactive Message".
+
+The limits of header, body and footer are D7's, those of the actions are from Meta's pages on each type.
+"""
 
 from __future__ import annotations
 
@@ -9,71 +12,71 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from d7nb.sandbox.schema.base import (
     CountryCode,
-    Filled,
     HttpUrl,
-    Part,
-    absent_if_hollow,
-    chars,
-    chosen_by,
+    NonEmptyStr,
+    StrictModel,
+    discriminator,
     distinct,
+    length,
+    none_if_all_null,
     tag,
 )
 from d7nb.sandbox.schema.contents import Content
 
-# The blocks that hold nearly all emoji, with the two marks that turn plain characters into them.
+# The Unicode blocks of nearly all emoji, and the two marks that turn plain characters into emoji.
 _EMOJI = re.compile("[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\u2300-\u23ff\ufe0f\u20e3]")
 
 
-def _without_emoji(words: str) -> str:
-    if _EMOJI.search(words):
+def _check_no_emoji(text: str) -> str:
+    if _EMOJI.search(text):
         raise ValueError("a flow's button should hold no emoji")
-    return words
+    return text
 
 
-class TextHeader(Part):
+class TextHeader(StrictModel):
     """A line of text above the body."""
 
     type: Literal["text"]
-    text: Annotated[str, chars(60)]
+    text: Annotated[str, length(60)]
 
 
-class Media(Part):
-    """A header's file. The SDKs send a null filename with images and videos."""
+class HeaderFile(StrictModel):
+    """The image or video of a header; D7's SDKs send a null filename with it."""
 
     link: HttpUrl
     filename: None = None
 
 
-class Document(Part):
-    """A header's document."""
+class HeaderDocument(StrictModel):
+    """The document of a header."""
 
     link: HttpUrl
     filename: str | None = None
 
 
-class ImageHeader(Part):
+class ImageHeader(StrictModel):
     """An image above the body."""
 
     type: Literal["image"]
-    image: Media
+    image: HeaderFile
 
 
-class VideoHeader(Part):
+class VideoHeader(StrictModel):
     """A video above the body."""
 
     type: Literal["video"]
-    video: Media
+    video: HeaderFile
 
 
-class DocumentHeader(Part):
+class DocumentHeader(StrictModel):
     """A document above the body."""
 
     type: Literal["document"]
-    document: Document
+    document: HeaderDocument
 
 
-class UnknownHeader(Part):
-    """Any other header: refused at its type."""
+class UnknownHeader(StrictModel):
+    """A header of any other type, which is refused at its `type`."""
 
     model_config = ConfigDict(extra="ignore")
     type: Literal["text", "image", "video", "document"]
@@ -85,76 +88,76 @@ AnyHeader = Annotated[
     | Annotated[VideoHeader, tag("video")]
     | Annotated[DocumentHeader, tag("document")]
     | Annotated[UnknownHeader, tag()],
-    chosen_by("type", "text", "image", "video", "document"),
+    discriminator("type", "text", "image", "video", "document"),
 ]
 
 
-class Body(Part):
-    """The message itself; 1024 characters by D7's page."""
+class Body(StrictModel):
+    """The text of the message."""
 
-    text: Annotated[str, chars(1024)]
-
-
-class Footer(Part):
-    """A small line below the body; 60 characters by D7's page."""
-
-    text: Annotated[str, chars(60)]
+    text: Annotated[str, length(1024)]
 
 
-class Framed(Part):
-    """A body that may have any header and a footer."""
+class Footer(StrictModel):
+    """A small line below the body."""
 
-    header: Annotated[AnyHeader | None, BeforeValidator(absent_if_hollow)] = None
+    text: Annotated[str, length(60)]
+
+
+class FramedMessage(StrictModel):
+    """The header, body and footer that most types share."""
+
+    header: Annotated[AnyHeader | None, BeforeValidator(none_if_all_null)] = None
     body: Body
-    footer: Annotated[Footer | None, BeforeValidator(absent_if_hollow)] = None
+    footer: Annotated[Footer | None, BeforeValidator(none_if_all_null)] = None
 
 
-class Reply(Part):
-    """What a reply button says, and sends back."""
+class ButtonReply(StrictModel):
+    """The id and title of a reply button."""
 
-    id: Annotated[str, chars(256)]
-    title: Annotated[str, chars(20)]
+    id: Annotated[str, length(256)]
+    title: Annotated[str, length(20)]
 
 
-class Button(Part):
-    """One reply button."""
+class Button(StrictModel):
+    """A reply button."""
 
     type: Literal["reply"]
-    reply: Reply
+    reply: ButtonReply
 
 
-class ButtonAction(Part):
-    """One to three buttons, all different."""
+class ButtonAction(StrictModel):
+    """One to three buttons with different ids and titles."""
 
     buttons: Annotated[
         list[Button], Field(min_length=1, max_length=3), AfterValidator(distinct("reply.id", "reply.title"))
     ]
 
 
-class ReplyButtons(Framed):
+class ReplyButtons(FramedMessage):
     """Interactive type `button`."""
 
     type: Literal["button"]
     action: ButtonAction
 
 
-class Row(Part):
-    """One choice of a list."""
+class Row(StrictModel):
+    """An option of a list."""
 
-    id: Annotated[str, chars(200)]
-    title: Annotated[str, chars(24)]
-    description: Annotated[str, chars(72, least=0)] | None = None
+    id: Annotated[str, length(200)]
+    title: Annotated[str, length(24)]
+    description: Annotated[str, length(72, minimum=0)] | None = None
 
 
-class Section(Part):
-    """Some rows of a list under a title."""
+class Section(StrictModel):
+    """Rows of a list under a title."""
 
-    title: Annotated[str, chars(24, least=0)] | None = None
+    title: Annotated[str, length(24, minimum=0)] | None = None
     rows: Annotated[list[Row], Field(min_length=1)]
 
 
-def _one_list(sections: list[Section]) -> list[Section]:
-    """The rules over a whole list: ten rows in all, ids and titles differ (N8N checks both), sections are named."""
+def _check_sections(sections: list[Section]) -> list[Section]:
+    """Check the rules over a whole list: ten rows in all, distinct ids and titles, titles for several sections."""
     rows = [row for section in sections for row in section.rows]
     if len(rows) > 10:
         raise ValueError("a list should have at most 10 rows in all its sections")
@@ -164,115 +167,115 @@ def _one_list(sections: list[Section]) -> list[Section]:
     return sections
 
 
-class ListAction(Part):
-    """The button that opens the list, and the list."""
+class ListAction(StrictModel):
+    """The button that opens a list, and the sections of the list."""
 
-    button: Annotated[str, chars(20)]
-    sections: Annotated[list[Section], Field(min_length=1, max_length=10), AfterValidator(_one_list)]
+    button: Annotated[str, length(20)]
+    sections: Annotated[list[Section], Field(min_length=1, max_length=10), AfterValidator(_check_sections)]
 
 
-class ListMessage(Framed):
-    """Interactive type `list`: its header can be nothing but text (section 8, row 14)."""
+class ListMessage(FramedMessage):
+    """Interactive type `list`, whose header can only be a text (Meta, "Interactive list messages")."""
 
     type: Literal["list"]
-    header: Annotated[TextHeader | None, BeforeValidator(absent_if_hollow)] = None
+    header: Annotated[TextHeader | None, BeforeValidator(none_if_all_null)] = None
     action: ListAction
 
 
-class Link(Part):
-    """Where a button leads."""
+class LinkParameters(StrictModel):
+    """The label and URL of a link button."""
 
-    display_text: Annotated[str, chars(20)]
+    display_text: Annotated[str, length(20)]
     url: HttpUrl
 
 
-class LinkAction(Part):
-    """With Meta's `name`, or without as D7's code sends it (section 8, row 9)."""
+class LinkAction(StrictModel):
+    """The action of `cta_url`, with a `name` as Meta has it or without as D7's SDKs send it."""
 
     name: Literal["cta_url"] | None = None
-    parameters: Link
+    parameters: LinkParameters
 
 
-class CtaUrl(Framed):
+class CtaUrl(FramedMessage):
     """Interactive type `cta_url`."""
 
     type: Literal["cta_url"]
     action: LinkAction
 
 
-class LocationRequestAction(Part):
-    """Nothing but its name."""
+class LocationRequestAction(StrictModel):
+    """The action of `location_request_message`."""
 
     name: Literal["send_location"]
 
 
-class LocationRequest(Part):
-    """Interactive type `location_request_message`: a body alone."""
+class LocationRequest(StrictModel):
+    """Interactive type `location_request_message`, which has neither header nor footer."""
 
     type: Literal["location_request_message"]
-    header: Annotated[None, BeforeValidator(absent_if_hollow)] = None
+    header: Annotated[None, BeforeValidator(none_if_all_null)] = None
     body: Body
-    footer: Annotated[None, BeforeValidator(absent_if_hollow)] = None
+    footer: Annotated[None, BeforeValidator(none_if_all_null)] = None
     action: LocationRequestAction
 
 
-class SavedAddress(Part):
-    """An address to choose; D7 documents no list of its keys."""
+class SavedAddress(StrictModel):
+    """An address to choose from; its keys are not documented."""
 
-    id: Filled
+    id: NonEmptyStr
     value: dict[str, str | None]
 
 
-class AddressQuestion(Part):
-    """What the address form starts with."""
+class AddressParameters(StrictModel):
+    """The country and first values of an address form."""
 
     country: CountryCode
     values: dict[str, str | None] | None = None
     saved_addresses: list[SavedAddress] | None = None
 
 
-class AddressAction(Part):
-    """With Meta's `name`, or without as D7's code sends it (section 8, row 9)."""
+class AddressAction(StrictModel):
+    """The action of `address_message`, with a `name` as Meta has it or without as D7's SDKs send it."""
 
     name: Literal["address_message"] | None = None
-    parameters: AddressQuestion
+    parameters: AddressParameters
 
 
-class AddressMessage(Framed):
+class AddressMessage(FramedMessage):
     """Interactive type `address_message`."""
 
     type: Literal["address_message"]
     action: AddressAction
 
 
-class FlowParameters(Part):
-    """Which flow, and how it opens. D7 passes the action through, so keys that we do not know are let by."""
+class FlowParameters(StrictModel):
+    """The id and options of a flow. D7's SDKs pass them through, so unknown keys are accepted."""
 
     model_config = ConfigDict(extra="ignore")
-    flow_message_version: Filled
-    flow_id: Filled
-    flow_cta: Annotated[str, chars(20), AfterValidator(_without_emoji)]
+    flow_message_version: NonEmptyStr
+    flow_id: NonEmptyStr
+    flow_cta: Annotated[str, length(20), AfterValidator(_check_no_emoji)]
     flow_token: str | None = None
     flow_action: str | None = None
     flow_action_payload: dict[str, Any] | None = None
 
 
-class FlowAction(Part):
-    """A named action, as Meta has it."""
+class FlowAction(StrictModel):
+    """The action of `flow`."""
 
     name: Literal["flow"]
     parameters: FlowParameters
 
 
-class Flow(Framed):
+class Flow(FramedMessage):
     """Interactive type `flow`."""
 
     type: Literal["flow"]
     action: FlowAction
 
 
-class UnknownInteractive(Part):
-    """Any other interactive type: refused at its type (section 8, row 13)."""
+class UnknownInteractive(StrictModel):
+    """Any other interactive type, which is refused at its `type`."""
 
     model_config = ConfigDict(extra="ignore")
     type: Literal["button", "list", "cta_url", "location_request_message", "address_message", "flow"]
@@ -286,7 +289,7 @@ Interactive = Annotated[
     | Annotated[AddressMessage, tag("address_message")]
     | Annotated[Flow, tag("flow")]
     | Annotated[UnknownInteractive, tag()],
-    chosen_by("type", "button", "list", "cta_url", "location_request_message", "address_message", "flow"),
+    discriminator("type", "button", "list", "cta_url", "location_request_message", "address_message", "flow"),
 ]
 
 
