@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 RATE = 80
 """Recipients a second for one originator, unless told otherwise: what Meta gives a business number."""
-LONGEST_WAIT = 120.0
-"""Seconds. Where D7 asks for more, nothing more is asked of it for now."""
 WINDOW = 1.0
 _MOMENT = 0.05
 """Seconds until it is worth asking again whether another send's request has ended."""

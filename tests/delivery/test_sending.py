@@ -356,7 +356,7 @@ def test_a_429_that_asks_for_more_than_two_minutes_stops_the_send_and_says_when_
 def test_a_connection_that_is_never_made_is_tried_again_and_then_nothing_was_sent(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("d7nb.delivery.sending.loop.FIRST_WAIT", 0)
+    monkeypatch.setattr("d7nb.api.retry.FIRST_WAIT", 0)
     with Sandbox() as sandbox:
         client = connect(sandbox, workers=1, batch_size=1)
     delivery = planned(3).send(client, progress=False)
@@ -367,7 +367,7 @@ def test_a_connection_that_is_never_made_is_tried_again_and_then_nothing_was_sen
 
 
 def test_a_connection_that_comes_back_carries_the_send_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("d7nb.delivery.sending.loop.FIRST_WAIT", 0.2)
+    monkeypatch.setattr("d7nb.api.retry.FIRST_WAIT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with d7nb.Client("sandbox", base_url=f"http://127.0.0.1:{port}", workers=1) as client:

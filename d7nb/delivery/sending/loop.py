@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from d7nb.api.rate_limit import LONGEST_WAIT
+from d7nb.api.retry import wait_before_retry
 from d7nb.delivery.eligibility import outcomes_refused
 from d7nb.delivery.mailing import Batch
 from d7nb.delivery.outcomes import TAKEN_APART
@@ -38,10 +38,6 @@ if TYPE_CHECKING:
     SendTimeFilters = Callable[[np.ndarray], Iterable[tuple[str, np.ndarray, Sequence[str]]]]
     """Given the positions of a request's rows: who skips which of them after all, and why."""
 
-TRIES = 5
-"""How often a request is tried in all, where D7 asks to wait or can't be reached."""
-FIRST_WAIT = 0.5
-"""Seconds before the second try where D7 does not say how long; each further wait is twice the last."""
 MAX_UNREADABLE = 10
 """So many requests in a row without a readable answer: the send stops, before more people are left in doubt."""
 _YEAR = 365 * 86_400.0  # a header may hold any number, a calendar does not
@@ -342,13 +338,13 @@ class SendLoop:
     def _try_again(self, flight: InFlight, answer: SendResponse, error: ApiError) -> None:
         """The two cases in which nothing can have been sent, so that trying again can't send it twice."""
         work = flight.work
-        if work.tries + 1 >= TRIES or (error.retry_after or 0) > LONGEST_WAIT:
+        jitter = random.random()  # noqa: S311  (spreads the load, guards no secret)
+        seconds = wait_before_retry(work.tries + 1, error.retry_after, jitter)
+        if seconds is None:
             why = error.message + _when_to_go_on(error.retry_after)
             self.stop(why)
             self._record(flight, "unsent", answer, why)
             return
-        seconds = error.retry_after if error.retry_after is not None else FIRST_WAIT * 2**work.tries
-        seconds += random.uniform(0, 0.1 + 0.2 * seconds)  # noqa: S311  (spreads the load, guards no secret)
         self.word = f"waiting {seconds:.0f} s: {error.message}"
         self._client.hold(seconds)
         self._release(flight, error.message, answer)
