@@ -41,6 +41,8 @@ class Client(Asking):
 
     Attributes:
         is_local: Whether `base_url` is on this machine, as a sandbox's is: nothing sent there reaches anybody.
+        rate_limiter: Says when a request may start. `exchange` and the other calls do not ask it: whoever makes many
+            calls does.
 
     Raises:
         TokenError: There is no token, or it would travel unencrypted.
@@ -85,24 +87,8 @@ class Client(Asking):
             self.batch_size = min(batch_size, rate)
         self.destination = destination or origin
         self._clock = clock
-        self._pace = RateLimiter(rate, most=workers)
+        self.rate_limiter = RateLimiter(rate, max_concurrent=workers)
         self._session = open_session(self.base_url, auth, workers, f"d7nb/{version()}")
-
-    def seconds_until_free(self, originator: str, recipients: int) -> float:
-        """How long the rate will keep a request waiting, as it looks now; no leave is given yet."""
-        return self._pace.until(originator, recipients)
-
-    def acquire(self, originator: str, recipients: int) -> float:
-        """Let a request start now: 0 where the rate allows it, else how long it will keep it waiting."""
-        return self._pace.take(originator, recipients)
-
-    def release_slot(self) -> None:
-        """Say that a request which had leave has ended."""
-        self._pace.done()
-
-    def hold(self, seconds: float) -> None:
-        """Let no request start for a while: D7 asked for it, or can't be reached."""
-        self._pace.hold(seconds)
 
     @hides_internals
     def exchange(self, body: bytes) -> SendResponse:

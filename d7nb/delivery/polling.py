@@ -96,17 +96,17 @@ def _report(client: Client, request_id: str, stopping: threading.Event) -> Repor
             seconds = wait_before_retry(tries, error.retry_after, random.random())  # noqa: S311  (guards no secret)
             if seconds is None:
                 break  # whoever waits for the others' answers, or sends with this client, need not wait so long
-            client.hold(seconds)
+            client.rate_limiter.pause(seconds)
         except ApiError as error:
             return ReportResult(fault=error)
         finally:
-            client.release_slot()
+            client.rate_limiter.release()
     return ReportResult(fault=fault)
 
 
 def _has_leave(client: Client, stopping: threading.Event) -> bool:
     while not stopping.is_set():
-        seconds = client.acquire(_PACE, 1)
+        seconds = client.rate_limiter.acquire(_PACE, 1)
         if seconds <= 0:
             return True
         stopping.wait(seconds)

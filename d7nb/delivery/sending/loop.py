@@ -168,7 +168,7 @@ class SendLoop:
             if work is None:
                 return None
             originator = work.batch.originator
-            seconds = self._client.seconds_until_free(originator, len(work.batch.rows))
+            seconds = self._client.rate_limiter.delay(originator, len(work.batch.rows))
             if seconds > 0:
                 self._queue.requeue(work)
                 return seconds
@@ -176,7 +176,7 @@ class SendLoop:
             flight = self._claimed(work)
             if flight is None:
                 continue
-            seconds = self._client.acquire(originator, len(flight.work.batch.rows))
+            seconds = self._client.rate_limiter.acquire(originator, len(flight.work.batch.rows))
             if seconds > 0:  # another send of this client was faster: never wait with a claim in hand
                 self._release(flight, "its turn had not come")
                 self._queue.requeue(flight.work)
@@ -191,7 +191,7 @@ class SendLoop:
         except RuntimeError as error:
             if "shutdown" not in str(error):
                 raise  # a thread could not be started, but the request may be posted all the same: it is in doubt
-            self._client.release_slot()
+            self._client.rate_limiter.release()
             self.stop("the program ended: wait() for a delivery before that")
             self._release(flight, self._why)
 
@@ -200,7 +200,7 @@ class SendLoop:
         try:
             return self._client.exchange(body)
         finally:
-            self._client.release_slot()
+            self._client.rate_limiter.release()
 
     def _next(self) -> PendingRequest | None:
         """The next request of which something is left; None where there is none now."""
@@ -346,7 +346,7 @@ class SendLoop:
             self._record(flight, "unsent", answer, why)
             return
         self.word = f"waiting {seconds:.0f} s: {error.message}"
-        self._client.hold(seconds)
+        self._client.rate_limiter.pause(seconds)
         self._release(flight, error.message, answer)
         self._queue.requeue(work._replace(tries=work.tries + 1))
 
