@@ -1,4 +1,4 @@
-"""The rate limit: no second carries more recipients of one originator than the rate, and nobody waits for another's sake."""
+"""The rate limit: no second has more recipients of an originator than the rate, and nobody waits for another's sake."""
 
 from __future__ import annotations
 
