@@ -1,31 +1,54 @@
-"""The client: one session to D7, its token, time-outs and pace."""
+"""The client: every call of D7's API that d7nb makes, with one token, its time-outs and its rate."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from urllib.parse import quote, urlsplit
 
 import orjson
 
 from d7nb.api.auth import find_token
 from d7nb.api.destinations import BASE_URL, origin_of
-from d7nb.api.endpoints import FAILURES, Asking, never_connected, what_happened
+from d7nb.api.downloads import LARGEST, check_size, check_target, declared_size, save, split_error
 from d7nb.api.rate_limit import RATE, RateLimiter
-from d7nb.api.responses import SendResponse, ambiguous, parse_send_response
+from d7nb.api.responses import SendResponse, ambiguous, parse_date, parse_error, parse_send_response
+from d7nb.api.session import FAILURES, Session, describe_failure, failed_call, iter_body, json_object, not_connected
 from d7nb.api.transport import open_session
-from d7nb.errors import NotConnected, TokenError, hides_internals
+from d7nb.errors import ApiError, NotConnected, TokenError, hides_internals
 from d7nb.version import version
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
 SEND_PATH = "/whatsapp/v2/send"
+REPORT_PATH = "/whatsapp/v2/report/"
+READ_PATH = "/whatsapp/v2/read-receipt/"
+MEDIA_PATH = "/whatsapp/v2/download/"
+BALANCE_PATH = "/messages/v1/balance"
+TOKEN_PATH = "/auth/v1/authenticate/application/verify-token"  # noqa: S105  (an address)
 
 
-class Client(Asking):
-    """A session to D7's API (d7-api.md sections 2, 3 and 7), safe to use from several threads.
+class TokenCheck(NamedTuple):
+    """D7's answer to a token.
+
+    Attributes:
+        error: What is wrong; None where the token is valid.
+        time: What D7's clock says; None where nothing answered, or the answer does not tell.
+    """
+
+    error: ApiError | None
+    time: datetime | None
+
+
+class Client:
+    """A session to D7's API, safe to use from several threads.
+
+    No call is tried again by itself. All but `post` and `exchange` can be repeated without harm.
 
     Args:
         token: The API token; otherwise ``D7_API_TOKEN``, the keyring, or the person at the keyboard is asked.
@@ -41,6 +64,8 @@ class Client(Asking):
 
     Attributes:
         is_local: Whether `base_url` is on this machine, as a sandbox's is: nothing sent there reaches anybody.
+        rate_limiter: Says when a request may start. The client's own methods do not wait for it: whoever makes many
+            calls does.
 
     Raises:
         TokenError: There is no token, or it would travel unencrypted.
@@ -84,38 +109,24 @@ class Client(Asking):
         if rate is not None:
             self.batch_size = min(batch_size, rate)
         self.destination = destination or origin
+        self.rate_limiter = RateLimiter(rate, max_concurrent=workers)
         self._clock = clock
-        self._pace = RateLimiter(rate, most=workers)
-        self._session = open_session(self.base_url, auth, workers, f"d7nb/{version()}")
-
-    def seconds_until_free(self, originator: str, recipients: int) -> float:
-        """How long the rate will keep a request waiting, as it looks now; no leave is given yet."""
-        return self._pace.until(originator, recipients)
-
-    def acquire(self, originator: str, recipients: int) -> float:
-        """Let a request start now: 0 where the rate allows it, else how long it will keep it waiting."""
-        return self._pace.take(originator, recipients)
-
-    def release_slot(self) -> None:
-        """Say that a request which had leave has ended."""
-        self._pace.done()
-
-    def hold(self, seconds: float) -> None:
-        """Let no request start for a while: D7 asked for it, or can't be reached."""
-        self._pace.hold(seconds)
+        connections = open_session(self.base_url, auth, workers, f"d7nb/{version()}")
+        self._session = Session(connections, self.timeout, clock)
 
     @hides_internals
     def exchange(self, body: bytes) -> SendResponse:
-        """POST one request body, and say what became of it; no failure of the network raises.
+        """POST one request body and return what became of it; no failure of the network raises.
 
         Args:
-            body: The JSON (d7-api.md section 2).
+            body: The JSON (D7, WhatsApp API reference, "Send Free-form Whatsapp Messages").
         """
         try:
-            response = self._request("POST", SEND_PATH, body)
+            response = self._session.request("POST", SEND_PATH, body)
             return parse_send_response(response.status_code, response.headers, response.content, self._clock())
         except FAILURES as failure:
-            error = never_connected(failure) or ambiguous(f"{what_happened(failure)}; it may have taken the messages")
+            reason = f"{describe_failure(failure)}; it may have taken the messages"
+            error = not_connected(failure) or ambiguous(reason)
         return SendResponse("not_connected" if isinstance(error, NotConnected) else "unknown", error=error)
 
     @hides_internals
@@ -123,7 +134,7 @@ class Client(Asking):
         """POST one request body of your own making.
 
         Args:
-            body: The request (d7-api.md section 2).
+            body: The request (D7, WhatsApp API reference, "Send Free-form Whatsapp Messages").
 
         Returns:
             D7's word that it accepted it.
@@ -135,6 +146,105 @@ class Client(Asking):
         if answer.error:
             raise answer.error
         return answer
+
+    @hides_internals
+    def report(self, request_id: str) -> dict[str, Any]:
+        """Return what became of a request's messages (D7, WhatsApp API reference, "Get Status").
+
+        Args:
+            request_id: As D7 gave it when it accepted the request.
+
+        Returns:
+            D7's report: ``messages`` with ``msg_id``, ``recipient``, ``status``, ``reason`` and more.
+
+        Raises:
+            NotFound: D7 has no such report, or not yet.
+            ApiError: Anything else; its class says what.
+        """
+        return self.dated_report(request_id)[0]
+
+    def dated_report(self, request_id: str) -> tuple[dict[str, Any], datetime]:
+        """Return what `report` returns, and the time of it, which no report tells: D7's, or ours if D7 does not say."""
+        response = self._session.call("GET", REPORT_PATH + quote(request_id, safe=""))
+        return json_object(response), parse_date(response.headers.get("Date")) or self._clock()
+
+    @hides_internals
+    def mark_read(self, message_id: str, *, typing: bool = False) -> None:
+        """Show a person that their message was read (D7, WhatsApp API reference, "Read Receipt").
+
+        Args:
+            message_id: D7's id of the message that came in.
+            typing: Whether to show them, too, that an answer is being written.
+
+        Raises:
+            NotFound: No such message came in.
+            ApiError: Anything else; its class says what.
+        """
+        body = orjson.dumps({"typing": True}) if typing else None
+        self._session.call("POST", READ_PATH + quote(message_id, safe=""), body)
+
+    @hides_internals
+    def download(
+        self, media_id: str, path: str | os.PathLike[str], *, limit: int = LARGEST, overwrite: bool = False
+    ) -> Path:
+        """Save the picture, document, voice message or video that a person sent.
+
+        It is written as it comes, and only its owner may read it. A download that breaks off leaves no file behind.
+
+        Args:
+            media_id: As the message that came in names it.
+            path: The file to write.
+            limit: Bytes that it may have at most.
+            overwrite: Whether it may replace a file.
+
+        Returns:
+            The file.
+
+        Raises:
+            NotFound: D7 has no such media, or no more.
+            FileExistsError: There is a file already.
+            ApiError: It is too large, or anything else; its class says what.
+        """
+        target = Path(path)
+        check_target(target, overwrite=overwrite)
+        with closing(self._session.call("GET", MEDIA_PATH + quote(media_id, safe=""), stream=True)) as response:
+            check_size(declared_size(response.headers), limit)
+            error_body, chunks = split_error(response.headers, iter_body(response))
+            if error_body is not None:
+                raise parse_error(response.status_code, response.headers, error_body, self._clock())
+            return save(chunks, target, limit=limit, overwrite=overwrite)
+
+    @hides_internals
+    def balance(self) -> float:
+        """Return the account's credit, in its own currency.
+
+        Raises:
+            ApiError: It can't be had; the class says why.
+        """
+        balance = json_object(self._session.call("GET", BALANCE_PATH)).get("balance")
+        if isinstance(balance, bool) or not isinstance(balance, int | float):
+            raise ApiError("D7's answer holds no balance", status=200)
+        return float(balance)
+
+    @hides_internals
+    def check_token(self) -> None:
+        """Ask D7 whether the token is valid. This sends nothing and costs nothing.
+
+        Raises:
+            Unauthorized: It is not.
+            ApiError: D7 did not say; the class tells why.
+        """
+        error = self.probe().error
+        if error is not None:
+            raise error
+
+    def probe(self) -> TokenCheck:
+        """Return what `check_token` finds out, and what D7's clock says, without raising."""
+        try:
+            response = self._session.request("GET", TOKEN_PATH)
+        except FAILURES as failure:
+            return TokenCheck(failed_call(failure), None)
+        return TokenCheck(self._session.error_of(response), parse_date(response.headers.get("Date")))
 
     def close(self) -> None:
         """Close the connections; the client can still be used and opens new ones."""

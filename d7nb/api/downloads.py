@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 LARGEST = 100 * 2**20
 """Bytes of the largest file that WhatsApp carries, a document."""
-PIECE = 2**16
+CHUNK = 2**16
 _SIZE = re.compile(r"\d{1,18}", re.ASCII)
 
 
-def check_free(path: Path, *, overwrite: bool) -> None:
+def check_target(path: Path, *, overwrite: bool) -> None:
     """Make sure that a file may take its place.
 
     Raises:
@@ -69,7 +69,7 @@ def save(pieces: Iterable[bytes], path: Path, *, limit: int, overwrite: bool) ->
                 size += len(piece)
                 check_size(size, limit)
                 file.write(piece)
-        check_free(path, overwrite=overwrite)  # somebody else may have been faster
+        check_target(path, overwrite=overwrite)  # somebody else may have been faster
         return part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
@@ -90,13 +90,13 @@ def check_size(size: int, limit: int) -> None:
         raise ApiError(f"the file is larger than {limit:,} bytes, so it was not kept: say limit= to allow more")
 
 
-def announced(headers: Mapping[str, str]) -> int:
+def declared_size(headers: Mapping[str, str]) -> int:
     """How many bytes an answer says that it has; 0 where it does not say, or packed them."""
     length = headers.get("Content-Length", "")
     return int(length) if _SIZE.fullmatch(length) and "Content-Encoding" not in headers else 0
 
 
-def told_apart(headers: Mapping[str, str], pieces: Iterator[bytes]) -> tuple[Any, Iterator[bytes]]:
+def split_error(headers: Mapping[str, str], pieces: Iterator[bytes]) -> tuple[Any, Iterator[bytes]]:
     """An answer that could be words on an error instead of a file, and all its pieces.
 
     Nobody has published what a download looks like, and errors could come with any status: JSON that has ``detail`` is
@@ -114,7 +114,7 @@ def told_apart(headers: Mapping[str, str], pieces: Iterator[bytes]) -> tuple[Any
     head = b""
     for piece in pieces:
         head += piece
-        if len(head) > PIECE:
+        if len(head) > CHUNK:
             break
     try:
         body = orjson.loads(head)

@@ -6,6 +6,7 @@ body that was sent.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -13,11 +14,11 @@ import orjson
 
 from d7nb import errors
 from d7nb.api.error_codes import ASK, meaning_of, with_advice
+from d7nb.api.parsing import EARLIEST
 from d7nb.privacy import mask_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
 Kind = Literal["accepted", "rejected", "refused", "limited", "unknown", "not_connected"]
 
@@ -75,7 +76,7 @@ _EXPLAINED = frozenset({401, 402, 403, 413})
 """Statuses whose bodies are not documented, or say less than we know."""
 
 
-def read_details(body: Any) -> list[Detail]:
+def parse_details(body: Any) -> list[Detail]:
     """All four shapes of ``detail`` in one form (d7-api.md section 3).
 
     Args:
@@ -85,18 +86,18 @@ def read_details(body: Any) -> list[Detail]:
         What D7 said; empty where the body is of no known shape.
 
     Example:
-        >>> read_details({"detail": [{"code": "INVALID_WHATSAPP_ORIGINATOR", "message": "No such originator"}]})
+        >>> parse_details({"detail": [{"code": "INVALID_WHATSAPP_ORIGINATOR", "message": "No such originator"}]})
         [Detail(message='No such originator', code='INVALID_WHATSAPP_ORIGINATOR', loc=())]
     """
     detail = body.get("detail") if isinstance(body, dict) else None
     return [
-        Detail(mask_text(item)) if isinstance(item, str) else _read_detail(item)
+        Detail(mask_text(item)) if isinstance(item, str) else _parse_detail(item)
         for item in (detail if isinstance(detail, list) else [detail])
         if isinstance(item, dict | str)
     ]
 
 
-def _read_detail(item: Mapping[str, Any]) -> Detail:
+def _parse_detail(item: Mapping[str, Any]) -> Detail:
     loc = item.get("loc")
     places = [place for place in loc if isinstance(place, str | int)] if isinstance(loc, list) else []
     message = item.get("message") or item.get("msg") or ""
@@ -116,18 +117,18 @@ def parse_send_response(status: int, headers: Mapping[str, str], content: bytes,
         content: Its body, as it came.
         now: The time, for a Retry-After that is a date.
     """
-    body = parsed(content)
+    body = parse_json(content)
     if 200 <= status < 300:
-        return _read_success(status, body)
+        return _parse_success(status, body)
     if status >= 500 or status in AMBIGUOUS_STATUSES or status < 200:
         return SendResponse(
             "unknown", error=ambiguous(f"D7 answered {status}, which does not say whether it took the messages", status)
         )
-    error = read_error(status, headers, body, now)
+    error = parse_error(status, headers, body, now)
     return SendResponse("limited" if status == 429 else "refused", error=error)
 
 
-def _read_success(status: int, body: Any) -> SendResponse:
+def _parse_success(status: int, body: Any) -> SendResponse:
     word = str(body.get("status", "")).lower() if isinstance(body, dict) else ""
     request_id = body.get("request_id") if isinstance(body, dict) else None
     if word == "rejected":
@@ -141,12 +142,12 @@ def _read_success(status: int, body: Any) -> SendResponse:
     return SendResponse("accepted", request_id, created_at if isinstance(created_at, str) else None)
 
 
-def read_error(status: int, headers: Mapping[str, str], body: Any, now: datetime) -> errors.Refused:
+def parse_error(status: int, headers: Mapping[str, str], body: Any, now: datetime) -> errors.Refused:
     """The error that an answer other than 2xx and 5xx stands for."""
     if 300 <= status < 400:
         message = f"D7's address answered {status}, a redirect; it is not followed: check base_url"
         return errors.Misdirected(message, status=status)
-    details = read_details(body)
+    details = parse_details(body)
     first = details[0] if details else Detail("")
     said = "; ".join(dict.fromkeys(_sentence(detail) for detail in details[:3]))
     meaning = meaning_of(f"http_{status}") if status in _EXPLAINED else ""
@@ -157,7 +158,7 @@ def read_error(status: int, headers: Mapping[str, str], body: Any, now: datetime
         status=status,
         code=first.code,
         details=details,
-        retry_after=read_retry_after(headers.get("Retry-After"), now),
+        retry_after=parse_retry_after(headers.get("Retry-After"), now),
     )
 
 
@@ -168,12 +169,12 @@ def _sentence(detail: Detail) -> str:
     return f"{where}: {words}" if where else words
 
 
-def read_retry_after(value: str | None, now: datetime) -> float | None:
+def parse_retry_after(value: str | None, now: datetime) -> float | None:
     """A Retry-After header in seconds, whether it was given as seconds or as a date.
 
     Example:
         >>> from datetime import UTC, datetime
-        >>> read_retry_after("Mon, 23 Nov 2026 10:00:30 GMT", datetime(2026, 11, 23, 10, tzinfo=UTC))
+        >>> parse_retry_after("Mon, 23 Nov 2026 10:00:30 GMT", datetime(2026, 11, 23, 10, tzinfo=UTC))
         30.0
     """
     if not value:
@@ -186,12 +187,22 @@ def read_retry_after(value: str | None, now: datetime) -> float | None:
         return None
 
 
+def parse_date(header: str | None) -> datetime | None:
+    """Read a Date header, in UTC; None where there is none, or where the server's clock was never set."""
+    try:
+        moment = parsedate_to_datetime(header or "")
+        zoned = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)  # HTTP knows no local times
+    except (ValueError, OverflowError):
+        return None
+    return zoned if zoned >= EARLIEST else None
+
+
 def ambiguous(message: str, status: int | None = None) -> errors.Ambiguous:
     """The error for a request of which nobody knows whether it went out."""
     return errors.Ambiguous(message, status=status)
 
 
-def parsed(content: bytes) -> Any:
+def parse_json(content: bytes) -> Any:
     """The JSON of an answer; None where it holds none."""
     try:
         return orjson.loads(content)

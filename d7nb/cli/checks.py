@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from d7nb.api.endpoints import TokenCheck
+    from d7nb.api.client import TokenCheck
     from d7nb.store.location import Place
 
 SECONDS = 5.0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
-from d7nb.api.rate_limit import LONGEST_WAIT
 from d7nb.api.reports import read_report
+from d7nb.api.retry import asks_too_long, wait_before_retry
 from d7nb.errors import ApiError, Forbidden, NotConnected, NotFound, RateLimited, Unauthorized
 
 if TYPE_CHECKING:
@@ -19,10 +21,6 @@ if TYPE_CHECKING:
 
 NOT_YET = "WHATSAPP_LOG_NOT_EXISTS"
 """D7's word for a request of which it has no report, or none yet (d7-api.md section 4)."""
-TRIES = 4
-"""How often a report is asked for, where D7 asks to wait or can't be reached."""
-FIRST_WAIT = 0.5
-"""Seconds before the second try where D7 does not say how long; each further wait is twice the last."""
 _PACE = "report"
 """Reports have a pace of their own beside that of each originator's messages: D7 documents no limit for either."""
 _GLANCE = 0.1
@@ -60,7 +58,8 @@ def ask(client: Client, request_ids: Sequence[str]) -> Generator[list[ReportResu
 
     def one(request_id: str) -> ReportResult:
         asked = _report(client, request_id, stopping)
-        if isinstance(asked.fault, Unauthorized | Forbidden) or _asks_for_long(asked.fault):
+        fault = asked.fault
+        if fault and (isinstance(fault, Unauthorized | Forbidden) or asks_too_long(fault.retry_after)):
             stopping.set()
         return asked
 
@@ -84,7 +83,7 @@ def ask(client: Client, request_ids: Sequence[str]) -> Generator[list[ReportResu
 def _report(client: Client, request_id: str, stopping: threading.Event) -> ReportResult:
     """In a worker: wait for leave, ask, and try again where that is all that D7 asks for."""
     fault: ApiError | None = None
-    for attempt in range(TRIES):
+    for tries in count(1):
         if not _has_leave(client, stopping):
             break
         try:
@@ -94,23 +93,20 @@ def _report(client: Client, request_id: str, stopping: threading.Event) -> Repor
             return ReportResult(pending=True) if error.code == NOT_YET else ReportResult(fault=error)
         except (RateLimited, NotConnected) as error:
             fault = error
-            if _asks_for_long(error):
+            seconds = wait_before_retry(tries, error.retry_after, random.random())  # noqa: S311  (guards no secret)
+            if seconds is None:
                 break  # whoever waits for the others' answers, or sends with this client, need not wait so long
-            client.hold(error.retry_after if error.retry_after is not None else FIRST_WAIT * 2**attempt)
+            client.rate_limiter.pause(seconds)
         except ApiError as error:
             return ReportResult(fault=error)
         finally:
-            client.release_slot()
+            client.rate_limiter.release()
     return ReportResult(fault=fault)
-
-
-def _asks_for_long(error: ApiError | None) -> bool:
-    return error is not None and (error.retry_after or 0) > LONGEST_WAIT
 
 
 def _has_leave(client: Client, stopping: threading.Event) -> bool:
     while not stopping.is_set():
-        seconds = client.acquire(_PACE, 1)
+        seconds = client.rate_limiter.acquire(_PACE, 1)
         if seconds <= 0:
             return True
         stopping.wait(seconds)

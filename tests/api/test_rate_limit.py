@@ -1,4 +1,4 @@
-"""The pace: no second carries more recipients of one originator than the rate, and nobody waits for another's sake."""
+"""The rate limit: no second has more recipients of an originator than the rate, and nobody waits for another's sake."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Clock:
         return self.is_set()
 
 
-def started(pace: RateLimiter, clock: Clock, requests: list[tuple[str, int]]) -> list[tuple[float, str, int]]:
+def started(limiter: RateLimiter, clock: Clock, requests: list[tuple[str, int]]) -> list[tuple[float, str, int]]:
     """When each request got its leave."""
     starts = []
     for originator, recipients in requests:
-        while seconds := pace.take(originator, recipients):
+        while seconds := limiter.acquire(originator, recipients):
             clock.wait(seconds)
         starts.append((clock.now, originator, recipients))
     return starts
@@ -60,13 +60,13 @@ def test_no_second_carries_more_than_the_rate(requests: list[tuple[str, int]], r
 def test_nobody_waits_longer_than_needed(requests: list[tuple[int, float]], rate: int) -> None:
     """Where a request waited, the second before its start, and a moment, had no room for it."""
     clock = Clock()
-    pace = RateLimiter(rate, clock)
+    limiter = RateLimiter(rate, clock)
     starts: list[tuple[float, int]] = []
     for size, pause in requests:
         recipients = min(size, rate)
         clock.now += pause
         asked = clock.now
-        [(at, *_)] = started(pace, clock, [("a", recipients)])
+        [(at, *_)] = started(limiter, clock, [("a", recipients)])
         if at > asked:
             assert sum(n for when, n in starts if when > at - WINDOW - 0.05) + recipients > rate
         starts.append((at, recipients))
@@ -95,27 +95,27 @@ def test_without_a_rate_nobody_waits(requests: list[tuple[str, int]]) -> None:
 
 
 @given(st.sampled_from([None, 5]), st.floats(0.1, 100), st.floats(0.1, 100))
-def test_a_hold_stops_everybody_and_the_longest_counts(rate: int | None, first: float, second: float) -> None:
+def test_a_pause_stops_everybody_and_the_longest_counts(rate: int | None, first: float, second: float) -> None:
     clock = Clock()
-    pace = RateLimiter(rate, clock)
-    pace.hold(first)
-    pace.hold(second)
-    starts = started(pace, clock, [("a", 5), ("b", 5)])
+    limiter = RateLimiter(rate, clock)
+    limiter.pause(first)
+    limiter.pause(second)
+    starts = started(limiter, clock, [("a", 5), ("b", 5)])
     assert [at for at, *_ in starts] == [max(first, second)] * 2
 
 
 def test_a_request_that_may_not_start_yet_uses_nothing_up() -> None:
     clock = Clock()
-    pace = RateLimiter(10, clock)
-    assert pace.until("a", 10) == 0
-    assert pace.take("a", 10) == 0
+    limiter = RateLimiter(10, clock)
+    assert limiter.delay("a", 10) == 0
+    assert limiter.acquire("a", 10) == 0
     for _ in range(3):
-        assert 1 <= pace.until("a", 10) == pace.take("a", 10) <= 1.03
+        assert 1 <= limiter.delay("a", 10) == limiter.acquire("a", 10) <= 1.03
     clock.now = 1.03
-    assert pace.take("a", 10) == 0
+    assert limiter.acquire("a", 10) == 0
 
 
-def test_threads_that_share_a_client_keep_its_pace() -> None:
+def test_threads_that_share_a_client_keep_its_rate() -> None:
     """In real time, as the server sees it: 12 requests of 5 recipients at 20 a second, from each of two originators."""
     arrivals: dict[str, list[float]] = {"a": [], "b": []}
 
@@ -127,10 +127,10 @@ def test_threads_that_share_a_client_keep_its_pace() -> None:
     with serving(arrive) as server, d7nb.Client("x", base_url=server.url, rate=20, workers=1) as client:
 
         def send(originator: str) -> None:
-            while seconds := client.acquire(originator, 5):
+            while seconds := client.rate_limiter.acquire(originator, 5):
                 time.sleep(seconds)
             client.exchange(orjson.dumps({"originator": originator}))
-            client.release_slot()
+            client.rate_limiter.release()
 
         begin = time.monotonic()
         with ThreadPoolExecutor(12) as pool:

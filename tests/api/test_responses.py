@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from d7nb import errors
-from d7nb.api.responses import Detail, Kind, SendResponse, parse_send_response, read_details, read_retry_after
+from d7nb.api.responses import Detail, Kind, SendResponse, parse_details, parse_retry_after, parse_send_response
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 NUMBERS = st.sampled_from(["+12025550123", "12025550123", "+61491570006", "+46701740605"])
@@ -40,12 +40,12 @@ def read(status: int, content: bytes, **headers: str) -> SendResponse:
     ],
 )
 def test_the_shapes_of_detail_become_one(detail: Any, expected: list[Detail]) -> None:
-    assert read_details({"detail": detail}) == expected
+    assert parse_details({"detail": detail}) == expected
 
 
 @given(anything | nearly | st.builds(lambda detail: {"detail": detail}, nearly))
 def test_no_json_breaks_the_reading_of_details(body: Any) -> None:
-    for detail in read_details(body):
+    for detail in parse_details(body):
         assert isinstance(detail.message, str)
         assert isinstance(detail.code, str)
         assert all(isinstance(place, str | int) for place in detail.loc)
@@ -85,13 +85,13 @@ def test_no_error_shows_a_whole_number(status: int, number: str, shape: str, aro
 
 @given(st.text() | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ \d+:\d+:\d+ (GMT|-0000|[+-]\d{4})"))
 def test_no_retry_after_breaks_the_reading(header: str) -> None:
-    seconds = read_retry_after(header, NOW)
+    seconds = parse_retry_after(header, NOW)
     assert seconds is None or seconds >= 0
 
 
 @given(st.integers(0, 10**9))
 def test_a_retry_after_in_seconds_is_that_many(seconds: int) -> None:
-    assert read_retry_after(f" {seconds} ", NOW) == seconds
+    assert parse_retry_after(f" {seconds} ", NOW) == seconds
 
 
 def test_the_error_of_an_answer_is_kept_and_not_raised() -> None:

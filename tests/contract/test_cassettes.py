@@ -18,9 +18,8 @@ from vcr.errors import CannotOverwriteExistingCassetteException  # type: ignore[
 
 import d7nb
 from d7nb import errors
-from d7nb.api.client import SEND_PATH
+from d7nb.api.client import BALANCE_PATH, REPORT_PATH, SEND_PATH
 from d7nb.api.destinations import BASE_URL
-from d7nb.api.endpoints import BALANCE_PATH, REPORT_PATH
 from d7nb.testing import d7nb_cassette  # noqa: F401  (a fixture, used by name)
 from tests.support import record_cassettes
 from tests.support.record_cassettes import (
@@ -164,7 +163,7 @@ def test_what_was_not_recorded_fails_and_reaches_nobody(
 ) -> None:
     cassette = tape(FOLDER / "test_cassettes" / "test_report.yaml")
     with cassette, pytest.raises(CannotOverwriteExistingCassetteException):
-        client._request(method, path, orjson.dumps(body) if body else None)
+        client._session.request(method, path, orjson.dumps(body) if body else None)
     assert reached == []
 
 
@@ -321,7 +320,7 @@ def test_what_did_not_come_in_is_left_as_it_is(
 def test_nobody_reads_in_a_cassette_what_credit_there_is() -> None:
     with d7nb.Sandbox(balance=1234.5) as sandbox, sandbox.client(workers=1) as client:
         scrub = record_cassettes.Scrubber(sandbox.url, {})
-        response = client._request("GET", BALANCE_PATH)
+        response = client._session.request("GET", BALANCE_PATH)
         told = {"headers": {}, "body": {"string": response.content}}
         request = SimpleNamespace(uri=sandbox.url, body=None, headers={})
         assert scrub(request, told)[1]["body"]["string"] == b'{"balance":100.0}'

@@ -166,7 +166,7 @@ def test_where_d7_asks_to_wait_for_long_nobody_waits(sandbox: Sandbox, table: pd
         with suppress(errors.RateLimited):  # raised only where no other report was under way
             delivery.refresh()
         assert statuses(delivery).count(None) >= len(table) - 1
-        assert client.seconds_until_free("+12025550100", 1) <= 1
+        assert client.rate_limiter.delay("+12025550100", 1) <= 1
         delivery.refresh()
     assert None not in statuses(delivery)
 

@@ -324,7 +324,7 @@ def test_a_429_without_a_time_is_tried_again_after_growing_waits(
     sandbox: Sandbox, one_by_one: d7nb.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(one_by_one, "hold", waits.append)
+    monkeypatch.setattr(one_by_one.rate_limiter, "pause", waits.append)
     sandbox.fail_next("status", times=4, code=429)
     delivery = planned(1).send(one_by_one, progress=False)
     assert delivery.requests["attempts"].tolist() == [5]
@@ -356,7 +356,7 @@ def test_a_429_that_asks_for_more_than_two_minutes_stops_the_send_and_says_when_
 def test_a_connection_that_is_never_made_is_tried_again_and_then_nothing_was_sent(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("d7nb.delivery.sending.loop.FIRST_WAIT", 0)
+    monkeypatch.setattr("d7nb.api.retry.FIRST_WAIT", 0)
     with Sandbox() as sandbox:
         client = connect(sandbox, workers=1, batch_size=1)
     delivery = planned(3).send(client, progress=False)
@@ -367,14 +367,14 @@ def test_a_connection_that_is_never_made_is_tried_again_and_then_nothing_was_sen
 
 
 def test_a_connection_that_comes_back_carries_the_send_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("d7nb.delivery.sending.loop.FIRST_WAIT", 0.2)
+    monkeypatch.setattr("d7nb.api.retry.FIRST_WAIT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with d7nb.Client("sandbox", base_url=f"http://127.0.0.1:{port}", workers=1) as client:
-        held, hold = threading.Event(), client.hold
-        monkeypatch.setattr(client, "hold", lambda seconds: (hold(seconds), held.set()))
+        paused, pause = threading.Event(), client.rate_limiter.pause
+        monkeypatch.setattr(client.rate_limiter, "pause", lambda seconds: (pause(seconds), paused.set()))
         delivery = planned(3).send(client, progress=False, wait=False)
-        assert held.wait(30)
+        assert paused.wait(30)
         with Sandbox(port=port) as sandbox:
             assert outcomes(delivery.wait()) == ["accepted"] * 3
             assert went_to(sandbox) == NUMBERS[:3]
@@ -473,10 +473,10 @@ def test_stopping_finishes_what_is_in_flight_and_leaves_the_rest(connect: Connec
 
 def test_a_stop_ends_the_wait_that_d7_asked_for(sandbox: Sandbox, one_by_one: d7nb.Client) -> None:
     sandbox.fail_next("status", code=429, retry_after=100)
-    held, hold = threading.Event(), one_by_one.hold
-    one_by_one.hold = lambda seconds: (hold(seconds), held.set())[0]  # type: ignore[method-assign]
+    paused, pause = threading.Event(), one_by_one.rate_limiter.pause
+    one_by_one.rate_limiter.pause = lambda seconds: (pause(seconds), paused.set())[0]  # type: ignore[method-assign]
     delivery = planned(3).send(one_by_one, wait=False)
-    assert held.wait(30)
+    assert paused.wait(30)
     delivery.stop()
     assert outcomes(delivery.wait()) == ["unsent"] * 3
     assert sandbox.messages.empty

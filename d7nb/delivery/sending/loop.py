@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from d7nb.api.rate_limit import LONGEST_WAIT
+from d7nb.api.retry import wait_before_retry
 from d7nb.delivery.eligibility import outcomes_refused
 from d7nb.delivery.mailing import Batch
 from d7nb.delivery.outcomes import TAKEN_APART
@@ -38,10 +38,6 @@ if TYPE_CHECKING:
     SendTimeFilters = Callable[[np.ndarray], Iterable[tuple[str, np.ndarray, Sequence[str]]]]
     """Given the positions of a request's rows: who skips which of them after all, and why."""
 
-TRIES = 5
-"""How often a request is tried in all, where D7 asks to wait or can't be reached."""
-FIRST_WAIT = 0.5
-"""Seconds before the second try where D7 does not say how long; each further wait is twice the last."""
 MAX_UNREADABLE = 10
 """So many requests in a row without a readable answer: the send stops, before more people are left in doubt."""
 _YEAR = 365 * 86_400.0  # a header may hold any number, a calendar does not
@@ -172,7 +168,7 @@ class SendLoop:
             if work is None:
                 return None
             originator = work.batch.originator
-            seconds = self._client.seconds_until_free(originator, len(work.batch.rows))
+            seconds = self._client.rate_limiter.delay(originator, len(work.batch.rows))
             if seconds > 0:
                 self._queue.requeue(work)
                 return seconds
@@ -180,7 +176,7 @@ class SendLoop:
             flight = self._claimed(work)
             if flight is None:
                 continue
-            seconds = self._client.acquire(originator, len(flight.work.batch.rows))
+            seconds = self._client.rate_limiter.acquire(originator, len(flight.work.batch.rows))
             if seconds > 0:  # another send of this client was faster: never wait with a claim in hand
                 self._release(flight, "its turn had not come")
                 self._queue.requeue(flight.work)
@@ -195,7 +191,7 @@ class SendLoop:
         except RuntimeError as error:
             if "shutdown" not in str(error):
                 raise  # a thread could not be started, but the request may be posted all the same: it is in doubt
-            self._client.release_slot()
+            self._client.rate_limiter.release()
             self.stop("the program ended: wait() for a delivery before that")
             self._release(flight, self._why)
 
@@ -204,7 +200,7 @@ class SendLoop:
         try:
             return self._client.exchange(body)
         finally:
-            self._client.release_slot()
+            self._client.rate_limiter.release()
 
     def _next(self) -> PendingRequest | None:
         """The next request of which something is left; None where there is none now."""
@@ -342,15 +338,15 @@ class SendLoop:
     def _try_again(self, flight: InFlight, answer: SendResponse, error: ApiError) -> None:
         """The two cases in which nothing can have been sent, so that trying again can't send it twice."""
         work = flight.work
-        if work.tries + 1 >= TRIES or (error.retry_after or 0) > LONGEST_WAIT:
+        jitter = random.random()  # noqa: S311  (spreads the load, guards no secret)
+        seconds = wait_before_retry(work.tries + 1, error.retry_after, jitter)
+        if seconds is None:
             why = error.message + _when_to_go_on(error.retry_after)
             self.stop(why)
             self._record(flight, "unsent", answer, why)
             return
-        seconds = error.retry_after if error.retry_after is not None else FIRST_WAIT * 2**work.tries
-        seconds += random.uniform(0, 0.1 + 0.2 * seconds)  # noqa: S311  (spreads the load, guards no secret)
         self.word = f"waiting {seconds:.0f} s: {error.message}"
-        self._client.hold(seconds)
+        self._client.rate_limiter.pause(seconds)
         self._release(flight, error.message, answer)
         self._queue.requeue(work._replace(tries=work.tries + 1))
 
