@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import click
+
+from d7nb.api.destinations import BASE_URL
 from d7nb.cli.exit_codes import DONE, SOME_LEFT
+from d7nb.cli.table_options import StrictOptions, base_url_option, ledger_option
 
 if TYPE_CHECKING:
-    import argparse
-
     from d7nb.cli.checks import Finding
 
 
-def add_doctor(commands: Any) -> None:
-    """``doctor``: run every check; exit code 1 where one fails."""
-    doctor = commands.add_parser("doctor", help="check token, reachability, ledger, versions and plugins")
-    doctor.add_argument("--base-url", metavar="URL", help="another address of the API, such as a running sandbox's")
-    doctor.add_argument("--ledger", metavar="PLACE", help="file or PostgreSQL URL; otherwise D7NB_LEDGER, or your own")
-    doctor.add_argument("--offline", action="store_true", help="ask nothing of D7")
-    doctor.set_defaults(run=_examine)
-
-
-def _examine(options: argparse.Namespace) -> int:
-    from d7nb.api.destinations import BASE_URL  # noqa: PLC0415
+@click.command(cls=StrictOptions)
+@base_url_option
+@ledger_option
+@click.option("--offline", is_flag=True, help="ask nothing of D7")
+def doctor(base_url: str | None, ledger: str | None, offline: bool) -> int:
+    """Check token, reachability, ledger, versions and plugins."""
     from d7nb.cli.checks import Target, examine  # noqa: PLC0415  (a command loads what it needs)
 
     marks = []
-    for finding in examine(Target(options.base_url or BASE_URL, options.ledger, offline=options.offline)):
+    for finding in examine(Target(base_url or BASE_URL, ledger, offline=offline)):
         marks.append(finding.mark)
         print(_line(finding), flush=True)
     failed, warned = marks.count("fail"), marks.count("warn")
