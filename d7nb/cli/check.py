@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from d7nb.cli.exit_codes import DONE, SOME_LEFT
+from d7nb.cli.exit_codes import DONE, SOME_FAILED
 from d7nb.cli.output import write
 from d7nb.cli.table_options import StrictOptions, out_option, plan_table, table_options
 from d7nb.privacy import mask_text
@@ -48,7 +48,7 @@ def check(
     print(f"{len(plan):,} rows: {counts}; {len(problems):,} problems")
     if out is not None:
         write(problems, out)
-    return SOME_LEFT if plan.summary["invalid"] or plan.summary["held"] else DONE
+    return SOME_FAILED if plan.summary["invalid"] or plan.summary["held"] else DONE
 
 
 def _problem_line(problem: Mapping[Any, Any]) -> str:

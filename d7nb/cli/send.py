@@ -12,7 +12,7 @@ import click
 
 from d7nb.api.destinations import BASE_URL
 from d7nb.api.rate_limit import RATE
-from d7nb.cli.exit_codes import DONE, SOME_LEFT
+from d7nb.cli.exit_codes import DONE, SOME_FAILED
 from d7nb.cli.output import write
 from d7nb.cli.table_options import (
     StrictOptions,
@@ -97,7 +97,7 @@ def send(
     print(delivery)
     _write_delivery(delivery, out)
     sent = delivery.summary["accepted"] + delivery.summary["already_sent"]
-    return DONE if sent == len(delivery) else SOME_LEFT
+    return DONE if sent == len(delivery) else SOME_FAILED
 
 
 def _open_client(stack: ExitStack, base_url: str | None, *, sandbox: bool, rate: int, batch_size: int) -> Client:
