@@ -40,14 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with d7nb.make_context(PROGRAM, given) as context:  # click's own main() would return no exit code
-            exit_code: int = d7nb.invoke(context)
+        with cli.make_context(PROGRAM, given) as context:  # click's own main() would return no exit code
+            exit_code: int = cli.invoke(context)
             return exit_code
-    except click.exceptions.Exit as finished:
-        sys.exit(finished.exit_code)
-    except click.ClickException as error:
-        print(_masked_text(error), end="", file=sys.stderr)
-        sys.exit(error.exit_code)
     except Interrupted as interrupted:
         print(interrupted.delivery)
         return INTERRUPTED
@@ -56,6 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (D7Error, OSError, ImportError, ValueError) as error:
         print(f"d7nb: {mask_text(str(error))}", file=sys.stderr)
         return IMPOSSIBLE
+    except click.exceptions.Exit as finished:
+        status = finished.exit_code
+    except click.ClickException as error:
+        print(_masked_text(error), end="", file=sys.stderr)
+        status = error.exit_code
+    del arguments, given  # a traceback may show the variables of this frame, and those of click are not in it
+    sys.exit(status)
 
 
 def _masked_text(error: click.ClickException) -> str:
@@ -86,5 +88,5 @@ class _LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(package_name="d7nb", message="d7nb %(version)s")
-def d7nb() -> None:
+def cli() -> None:
     """Send WhatsApp messages from a table through D7 Networks."""
