@@ -1,6 +1,6 @@
-"""What ``doctor`` looks at: each check is a function of the patient that says what it found, and what to do.
+"""The checks that ``doctor`` makes: each is a function of the target that yields its findings, with advice.
 
-No check asks anybody anything, shows a token, makes a ledger, or sends a message.
+No check asks the user anything, shows a token, creates a ledger, or sends a message.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from d7nb.api.client import TokenCheck
     from d7nb.store.location import Place
 
-SECONDS = 5.0
-"""How long D7 may take to answer, and another writer to let go of the ledger."""
-SKEW = 60.0
-"""Seconds by which two clocks may differ."""
+TIMEOUT = 5.0
+"""Seconds that D7 has to answer, and that another writer may hold the ledger."""
+MAX_CLOCK_SKEW = 60.0
+"""Seconds by which this machine's clock may differ from D7's."""
 PACKAGES = ("pandas", "requests", "pluggy", "ipywidgets", "SQLAlchemy", "phonenumbers")
 EXTRAS = {
     "sandbox": ("pydantic", "starlette", "uvicorn"),
@@ -51,34 +51,33 @@ EXTRAS = {
     "voila": ("voila",),
     "plot": ("matplotlib",),
 }
-"""Each extra, and the modules that it brings."""
-_NOBODYS = "none"
-"""In place of a token: whatever D7 says to it shows that D7 can be reached."""
+"""The modules that each extra installs."""
+_PLACEHOLDER_TOKEN = "none"  # noqa: S105  (any answer of D7 to it shows that D7 can be reached)
 
 
 class Finding(NamedTuple):
-    """What one look came to.
+    """A result of a check.
 
     Attributes:
-        mark: ``ok``; ``info``, which is neither good nor bad; ``warn``, which may become a nuisance; ``fail``.
-        what: What was looked at, in a word.
-        found: What was found.
-        advice: What to do about it; empty where nothing is to be done.
+        level: ``ok``; ``info``, which is neither good nor bad; ``warn``, which may cause trouble later; ``fail``.
+        subject: The name of what was checked, in one word.
+        message: The state that it is in.
+        advice: The remedy; empty where nothing is to be done.
     """
 
-    mark: Literal["ok", "info", "warn", "fail"]
-    what: str
-    found: str
+    level: Literal["ok", "info", "warn", "fail"]
+    subject: str
+    message: str
     advice: str = ""
 
 
 class Target(NamedTuple):
-    """What is looked at.
+    """The API and the ledger to check.
 
     Attributes:
-        base_url: Where the API is.
-        ledger: A ledger's place; the usual one where it is None.
-        offline: Whether D7 is left alone.
+        base_url: The address of the API.
+        ledger: The ledger's location; None for the usual one.
+        offline: Whether the checks make no request to D7.
     """
 
     base_url: str
@@ -86,63 +85,64 @@ class Target(NamedTuple):
     offline: bool = False
 
 
-def examine(patient: Target) -> Iterator[Finding]:
-    """Make every check; one that breaks does not keep the others from being made."""
-    for what, check in CHECKS.items():
+def run_checks(target: Target) -> Iterator[Finding]:
+    """Run every check; one that raises does not stop the others."""
+    for subject, check in CHECKS.items():
         try:
-            yield from check(patient)
+            yield from check(target)
         except (D7Error, ValueError) as error:
-            yield Finding("fail", what, str(error))
-        except Exception as error:  # noqa: BLE001  (a doctor who faints helps nobody)
-            yield Finding("fail", what, f"the check itself failed: {type(error).__name__}: {error}")
+            yield Finding("fail", subject, str(error))
+        except Exception as error:  # noqa: BLE001  (a defect of one check must not hide what the others report)
+            yield Finding("fail", subject, f"the check itself failed: {type(error).__name__}: {error}")
 
 
-def versions(_: Target) -> Iterator[Finding]:
-    """What is installed."""
+def check_packages(_: Target) -> Iterator[Finding]:
+    """Check the versions of d7nb and of what it needs, and which extras are installed."""
     yield Finding("ok", "d7nb", f"{version()}, Python {platform.python_version()} on {platform.system()}")
-    found = {name: _installed(name) for name in PACKAGES}
-    there = ", ".join(f"{name} {number}" for name, number in found.items() if number)
-    yield Finding("ok", "packages", there)
-    missing = [name for name, number in found.items() if not number]
+    versions = {name: _installed_version(name) for name in PACKAGES}
+    yield Finding("ok", "packages", ", ".join(f"{name} {number}" for name, number in versions.items() if number))
+    missing = [name for name, number in versions.items() if not number]
     if missing:
         yield Finding("fail", "packages", f"missing: {', '.join(missing)}", "pip install --upgrade d7nb")
-    here = {extra: all(find_spec(module) for module in modules) for extra, modules in EXTRAS.items()}
-    told = [f"{extra}{'' if present else ' (not installed)'}" for extra, present in here.items()]
-    yield Finding("info", "extras", ", ".join(told))
+    complete = {extra: all(find_spec(module) for module in modules) for extra, modules in EXTRAS.items()}
+    extras = [extra if is_installed else f"{extra} (not installed)" for extra, is_installed in complete.items()]
+    yield Finding("info", "extras", ", ".join(extras))
 
 
-def _installed(name: str) -> str | None:
+def _installed_version(name: str) -> str | None:
     try:
         return installed(name)
     except PackageNotFoundError:
         return None
 
 
-def token(_: Target) -> Iterator[Finding]:
-    """Whether there is a token, and where."""
+def check_token(_: Target) -> Iterator[Finding]:
+    """Check that there is a token, and say where it is."""
     source = token_source()
     if source is None:
         advice = f"set {VARIABLE}, or store it with keyring set d7nb api-token; a sandbox needs none"
         yield Finding("warn", "token", "none found; a notebook or a terminal would ask for it", advice)
         return
-    find_token(None, ask=False)  # which says what is wrong with it
+    find_token(None, ask=False)  # raises if it is malformed
     yield Finding("ok", "token", f"found in {source}")
 
 
-def d7(patient: Target) -> Iterator[Finding]:
-    """Whether D7 answers and takes the token, what credit there is, and whether the clocks agree."""
-    if patient.offline:
+def check_api(target: Target) -> Iterator[Finding]:
+    """Check that D7 answers and accepts the token, that there is credit, and that the clocks agree."""
+    if target.offline:
         yield Finding("info", "D7", "not asked, because of --offline")
         return
-    yield from _proxy(patient.base_url)
+    yield from _proxy(target.base_url)
     has_token = token_source() is not None
-    with Client(None if has_token else _NOBODYS, base_url=patient.base_url, timeout=SECONDS, ask=False) as client:
-        probe = client.probe()
-        yield _reached(probe, client.base_url)
-        if probe.error is None or probe.error.status is not None:
-            yield from _taken(probe, client) if has_token else ()
-        if probe.time is not None:
-            yield _clock(probe.time)
+    with Client(
+        None if has_token else _PLACEHOLDER_TOKEN, base_url=target.base_url, timeout=TIMEOUT, ask=False
+    ) as client:
+        token_check = client.probe()
+        yield _reachability(token_check, client.base_url)
+        if has_token and (token_check.error is None or token_check.error.status is not None):
+            yield from _acceptance(token_check, client)
+        if token_check.time is not None:
+            yield _clock_difference(token_check.time)
 
 
 def _proxy(base_url: str) -> Iterator[Finding]:
@@ -154,24 +154,24 @@ def _proxy(base_url: str) -> Iterator[Finding]:
         yield Finding("info", "proxy", f"the environment names {urlsplit(proxy).hostname or 'one that has no name'}")
 
 
-def _reached(probe: TokenCheck, where: str) -> Finding:
-    error = probe.error
+def _reachability(token_check: TokenCheck, base_url: str) -> Finding:
+    error = token_check.error
     if error is None or isinstance(error, Unauthorized):
-        return Finding("ok", "D7", f"{where} answers")
+        return Finding("ok", "D7", f"{base_url} answers")
     if error.status is None:
         advice = "without a network, plans, previews and the sandbox still work"
-        return Finding("fail", "D7", f"{where}: {error}", advice)
+        return Finding("fail", "D7", f"{base_url}: {error}", advice)
     if isinstance(error, Misdirected):
-        return Finding("fail", "D7", f"{where}: {error}")
+        return Finding("fail", "D7", f"{base_url}: {error}")
     return Finding(
-        "warn", "D7", f"{where} answers, but not as D7 does: {error}", "check --base-url, or try again later"
+        "warn", "D7", f"{base_url} answers, but not as D7 does: {error}", "check --base-url, or try again later"
     )
 
 
-def _taken(probe: TokenCheck, client: Client) -> Iterator[Finding]:
-    if isinstance(probe.error, Unauthorized):
-        yield Finding("fail", "token", f"not accepted: {probe.error}", "make a new one in D7's dashboard")
-    if probe.error is not None:
+def _acceptance(token_check: TokenCheck, client: Client) -> Iterator[Finding]:
+    if isinstance(token_check.error, Unauthorized):
+        yield Finding("fail", "token", f"not accepted: {token_check.error}", "make a new one in D7's dashboard")
+    if token_check.error is not None:
         return
     yield Finding("ok", "token", "D7 takes it")
     try:
@@ -185,43 +185,44 @@ def _taken(probe: TokenCheck, client: Client) -> Iterator[Finding]:
         yield Finding("warn", "balance", f"{balance:,.2f}: nothing would go", "top it up in D7's dashboard")
 
 
-def _clock(theirs: datetime) -> Finding:
-    ahead = (datetime.now(UTC) - theirs).total_seconds()
-    if abs(ahead) <= SKEW:
+def _clock_difference(d7_time: datetime) -> Finding:
+    ahead = (datetime.now(UTC) - d7_time).total_seconds()
+    if abs(ahead) <= MAX_CLOCK_SKEW:
         return Finding("ok", "clock", "agrees with D7's")
-    found = f"{about(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} D7's"
-    return Finding("warn", "clock", found, "set it: quiet hours, service windows and schedules are judged by it")
+    message = f"{about(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} D7's"
+    return Finding("warn", "clock", message, "set it: quiet hours, service windows and schedules are judged by it")
 
 
-def ledger(patient: Target) -> Iterator[Finding]:
-    """Whether the ledger can be used, what it holds, and whether others can read it."""
-    place = find_place(patient.ledger, os.environ)
-    if place.path is not None and not place.path.exists():
-        yield from _no_ledger_yet(place.path, place.shown, ours=place.ours)
+def check_ledger(target: Target) -> Iterator[Finding]:
+    """Check that the ledger can be used and that nobody else can read it, and count what it holds."""
+    location = find_place(target.ledger, os.environ)
+    if location.path is not None and not location.path.exists():
+        yield from _no_ledger_yet(location.path, location.shown, ours=location.ours)
         return
-    if place.path is None and (none_yet := _no_tables_yet(place)):
-        yield none_yet
+    if location.path is None and (missing_tables := _no_tables_yet(location)):
+        yield missing_tables
         return
-    with Ledger(patient.ledger, patience=SECONDS) as opened:  # which tries whether it can be written
+    with Ledger(target.ledger, patience=TIMEOUT) as opened:  # raises if it can't be written
         campaigns, warning = opened.campaigns(), opened.warning
     counts = campaigns.drop(columns=["campaign", "destination", "last"]).sum()
-    told = f"{plural(len(campaigns), 'mailing')}, {plural(int(counts.sum()), 'row')}"
-    yield Finding("ok", "ledger", f"{place.shown} can be read and written (schema {SCHEMA}): {told}")
+    contents = f"{plural(len(campaigns), 'mailing')}, {plural(int(counts.sum()), 'row')}"
+    yield Finding("ok", "ledger", f"{location.shown} can be read and written (schema {SCHEMA}): {contents}")
     if counts["unknown"]:
-        found = f"{plural(int(counts['unknown']), 'row')} may have gone out, and nobody knows"
-        yield Finding("warn", "ledger", found, 'find out, then plan.delivery(client).settle("sent") or "not_sent"')
+        message = f"{plural(int(counts['unknown']), 'row')} may have gone out, and nobody knows"
+        yield Finding("warn", "ledger", message, 'find out, then plan.delivery(client).settle("sent") or "not_sent"')
     if counts["claimed"]:
-        found = f"{plural(int(counts['claimed']), 'row')} being sent now, or by a process that ended in the middle"
-        yield Finding("info", "ledger", found)
+        message = f"{plural(int(counts['claimed']), 'row')} being sent now, or by a process that ended in the middle"
+        yield Finding("info", "ledger", message)
     if warning:
         yield Finding("warn", "ledger", warning)
-    if place.path is not None:
-        yield from _privacy(place.path, ours=place.ours)
+    if location.path is not None:
+        yield from _privacy(location.path, ours=location.ours)
 
 
 def _no_ledger_yet(path: Path, shown: str, *, ours: bool) -> Iterator[Finding]:
+    """Check that a ledger can be created at a path; in d7nb's own folder (`ours`), the folder is created too."""
     folder = path.parent
-    while ours and not folder.is_dir():  # d7nb makes its own
+    while ours and not folder.is_dir():
         folder = folder.parent
     if not folder.is_dir():
         yield Finding("fail", "ledger", f"{shown}: its folder is not there", "make it, or correct the path")
@@ -234,63 +235,66 @@ def _no_ledger_yet(path: Path, shown: str, *, ours: bool) -> Iterator[Finding]:
             yield Finding("warn", "ledger", warning)
 
 
-def _no_tables_yet(place: Place) -> Finding | None:
-    """What there is to say of a database without a ledger; None where it has one, or the driver is missing."""
+def _no_tables_yet(location: Place) -> Finding | None:
+    """Check that tables can be created in a database; None where it has a ledger, or the driver is missing."""
     try:
-        engine = create_engine(place.url, hide_parameters=True, connect_args={"connect_timeout": int(SECONDS)})
+        engine = create_engine(location.url, hide_parameters=True, connect_args={"connect_timeout": int(TIMEOUT)})
     except ImportError:
         return None
     try:
-        with guarded(place.name), engine.connect() as connection:
+        with guarded(location.name), engine.connect() as connection:
             if inspect(connection).has_table(meta.name):
                 return None
-            may = connection.execute(text("SELECT has_schema_privilege(current_schema(), 'CREATE')")).scalar()
+            may_create = connection.execute(text("SELECT has_schema_privilege(current_schema(), 'CREATE')")).scalar()
     finally:
         engine.dispose()
-    if may:
-        return Finding("ok", "ledger", f"none yet; the first send makes its tables in {place.shown}")
-    return Finding("fail", "ledger", f"{place.shown}: no tables can be made there", "grant the right, or name another")
+    if may_create:
+        return Finding("ok", "ledger", f"none yet; the first send makes its tables in {location.shown}")
+    return Finding(
+        "fail", "ledger", f"{location.shown}: no tables can be made there", "grant the right, or name another"
+    )
 
 
 def _privacy(path: Path, *, ours: bool) -> Iterator[Finding]:
+    """Check that other users of this machine have no access to the ledger's files."""
     if os.name != "posix":
         return
-    looked_at = {path: "600", path.with_name(f"{path.name}.secret"): "600"}
+    private_modes = {path: "600", path.with_name(f"{path.name}.secret"): "600"}
     if ours:
-        looked_at[path.parent] = "700"
-    open_ones = {each: mode for each, mode in looked_at.items() if each.exists() and _others_may(each)}
-    for each, mode in open_ones.items():
+        private_modes[path.parent] = "700"
+    exposed = {file: mode for file, mode in private_modes.items() if file.exists() and _others_have_access(file)}
+    for file, mode in exposed.items():
         yield Finding(
-            "warn", "privacy", f"others on this machine can get at {each}", f"chmod {mode} {shlex.quote(str(each))}"
+            "warn", "privacy", f"others on this machine can get at {file}", f"chmod {mode} {shlex.quote(str(file))}"
         )
-    if not open_ones:
+    if not exposed:
         yield Finding("ok", "privacy", "nobody else on this machine can read the ledger")
 
 
-def _others_may(path: Path) -> bool:
+def _others_have_access(path: Path) -> bool:
     return bool(stat.S_IMODE(path.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO))
 
 
-def house(_: Target) -> Iterator[Finding]:
-    """Whether every plugin works, and all of them together."""
+def check_plugins(_: Target) -> Iterator[Finding]:
+    """Check that every plugin works, and all of them together."""
     table = plugins.table()
     active = table["status"] == "active"
-    own = int((table["source"] == BUILT_IN).sum())
-    yield Finding("ok", "plugins", f"{own} built in, {int(active.sum()) - own} more in use")
+    built_in = int((table["source"] == BUILT_IN).sum())
+    yield Finding("ok", "plugins", f"{built_in} built in, {int(active.sum()) - built_in} more in use")
     if os.environ.get(ALLOWED) is not None:
         yield Finding("info", "plugins", f"{ALLOWED} lets in only: {os.environ[ALLOWED] or 'none'}")
     for row in table[~active].itertuples():
-        found = f"{row.name} {row.version} of {row.source} is {row.status}"
-        yield Finding("fail", "plugins", found, f"update or remove it, or name in {ALLOWED} those that you want")
-    plugins.content_types()
+        message = f"{row.name} {row.version} of {row.source} is {row.status}"
+        yield Finding("fail", "plugins", message, f"update or remove it, or name in {ALLOWED} those that you want")
+    plugins.content_types()  # these two raise where plugins contradict each other
     plugins.filters()
 
 
 CHECKS: dict[str, Callable[[Target], Iterator[Finding]]] = {
-    "packages": versions,
-    "token": token,
-    "D7": d7,
-    "ledger": ledger,
-    "plugins": house,
+    "packages": check_packages,
+    "token": check_token,
+    "D7": check_api,
+    "ledger": check_ledger,
+    "plugins": check_plugins,
 }
-"""Every check, by what it looks at, in the order in which they are made."""
+"""Every check by its subject, in the order in which they are run."""

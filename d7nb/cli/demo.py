@@ -1,14 +1,19 @@
-"""The main job on an invented table and the embedded sandbox: what ``python -m d7nb demo`` shows."""
+"""``demo``: run the main job on an invented table and the embedded sandbox."""
 
 from __future__ import annotations
 
 import io
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
-import pandas as pd
+import click
 
+from d7nb.cli.exit_codes import DONE
 from d7nb.privacy import mask_number
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TABLE = """\
 phone;name;balance;note
@@ -28,8 +33,9 @@ ORIGINATOR = "+12025550100"
 TEMPLATE = "Hi {name}, your balance is {balance:,.2f} AED"
 
 
-def show_demo() -> None:
-    """Read the table, plan it, send it to a sandbox, and print each step."""
+@click.command
+def demo() -> int:
+    """Run the main job on an invented table and the embedded sandbox."""
     import d7nb  # noqa: PLC0415  (the demo uses the public face, as a user would)
 
     people = d7nb.read_table(io.StringIO(TABLE))
@@ -43,10 +49,13 @@ def show_demo() -> None:
         delivery = plan.send(client, ledger=Path(folder) / "demo.sqlite3", progress=False)  # it leaves no trace
     print(delivery, "\n")
     print(_as_table(delivery.frame))
+    return DONE
 
 
 def _as_table(frame: pd.DataFrame) -> str:
-    """The joined table as far as a terminal is wide, numbers masked."""
+    """Return the columns that matter as text, numbers masked."""
+    import pandas as pd  # noqa: PLC0415
+
     shown = pd.DataFrame(
         {
             "name": frame["name"].fillna(""),

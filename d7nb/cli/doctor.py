@@ -1,50 +1,48 @@
-"""``doctor``: look at all that a send needs, and say what to do about what is not as it should be."""
+"""``doctor``: check all that a send needs, and say what to do about what is not as it should be."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from d7nb.cli.exit_codes import DONE, SOME_LEFT
+import click
+
+from d7nb.api.destinations import BASE_URL
+from d7nb.cli.exit_codes import DONE, SOME_FAILED
+from d7nb.cli.table_options import StrictOptions, base_url_option, ledger_option
 
 if TYPE_CHECKING:
-    import argparse
-
     from d7nb.cli.checks import Finding
 
 
-def add_doctor(commands: Any) -> None:
-    """``doctor``: run every check; exit code 1 where one fails."""
-    doctor = commands.add_parser("doctor", help="check token, reachability, ledger, versions and plugins")
-    doctor.add_argument("--base-url", metavar="URL", help="another address of the API, such as a running sandbox's")
-    doctor.add_argument("--ledger", metavar="PLACE", help="file or PostgreSQL URL; otherwise D7NB_LEDGER, or your own")
-    doctor.add_argument("--offline", action="store_true", help="ask nothing of D7")
-    doctor.set_defaults(run=_examine)
+@click.command(cls=StrictOptions)
+@base_url_option
+@ledger_option
+@click.option("--offline", is_flag=True, help="ask nothing of D7")
+def doctor(base_url: str | None, ledger: str | None, offline: bool) -> int:
+    """Check token, reachability, ledger, versions and plugins."""
+    from d7nb.cli.checks import Target, run_checks  # noqa: PLC0415  (a command loads what it needs)
+
+    levels = []
+    for finding in run_checks(Target(base_url or BASE_URL, ledger, offline=offline)):
+        levels.append(finding.level)
+        print(_finding_lines(finding), flush=True)
+    failed, warned = levels.count("fail"), levels.count("warn")
+    counts = [f"{failed} failed"] * bool(failed) + [f"{warned} to look at"] * bool(warned)
+    print(", ".join(counts) or "all is well")
+    return SOME_FAILED if failed else DONE
 
 
-def _examine(options: argparse.Namespace) -> int:
-    from d7nb.api.destinations import BASE_URL  # noqa: PLC0415
-    from d7nb.cli.checks import Target, examine  # noqa: PLC0415  (a command loads what it needs)
-
-    marks = []
-    for finding in examine(Target(options.base_url or BASE_URL, options.ledger, offline=options.offline)):
-        marks.append(finding.mark)
-        print(_line(finding), flush=True)
-    failed, warned = marks.count("fail"), marks.count("warn")
-    told = [f"{failed} failed"] * bool(failed) + [f"{warned} to look at"] * bool(warned)
-    print(", ".join(told) or "all is well")
-    return SOME_LEFT if failed else DONE
-
-
-def _line(finding: Finding) -> str:
+def _finding_lines(finding: Finding) -> str:
+    """Return a finding as one line, and its advice as another; the home folder, which bears a name, is ``~``."""
     from d7nb.display.text import in_terminal  # noqa: PLC0415
     from d7nb.store.location import home_folder  # noqa: PLC0415
 
-    found = " ".join(in_terminal(finding.found).split())
+    message = " ".join(in_terminal(finding.message).split())
     advice = f"\n{'':16}{in_terminal(finding.advice)}" * bool(finding.advice)
     folder = home_folder()
     if folder:
         home = f"{folder}{os.sep}"
-        found = found.replace(home, "~/")
+        message = message.replace(home, "~/")
         advice = advice.replace(f"'{home}", "~/'").replace(home, "~/")  # within quotes, no shell knows a tilde
-    return f"{finding.mark:<6}{finding.what:<10}{found}{advice}"
+    return f"{finding.level:<6}{finding.subject:<10}{message}{advice}"

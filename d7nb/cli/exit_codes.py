@@ -1,10 +1,10 @@
-"""What the exit codes of commands mean."""
+"""Exit codes of the commands."""
 
 DONE = 0
 """All went well."""
-SOME_LEFT = 1
-"""Some rows did not go, or something that was looked at is not as it should be."""
+SOME_FAILED = 1
+"""Some rows were not sent, or a check failed."""
 IMPOSSIBLE = 2
-"""It could not be done."""
+"""The command could not be run."""
 INTERRUPTED = 130
-"""Somebody pressed Ctrl-C."""
+"""The user pressed Ctrl-C."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from d7nb.errors import TableError
 from d7nb.privacy import mask_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def check_out(out: Path | None) -> None:
@@ -41,9 +43,11 @@ def write(frame: pd.DataFrame, out: Path) -> None:
 
 
 def _without_zones(frame: pd.DataFrame) -> pd.DataFrame:
-    """Excel knows no time zones; our own times are UTC."""
+    """Return a frame for Excel, which knows no time zones; d7nb's own times are UTC."""
+    import pandas as pd  # noqa: PLC0415  (a command loads what it needs)
+
     frame = frame.copy(deep=False)
-    for place, dtype in enumerate(frame.dtypes):
+    for position, dtype in enumerate(frame.dtypes):
         if isinstance(dtype, pd.DatetimeTZDtype):
-            frame.isetitem(place, frame.iloc[:, place].dt.tz_localize(None))
+            frame.isetitem(position, frame.iloc[:, position].dt.tz_localize(None))
     return frame

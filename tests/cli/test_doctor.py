@@ -18,7 +18,7 @@ import pytest
 import sqlalchemy
 
 import d7nb
-from d7nb.cli import checks as findings, main
+from d7nb.cli import checks, main
 from d7nb.ledger import Ledger
 from d7nb.testing import fresh_plugins
 from tests.support.ledgers import postgres
@@ -85,20 +85,20 @@ def test_it_names_the_versions_that_matter(doctor: Doctor) -> None:
     _, found, _ = doctor("--offline")
     assert found["d7nb"][0].startswith(f"ok: {d7nb.__version__}, Python 3.")
     assert f"pandas {pd.__version__}, " in found["packages"][0]
-    assert re.sub(r" [\d.]+\w*", "", found["packages"][0]) == "ok: " + ", ".join(findings.PACKAGES)
+    assert re.sub(r" [\d.]+\w*", "", found["packages"][0]) == "ok: " + ", ".join(checks.PACKAGES)
 
 
 def test_a_package_that_is_missing_fails_and_an_extra_does_not(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    find = findings.find_spec
-    installed = findings.installed
+    find = checks.find_spec
+    installed = checks.installed
 
     def number(name: str) -> str:
         if name == "pluggy":
             raise PackageNotFoundError(name)
         return installed(name)
 
-    monkeypatch.setattr(findings, "installed", number)
-    monkeypatch.setattr(findings, "find_spec", lambda name: None if name == "pyarrow" else find(name))
+    monkeypatch.setattr(checks, "installed", number)
+    monkeypatch.setattr(checks, "find_spec", lambda name: None if name == "pyarrow" else find(name))
     code, found, _ = doctor("--offline")
     assert code == 1
     assert found["packages"][1] == "fail: missing: pluggy pip install --upgrade d7nb"
@@ -112,9 +112,9 @@ def test_the_extras_are_those_of_the_package() -> None:
         for extra, needs in project["optional-dependencies"].items()
         if extra != "test"
     }
-    assert {extra: set(modules) for extra, modules in findings.EXTRAS.items()} == brought
+    assert {extra: set(modules) for extra, modules in checks.EXTRAS.items()} == brought
     needed = {re.match(r"[\w-]+", need)[0] for need in project["dependencies"]}  # type: ignore[index]
-    assert {name.lower() for name in findings.PACKAGES} <= needed
+    assert {name.lower() for name in checks.PACKAGES} <= needed
 
 
 # the token, and D7
@@ -173,7 +173,7 @@ def test_where_nobody_answers_it_says_so(doctor: Doctor) -> None:
 
 @pytest.mark.usefixtures("token")
 def test_it_does_not_wait_for_ever(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(findings, "SECONDS", 0.1)
+    monkeypatch.setattr(checks, "TIMEOUT", 0.1)
     with serving(lambda handler: handler.server.ended.wait()) as server:
         code, found, _ = doctor("--base-url", server.url)
     assert code == 1
@@ -450,7 +450,7 @@ def test_a_check_that_breaks_does_not_keep_the_others(doctor: Doctor, monkeypatc
     def breaks(_: Any) -> Any:
         raise RuntimeError(f"of {PERSON}")
 
-    monkeypatch.setitem(findings.CHECKS, "D7", breaks)
+    monkeypatch.setitem(checks.CHECKS, "D7", breaks)
     code, found, printed = doctor("--offline")
     assert code == 1
     assert found["D7"] == ["fail: the check itself failed: RuntimeError: of +120••••••23"]

@@ -1,0 +1,104 @@
+"""Options that several commands share, as decorators, and the plan that the options of a table describe."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise, takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from d7nb.cli.output import check_out
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from d7nb.planning.plans import Plan
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+_OPTION_LIKE = re.compile(r"-(?!\d*\.?\d+\Z)[^ ]+")
+
+
+class StrictOptions(click.Command):
+    """A command in which an option never takes the name of an option for its value.
+
+    Click gives an option whatever follows it: ``--campaign --sandbox`` would name the campaign ``--sandbox`` and send
+    real messages.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments.
+
+        Raises:
+            BadOptionUsage: A value looks like an option: it begins with a hyphen, and is neither a number nor several
+                words.
+        """
+        options = [option for option in self.get_params(ctx) if isinstance(option, click.Option)]
+        with_value = {name for option in options if not option.is_flag for name in option.opts}
+        for name, value in pairwise(takewhile(lambda argument: argument != "--", args)):
+            if name in with_value and _OPTION_LIKE.fullmatch(value):
+                message = f"Option {name!r} requires an argument; one that begins with a hyphen is given as {name}=..."
+                raise click.BadOptionUsage(name, message, ctx)
+        return super().parse_args(ctx, args)
+
+
+def _given_or_inherited(context: click.Context, _: click.Parameter, location: str | None) -> Any:
+    """Return the ledger's location: the one given here, else the one given before the subcommand."""
+    if location is not None:
+        context.obj = location
+    return context.obj
+
+
+ledger_option = click.option(
+    "--ledger",
+    metavar="PLACE",
+    callback=_given_or_inherited,
+    help="file or PostgreSQL URL; otherwise D7NB_LEDGER, or your own",
+)
+base_url_option = click.option(
+    "--base-url", metavar="URL", help="another address of the API, such as a running sandbox's"
+)
+originator_option = click.option("--originator", metavar="NUMBER", help="registered number that the messages come from")
+country_option = click.option("--country", metavar="REGION", help="region whose national numbers are meant, such as AE")
+port_option = click.option(
+    "--port", type=int, default=0, metavar="N", help="port to listen on; a free one if not given"
+)
+
+
+def out_option(content: str) -> Callable[[F], F]:
+    """Return the option that names the file to write."""
+    return click.option("--out", type=Path, metavar="FILE", help=f"write {content} (.csv or .xlsx)")
+
+
+def table_options(command: F) -> F:
+    """Add the table, and the options that say what is in it and what is made of it."""
+    decorators = (
+        click.argument("table", metavar="TABLE"),
+        click.option("--to", default="recipient", show_default=True, metavar="COLUMN", help="column of phone numbers"),
+        click.option("--text", metavar="TEMPLATE", help="text to send, such as 'Hi {name}'"),
+        originator_option,
+        country_option,
+    )
+    for decorator in reversed(decorators):
+        command = decorator(command)
+    return command
+
+
+def plan_table(table: str, text: str | None, out: Path | None, **plan_options: Any) -> Plan:
+    """Plan a table, after making sure that the file that is written afterwards can be written.
+
+    Args:
+        table: The file to read.
+        text: The template of a text; without one, the columns of the table name D7's fields.
+        out: The file that the command writes afterwards.
+        **plan_options: What `d7nb.plan` takes.
+    """
+    from d7nb.content import Text  # noqa: PLC0415  (a command loads what it needs)
+    from d7nb.planning.plans import plan  # noqa: PLC0415
+    from d7nb.tables.reader import read_table  # noqa: PLC0415
+
+    check_out(out)
+    people = read_table(table)
+    return plan(people, None if text is None else Text(text), **plan_options)
