@@ -1,4 +1,4 @@
-"""The picture of a message, for plugins that draw their own."""
+"""`Bubble` and its parts, for plugins that draw their own messages."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def _webp_fault(url: Any, kind: Any) -> str | None:
         return None
     try:
         path = urlsplit(url).path
-    except ValueError:  # it can't be read, as the rule about addresses says
+    except ValueError:  # the rule `URL` reports it
         return None
     if path.lower().endswith(".webp"):
         return "D7 lists webp among the images, but for Meta it is a sticker: it may fail after it was accepted"
@@ -37,7 +37,7 @@ def _webp_fault(url: Any, kind: Any) -> str | None:
 
 
 class Attachment(Content, message_type="ATTACHMENT", root="attachment"):
-    """A file that WhatsApp fetches from an address (d7-api.md section 1.3).
+    """A file that WhatsApp fetches from an address (D7, WhatsApp API reference, "Send message").
 
     Args:
         type: ``image``, ``document``, ``video``, ``audio`` or ``sticker``.
@@ -67,7 +67,9 @@ class Attachment(Content, message_type="ATTACHMENT", root="attachment"):
     )
 
     @classmethod
-    def bubble(cls, said: Mapping[str, Any]) -> Bubble:
-        """The file by its kind, name and address, and its caption."""
-        kind = said.get("type", "")
-        return Bubble(media=file_of(kind, said), body=said.get("caption", ""), shape="sticker" * (kind == "sticker"))
+    def bubble(cls, payload: Mapping[str, Any]) -> Bubble:
+        """Draw the file by its kind, name and address, with its caption."""
+        kind = payload.get("type", "")
+        return Bubble(
+            media=file_of(kind, payload), body=payload.get("caption", ""), shape="sticker" * (kind == "sticker")
+        )

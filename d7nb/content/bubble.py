@@ -1,6 +1,6 @@
-"""A message as the person who gets it would see it, as plain data: content types make it, displays draw it.
+"""A message as its recipient would see it, as plain data: content types make it, displays draw it.
 
-It holds words only, no markup and no addresses to load; whatever stands in it is shown as text.
+It holds texts only, no markup and no addresses to load; whatever is in it is shown as text.
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 
-def _word(value: object) -> str:
-    """A value as text: a plugin may hand in what its JSON holds.
+def _as_text(value: object) -> str:
+    """Return a value as text, since a plugin may pass what its JSON holds.
 
     Raises:
-        TypeError: It is no single value.
+        TypeError: The value is a list or a dict.
     """
     if isinstance(value, dict | list | tuple | set):
         message = f"a text is wanted, not a {type(value).__name__}"
@@ -22,18 +22,18 @@ def _word(value: object) -> str:
 
 @dataclass(frozen=True)
 class Line:
-    """A label with what belongs to it: a contact's phone, a template's parameter, a row of a list and its description.
+    """A label with a text: a contact's phone, a template's parameter, a row of a list with its description.
 
     Args:
-        label: What it is.
-        text: What it says.
+        label: The name of the text, such as "phone".
+        text: The text.
     """
 
     label: str
     text: str = ""
 
     def __post_init__(self) -> None:
-        _read(self)
+        _validate(self)
 
 
 @dataclass(frozen=True)
@@ -44,31 +44,31 @@ class Section:
     rows: tuple[Line, ...] = ()
 
     def __post_init__(self) -> None:
-        _read(self)
+        _validate(self)
 
 
 @dataclass(frozen=True)
 class Button:
-    """Something to press.
+    """A button.
 
     Args:
-        text: What it says.
-        does: What happens then, in a few words, such as ``opens https://example.com``.
+        text: The text on it.
+        does: What pressing it does, in a few words, such as ``opens https://example.com``.
     """
 
     text: str
     does: str = ""
 
     def __post_init__(self) -> None:
-        _read(self)
+        _validate(self)
 
 
 @dataclass(frozen=True)
 class Media:
-    """A file or a place. It is never fetched: a preview shows what it is, its name and its address.
+    """A file or a place on the map. It is never fetched: a preview shows its kind, its name and its address.
 
     Args:
-        kind: ``image``, ``video``, ``audio``, ``document``, ``sticker`` or ``location``; other words are
+        kind: ``image``, ``video``, ``audio``, ``document``, ``sticker`` or ``location``; other kinds are
             shown as they are.
         name: The file's name, or the place's.
         text: Its address: a URL, or coordinates.
@@ -79,7 +79,7 @@ class Media:
     text: str = ""
 
     def __post_init__(self) -> None:
-        _read(self)
+        _validate(self)
 
 
 @dataclass(frozen=True)
@@ -87,21 +87,21 @@ class Bubble:
     """One message, part by part, from top to bottom.
 
     Args:
-        label: What sort of message it is, where that does not show by itself.
-        media: A file or a place, above the words.
+        label: The kind of message, where that is not obvious from the rest.
+        media: A file or a place, above the text.
         header: The line in bold above the body.
-        body: What the message says; WhatsApp's ``*bold* _italic_ ~strike~`` and code are drawn as such.
-        lines: More of it, each with a label.
+        body: The text of the message; WhatsApp's ``*bold* _italic_ ~strike~`` and code are drawn as such.
+        lines: More texts, each with a label.
         cards: Smaller bubbles inside this one: contact cards, the cards of a carousel.
         footer: The small line below.
-        buttons: What can be pressed.
-        sections: What can be chosen, once a button has opened the list.
-        note: A word of our own to whoever looks at the preview.
-        lang: The language of the words, where it is known, such as ``en-GB``.
+        buttons: The buttons below the message.
+        sections: The list that a button opens.
+        note: A remark to whoever looks at the preview; it is not part of the message.
+        lang: The language of the texts, where it is known, such as ``en-GB``.
         shape: ``reaction`` and ``sticker`` are drawn without a frame; everything else as a bubble.
 
     Raises:
-        TypeError: A part is not what it should be.
+        TypeError: An argument has the wrong type.
 
     Example:
         >>> Bubble(body="Are you coming?", buttons=(Button("Yes"), Button("No"))).buttons[0].text
@@ -122,26 +122,26 @@ class Bubble:
     shape: str = ""
 
     def __post_init__(self) -> None:
-        _read(self)
+        _validate(self)
 
 
 _PARTS: dict[str, type] = {"lines": Line, "cards": Bubble, "buttons": Button, "sections": Section, "rows": Line}
 
 
-def _read(part: Line | Section | Button | Media | Bubble) -> None:
-    """Bring what was given into shape, so that no display stumbles over it later."""
+def _validate(part: Line | Section | Button | Media | Bubble) -> None:
+    """Turn lists into tuples and values into texts, so that a wrong type fails here and not in a display."""
     for field in fields(part):
         value = getattr(part, field.name)
-        wanted = _PARTS.get(field.name)
-        if wanted is not None:
-            given = tuple(value)
-            if strangers := [each for each in given if not isinstance(each, wanted)]:
-                message = f"{field.name} must be of {wanted.__name__}, not {type(strangers[0]).__name__}"
+        part_type = _PARTS.get(field.name)
+        if part_type is not None:
+            parts = tuple(value)
+            if wrong := [inner for inner in parts if not isinstance(inner, part_type)]:
+                message = f"{field.name} must be of {part_type.__name__}, not {type(wrong[0]).__name__}"
                 raise TypeError(message)
-            object.__setattr__(part, field.name, given)
+            object.__setattr__(part, field.name, parts)
         elif field.name == "media":
             if not isinstance(value, Media | None):
                 message = f"media must be a Media, not a {type(value).__name__}"
                 raise TypeError(message)
         else:
-            object.__setattr__(part, field.name, _word(value))
+            object.__setattr__(part, field.name, _as_text(value))

@@ -11,7 +11,7 @@ from d7nb.content.schema.part import Content, Part, items, leaf, nested
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-PLACES = ("HOME", "WORK")
+ADDRESS_TYPES = ("HOME", "WORK")
 PHONE_TYPES = ("CELL", "MAIN", "IPHONE", "HOME", "WORK")
 
 
@@ -20,7 +20,7 @@ def _name_fault(*others: Any) -> str | None:
 
 
 class Name(Part):
-    """A contact's name: the formatted name and at least one of its parts; a bare text is both.
+    """A contact's name: the formatted name and at least one of its parts; a bare text is formatted and first name.
 
     Example:
         >>> Name(formatted_name="Sara Haddad", first_name="Sara")
@@ -34,7 +34,7 @@ class Name(Part):
     suffix: str | None = leaf("suffix", default=None)
     prefix: str | None = leaf("prefix", default=None)
 
-    short: ClassVar[tuple[str, ...]] = ("formatted_name", "first_name")
+    shorthand: ClassVar[tuple[str, ...]] = ("formatted_name", "first_name")
     row_rules: ClassVar[tuple[RowRule, ...]] = (
         RowRule(
             "bare_name",
@@ -47,31 +47,31 @@ class Name(Part):
 
 
 class Phone(Part):
-    """A contact's phone number, shown as given; a bare text is the number. Where its cell is empty it is left out."""
+    """A contact's phone number, shown as given; a bare text is the number. An empty cell leaves the phone out."""
 
     phone: str = leaf("phone", PHONE, carries=True)
     type: str | None = leaf("type", TEXT, one_of(*PHONE_TYPES, by=D7), default=None)
     wa_id: str | None = leaf("wa_id", PHONE, default=None)
 
-    short: ClassVar[tuple[str, ...]] = ("phone",)
+    shorthand: ClassVar[tuple[str, ...]] = ("phone",)
 
 
 class Email(Part):
-    """A contact's e-mail address; a bare text is the address. Where its cell is empty it is left out."""
+    """A contact's e-mail address; a bare text is the address. An empty cell leaves the email out."""
 
     email: str = leaf("email", carries=True)
-    type: str | None = leaf("type", TEXT, one_of(*PLACES, by=D7), default=None)
+    type: str | None = leaf("type", TEXT, one_of(*ADDRESS_TYPES, by=D7), default=None)
 
-    short: ClassVar[tuple[str, ...]] = ("email",)
+    shorthand: ClassVar[tuple[str, ...]] = ("email",)
 
 
 class Link(Part):
-    """A contact's web address; a bare text is the address. Where its cell is empty it is left out."""
+    """A contact's web address; a bare text is the address. An empty cell leaves the link out."""
 
     url: str = leaf("url", TEXT, URL, carries=True)
-    type: str | None = leaf("type", TEXT, one_of(*PLACES, by=D7), default=None)
+    type: str | None = leaf("type", TEXT, one_of(*ADDRESS_TYPES, by=D7), default=None)
 
-    short: ClassVar[tuple[str, ...]] = ("url",)
+    shorthand: ClassVar[tuple[str, ...]] = ("url",)
 
 
 class Address(Part):
@@ -83,21 +83,21 @@ class Address(Part):
     zip: str | None = leaf("zip", default=None)
     country: str | None = leaf("country", default=None)
     country_code: str | None = leaf("country_code", TEXT, COUNTRY_CODE, default=None)
-    type: str | None = leaf("type", TEXT, one_of(*PLACES, by=D7), default=None)
+    type: str | None = leaf("type", TEXT, one_of(*ADDRESS_TYPES, by=D7), default=None)
 
 
 class Organisation(Part):
-    """Where a contact works; a bare text is the company."""
+    """A contact's workplace; a bare text is the company."""
 
     company: str | None = leaf("company", default=None)
     department: str | None = leaf("department", default=None)
     title: str | None = leaf("title", default=None)
 
-    short: ClassVar[tuple[str, ...]] = ("company",)
+    shorthand: ClassVar[tuple[str, ...]] = ("company",)
 
 
 class Contact(Part):
-    """One contact card (d7-api.md section 1.5). Each part may be a plain dict of its fields, or a text in short.
+    """One contact card. Each part may be a plain dict of its fields, or a text as its shorthand.
 
     Args:
         name: ``{"formatted_name", "first_name", "last_name", "middle_name", "suffix", "prefix"}``, or a text.
@@ -127,7 +127,9 @@ class Contact(Part):
 
 
 class Contacts(Content, message_type="CONTACTS"):
-    """Contact cards (d7-api.md section 1.5); D7's key holds an array (section 8, row 7).
+    """Contact cards (D7, WhatsApp API reference, "Send message").
+
+    They are sent as a JSON array, as D7's own SDKs send them; an outline in the reference shows an object.
 
     Args:
         contacts: 1 to 257 of `Contact` (Meta's limit; fewer are advised), or dicts of its fields.
@@ -144,34 +146,34 @@ class Contacts(Content, message_type="CONTACTS"):
     contacts: Sequence[Contact | Mapping[str, Any]] = items("contacts", Contact, 1, 257, by=META)
 
     @classmethod
-    def bubble(cls, said: Mapping[str, Any]) -> Bubble:
-        """A card for each contact."""
-        return Bubble(cards=tuple(_card(contact) for contact in said.get("contacts", [])))
+    def bubble(cls, payload: Mapping[str, Any]) -> Bubble:
+        """Draw a card for each contact."""
+        return Bubble(cards=tuple(_card(contact) for contact in payload.get("contacts", [])))
 
 
-_NAME_IN_PARTS = ("prefix", "first_name", "middle_name", "last_name", "suffix")
+_NAME_PARTS = ("prefix", "first_name", "middle_name", "last_name", "suffix")
 _POSTAL = ("street", "city", "state", "zip", "country", "country_code")
 
 
 def _card(contact: Mapping[str, Any]) -> Bubble:
     name, org = contact.get("name", {}), contact.get("org", {})
-    shown = name.get("formatted_name", "")
-    in_parts = _joined(name, _NAME_IN_PARTS, " ")
-    lines = [Line("saved as", in_parts)] if in_parts != shown else []
+    formatted_name = name.get("formatted_name", "")
+    name_in_parts = _join_values(name, _NAME_PARTS, " ")
+    lines = [Line("saved as", name_in_parts)] if name_in_parts != formatted_name else []
     if org:
-        lines.append(Line("works at", _joined(org, ("title", "department", "company"), ", ")))
+        lines.append(Line("works at", _join_values(org, ("title", "department", "company"), ", ")))
     for key, label in (("phones", "phone"), ("emails", "email"), ("urls", "url"), ("addresses", "address")):
         lines.extend(_lines(contact.get(key, []), label))
     if birthday := contact.get("birthday"):
         lines.append(Line("birthday", birthday))
-    return Bubble(header=shown, lines=tuple(lines), shape="contact")
+    return Bubble(header=formatted_name, lines=tuple(lines), shape="contact")
 
 
 def _lines(entries: list[Mapping[str, Any]], label: str) -> Iterator[Line]:
     for entry in entries:
-        words = _joined(entry, _POSTAL, ", ") if label == "address" else entry.get(label, "")
-        yield Line(f"{label} {entry.get('type', '').lower()}".strip(), words)
+        text = _join_values(entry, _POSTAL, ", ") if label == "address" else entry.get(label, "")
+        yield Line(f"{label} {entry.get('type', '').lower()}".strip(), text)
 
 
-def _joined(node: Mapping[str, Any], keys: tuple[str, ...], between: str) -> str:
-    return between.join(str(node[key]) for key in keys if node.get(key))
+def _join_values(node: Mapping[str, Any], keys: tuple[str, ...], separator: str) -> str:
+    return separator.join(str(node[key]) for key in keys if node.get(key))

@@ -1,4 +1,4 @@
-"""INTERACTIVE: messages with something to press (d7-api.md section 1.6)."""
+"""INTERACTIVE: messages with buttons, a list, an address form or a flow."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 from unicodedata import category
 
-from d7nb.content.bubble import Bubble, Button as Pressed, Line, Section as Listed
+from d7nb.content.bubble import Bubble, Button as DrawnButton, Line, Section as ListSection
 from d7nb.content.preview import framed, lines_of
 from d7nb.content.rules import (
     COUNTRY_CODE,
@@ -23,7 +23,7 @@ from d7nb.content.rules import (
 )
 from d7nb.content.schema.fields import is_bound
 from d7nb.content.schema.part import Content, Part, free, items, leaf, nested
-from d7nb.content.schema.paths import Tree, copied, take
+from d7nb.content.schema.paths import Tree, copy_tree, pop
 from d7nb.problems import Problem
 
 MEDIA = ("image", "video", "document")
@@ -34,9 +34,9 @@ class Header(Part):
 
     Args:
         type: ``image``, ``video``, ``document`` or ``text``; it can't differ from row to row.
-        link: The file's http(s) address. Where its column is empty, that row's message has no header.
+        link: The file's http(s) address. A row whose cell is empty gets a message without header.
         filename: What the recipient sees; with a document only.
-        text: A text header's words: emoji yes, markup no, at most 60 characters (D7).
+        text: The text of a text header: at most 60 characters, with emoji but no markup (D7).
 
     Raises:
         ContentError: A literal breaks a rule, or a template is malformed.
@@ -53,10 +53,10 @@ class Header(Part):
     text: str | None = leaf("text", TEXT, max_length(60, D7), default=None)
 
     file_links: ClassVar[tuple[FileLink, ...]] = tuple(FileLink(f"{kind}.link", kind) for kind in MEDIA)
-    short: ClassVar[tuple[str, ...]] = ("text",)
+    shorthand: ClassVar[tuple[str, ...]] = ("text",)
 
     def structure(self) -> Iterator[Problem]:
-        """The type decides which of the others there are."""
+        """Yield the problems with fields that the header's type needs or does not have."""
         if is_bound(self.type):
             yield Problem("bound_type", "a header's type can't be a column", "use by_column", field="type")
         elif self.type in {"text", *MEDIA}:
@@ -71,26 +71,26 @@ class Header(Part):
                 yield Problem("no_filename", message, "leave the file name out", field="filename")
 
     def tree(self) -> dict[str, Tree]:
-        """D7's shape: media stand below the name of their type."""
+        """Return D7's JSON, in which a media header's fields are below the name of its type."""
         inner = super().tree()
         del inner["type"]
         return {"type": self.type, **(inner if self.type == "text" else {self.type: inner})}
 
     @classmethod
     def from_tree(cls, tree: Any) -> Self:
-        """The way back."""
+        """Return the header whose tree this is."""
         kind = tree.get("type") if isinstance(tree, Mapping) else None
         if kind in MEDIA:
-            tree = copied(tree)
-            media = {name: take(tree, f"{kind}.{name}") for name in ("link", "filename")}
+            tree = copy_tree(tree)
+            media = {name: pop(tree, f"{kind}.{name}") for name in ("link", "filename")}
             tree |= {name: node for name, node in media.items() if node is not None}
         elif isinstance(kind, str) and kind != "text":
-            tree = {"type": kind}  # nobody knows what belongs to it
+            tree = {"type": kind}  # only the unknown type is reported
         return super().from_tree(tree)
 
     @classmethod
-    def from_scalar(cls, value: Any, place: int) -> Self:  # noqa: ARG003
-        """A text stands for a text header."""
+    def from_scalar(cls, value: Any, position: int) -> Self:  # noqa: ARG003
+        """Return a text header."""
         return cls("text", text=value)
 
 
@@ -104,19 +104,19 @@ class Button(Part):
     """A reply button; a bare text is its title and its id.
 
     Args:
-        id: What comes back when it is pressed; at most 256 characters (Meta).
-        title: What it says; at most 20 characters (Meta).
+        id: The id that comes back when it is pressed; at most 256 characters (Meta).
+        title: The text on it; at most 20 characters (Meta).
     """
 
     id: str = leaf("reply.id", TEXT, max_length(256, META))
     title: str = leaf("reply.title", TEXT, max_length(20, META))
 
     constants: ClassVar[Mapping[str, Any]] = {"type": "reply"}
-    short: ClassVar[tuple[str, ...]] = ("id", "title")
+    shorthand: ClassVar[tuple[str, ...]] = ("id", "title")
 
 
 class ReplyButtons(Content, message_type="INTERACTIVE", root="interactive", constants={"type": "button"}):
-    """A text with one to three reply buttons below it (d7-api.md section 1.6).
+    """A text with one to three reply buttons below it (D7, WhatsApp API reference, "Send message").
 
     Args:
         body: At most 1,024 characters (D7).
@@ -144,17 +144,19 @@ class ReplyButtons(Content, message_type="INTERACTIVE", root="interactive", cons
     )
 
     @classmethod
-    def bubble(cls, said: Mapping[str, Any]) -> Bubble:
-        """The buttons by their titles."""
-        return framed(said, buttons=tuple(Pressed(button["reply"]["title"]) for button in said["action"]["buttons"]))
+    def bubble(cls, payload: Mapping[str, Any]) -> Bubble:
+        """Draw the buttons by their titles."""
+        return framed(
+            payload, buttons=tuple(DrawnButton(button["reply"]["title"]) for button in payload["action"]["buttons"])
+        )
 
 
 class Row(Part):
     """A row of a list; a bare text is its title and its id.
 
     Args:
-        id: What comes back when it is chosen; at most 200 characters (Meta).
-        title: What it says; at most 24 characters (Meta).
+        id: The id that comes back when it is chosen; at most 200 characters (Meta).
+        title: The text on it; at most 24 characters (Meta).
         description: A line below the title; at most 72 characters (Meta).
     """
 
@@ -162,11 +164,11 @@ class Row(Part):
     title: str = leaf("title", TEXT, max_length(24, META))
     description: str | None = leaf("description", TEXT, max_length(72, META), default=None)
 
-    short: ClassVar[tuple[str, ...]] = ("id", "title")
+    shorthand: ClassVar[tuple[str, ...]] = ("id", "title")
 
 
 class Section(Part):
-    """A section of a list: ``{"title", "rows"}``; the title (24 characters, Meta) may lack where there is only one."""
+    """A section of a list: ``{"title", "rows"}``; the title (24 characters, Meta) is optional in a list of one."""
 
     title: str | None = leaf("title", TEXT, max_length(24, META), default=None)
     rows: Sequence[Row | Mapping[str, Any] | str] = items("rows", Row, 1, 10, by=META, default=())
@@ -177,11 +179,11 @@ def _title_fault(*titles: Any) -> str | None:
 
 
 class ListMessage(Content, message_type="INTERACTIVE", root="interactive", constants={"type": "list"}):
-    """A text with a button that opens a list to choose from (d7-api.md section 1.6).
+    """A text with a button that opens a list to choose from (D7, WhatsApp API reference, "Send message").
 
     Args:
         body: At most 1,024 characters (D7).
-        button: What the button says; at most 20 characters (Meta).
+        button: The text on the button; at most 20 characters (Meta).
         sections: Up to ten of ``{"title", "rows": [{"id", "title", "description"}]}``, ten rows in all (Meta); row ids
             and row titles all different.
         header: A text (Meta takes no media here).
@@ -209,37 +211,39 @@ class ListMessage(Content, message_type="INTERACTIVE", root="interactive", const
     )
 
     def structure(self) -> Iterator[Problem]:
-        """Ten rows in all, a title for each of several sections, a text header."""
+        """Yield the problems with too many rows, missing section titles and a media header."""
         sections = [section for section in self.sections or () if isinstance(section, Section)]
         rows = sum(len(section.rows) for section in sections)
         if rows > 10:
             yield Problem("bad_count", f"{rows} rows in all, Meta takes at most 10", field="action.sections")
         if len(sections) > 1:
-            for number, section in enumerate(sections):
+            for position, section in enumerate(sections):
                 if section.title is None:
                     message = "with several sections each needs a title (Meta)"
-                    yield Problem("required", message, "fill it in", field=f"action.sections.{number}.title")
+                    yield Problem("required", message, "fill it in", field=f"action.sections.{position}.title")
         if isinstance(self.header, Header) and self.header.type != "text":
             yield Problem("media_header", "a list takes a text header only (Meta)", "give a text", field="header")
 
     @classmethod
-    def bubble(cls, said: Mapping[str, Any]) -> Bubble:
-        """The button, and the list that it opens."""
-        action = said["action"]
+    def bubble(cls, payload: Mapping[str, Any]) -> Bubble:
+        """Draw the button, and the list that it opens."""
+        action = payload["action"]
         sections = tuple(
-            Listed(section.get("title", ""), tuple(Line(row["title"], row.get("description", "")) for row in rows))
+            ListSection(section.get("title", ""), tuple(Line(row["title"], row.get("description", "")) for row in rows))
             for section in action["sections"]
             if (rows := section.get("rows", []))
         )
-        return framed(said, buttons=(Pressed(action["button"], "opens the list"),), sections=sections)
+        return framed(payload, buttons=(DrawnButton(action["button"], "opens the list"),), sections=sections)
 
 
 class CtaUrl(Content, message_type="INTERACTIVE", root="interactive", constants={"type": "cta_url"}):
-    """A text with a button that opens an address (d7-api.md section 1.6; section 8, row 9: the action has no name).
+    """A text with a button that opens an address (D7, WhatsApp API reference, "Send message").
+
+    The action is sent without a ``name``, as D7's own SDKs send it.
 
     Args:
         body: At most 1,024 characters (D7).
-        display_text: What the button says; at most 20 characters (Meta).
+        display_text: The text on the button; at most 20 characters (Meta).
         url: The http(s) address, sent as typed.
         header: A text, or `Header`.
         footer: At most 60 characters (D7).
@@ -260,10 +264,10 @@ class CtaUrl(Content, message_type="INTERACTIVE", root="interactive", constants=
     footer: str | None = leaf(*_FOOTER, default=None)
 
     @classmethod
-    def bubble(cls, said: Mapping[str, Any]) -> Bubble:
-        """The button, and where it leads."""
-        parameters = said["action"]["parameters"]
-        return framed(said, buttons=(Pressed(parameters["display_text"], f"opens {parameters['url']}"),))
+    def bubble(cls, payload: Mapping[str, Any]) -> Bubble:
+        """Draw the button, and the address that it opens."""
+        parameters = payload["action"]["parameters"]
+        return framed(payload, buttons=(DrawnButton(parameters["display_text"], f"opens {parameters['url']}"),))
 
 
 class LocationRequest(
@@ -272,7 +276,7 @@ class LocationRequest(
     root="interactive",
     constants={"type": "location_request_message", "action.name": "send_location"},
 ):
-    """A text with a button by which the customer sends a location (d7-api.md section 1.6). No header, no footer.
+    """A text with a button by which the customer sends a location; it has no header and no footer.
 
     Args:
         body: At most 1,024 characters (D7).
@@ -289,9 +293,9 @@ class LocationRequest(
     body: str = leaf(*_BODY)
 
     @classmethod
-    def bubble(cls, said: Mapping[str, Any]) -> Bubble:
-        """The button, whose words are WhatsApp's."""
-        return framed(said, buttons=(Pressed("Send location", _WHATSAPP),))
+    def bubble(cls, payload: Mapping[str, Any]) -> Bubble:
+        """Draw the button, whose text is WhatsApp's."""
+        return framed(payload, buttons=(DrawnButton("Send location", _WHATSAPP),))
 
 
 class SavedAddress(Part):
@@ -302,12 +306,14 @@ class SavedAddress(Part):
 
 
 class AddressMessage(Content, message_type="INTERACTIVE", root="interactive", constants={"type": "address_message"}):
-    """A request for a postal address (d7-api.md section 1.6; the action goes without a name, section 8 row 9).
+    """A request for a postal address (D7, WhatsApp API reference, "Send message").
+
+    The action is sent without a ``name``, as D7's own SDKs send it.
 
     Args:
         body: At most 1,024 characters (D7).
         country: Two letters; Meta offers it in India (IN) only.
-        values: What is filled in already: ``name``, ``phone_number``, ``in_pin_code``, ``house_number``,
+        values: The values that the form begins with: ``name``, ``phone_number``, ``in_pin_code``, ``house_number``,
             ``floor_number``, ``tower_number``, ``building_name``, ``address``, ``landmark_area``, ``city``, ``state``.
         saved_addresses: A list of ``{"id", "value": {...}}`` to pick from.
         header: A text, or `Header`.
@@ -332,39 +338,38 @@ class AddressMessage(Content, message_type="INTERACTIVE", root="interactive", co
     footer: str | None = leaf(*_FOOTER, default=None)
 
     @classmethod
-    def bubble(cls, said: Mapping[str, Any]) -> Bubble:
-        """The button, whose words are WhatsApp's, and what its form holds already."""
-        parameters = said["action"]["parameters"]
+    def bubble(cls, payload: Mapping[str, Any]) -> Bubble:
+        """Draw the button, whose text is WhatsApp's, and the values that the form begins with."""
+        parameters = payload["action"]["parameters"]
         values = lines_of(parameters.get("values", {}))
         saved = tuple(
             Line(name, ", ".join(rest))
-            for each in parameters.get("saved_addresses", [])
-            for name, *rest in [[line.text for line in lines_of(each["value"])]]
+            for address in parameters.get("saved_addresses", [])
+            for name, *rest in [[line.text for line in lines_of(address["value"])]]
         )
-        sections = [Listed("filled in already", values)] * bool(values) + [Listed("saved addresses", saved)] * bool(
-            saved
-        )
-        button = Pressed("Provide address", f"in {parameters['country']}; {_WHATSAPP}")
-        return framed(said, buttons=(button,), sections=tuple(sections))
+        groups = {"filled in already": values, "saved addresses": saved}
+        sections = tuple(ListSection(title, lines) for title, lines in groups.items() if lines)
+        button = DrawnButton("Provide address", f"in {parameters['country']}; {_WHATSAPP}")
+        return framed(payload, buttons=(button,), sections=sections)
 
 
 _EMOJI_MARKS = "\ufe0f\u20e3"
-"""They make emoji of plain characters; all other emoji are symbols by their Unicode category."""
+"""Characters that make emoji of plain ones; all other emoji are symbols by their Unicode category."""
 
 
-def _emoji_fault(words: str) -> str | None:
-    found = any(category(character) == "So" or character in _EMOJI_MARKS for character in words)
-    return "a flow's button can't show an emoji (Meta)" if found else None
+def _emoji_fault(text: str) -> str | None:
+    has_emoji = any(category(character) == "So" or character in _EMOJI_MARKS for character in text)
+    return "a flow's button can't show an emoji (Meta)" if has_emoji else None
 
 
 class Flow(Content, message_type="INTERACTIVE", root="interactive", constants={"type": "flow", "action.name": "flow"}):
-    """A text with a button that opens a WhatsApp flow (d7-api.md section 1.6).
+    """A text with a button that opens a WhatsApp flow (D7, WhatsApp API reference, "Send message").
 
     Args:
         body: At most 1,024 characters (D7).
         flow_id: The flow's id.
-        flow_cta: What the button says; at most 20 characters, no emoji (Meta).
-        flow_token: Comes back with the answer.
+        flow_cta: The text on the button; at most 20 characters, no emoji (Meta).
+        flow_token: A token that comes back with the answer.
         flow_message_version: The flow message's version.
         flow_action: ``navigate`` or ``data_exchange``.
         flow_action_payload: JSON for the first screen, such as ``{"screen": "WELCOME"}``.
@@ -398,9 +403,9 @@ class Flow(Content, message_type="INTERACTIVE", root="interactive", constants={"
     footer: str | None = leaf(*_FOOTER, default=None)
 
     @classmethod
-    def bubble(cls, said: Mapping[str, Any]) -> Bubble:
-        """The button, and the flow that it opens."""
-        parameters = said["action"]["parameters"]
+    def bubble(cls, payload: Mapping[str, Any]) -> Bubble:
+        """Draw the button, and the flow that it opens."""
+        parameters = payload["action"]["parameters"]
         screen = parameters.get("flow_action_payload", {}).get("screen")
         does = f"opens flow {parameters['flow_id']}" + f" at {screen}" * bool(screen)
-        return framed(said, buttons=(Pressed(parameters["flow_cta"], does),))
+        return framed(payload, buttons=(DrawnButton(parameters["flow_cta"], does),))

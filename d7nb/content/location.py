@@ -18,7 +18,9 @@ def _address_fault(address: Any, name: Any) -> str | None:
 
 
 class Location(Content, message_type="LOCATION", root="location"):
-    """A place on the map (d7-api.md section 1.4). Coordinates go as plain decimal text (section 8, row 8).
+    """A place on the map (D7, WhatsApp API reference, "Send message").
+
+    Coordinates are sent as decimal text, as D7's own SDKs send them (so has Meta, "Location messages").
 
     Args:
         latitude: Degrees from -90 to 90, a number or its text.
@@ -45,7 +47,7 @@ class Location(Content, message_type="LOCATION", root="location"):
     )
 
     @classmethod
-    def bubble(cls, said: Mapping[str, Any]) -> Bubble:
-        """The pin with its name, and the address."""
-        pin, address = place_of(said)
+    def bubble(cls, payload: Mapping[str, Any]) -> Bubble:
+        """Draw the pin with its name, and the address."""
+        pin, address = place_of(payload)
         return Bubble(media=pin, lines=address)

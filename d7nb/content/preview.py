@@ -1,4 +1,4 @@
-"""From a content's filled JSON to the bubble that shows it; a type that does not draw itself is drawn as declared."""
+"""From a message's JSON to the bubble that a preview shows; a type that can't draw itself is drawn as declared."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def bubble_of(kind: type[Content], content: Mapping[str, Any]) -> Bubble:
-    """The bubble of one message.
+    """Draw one message.
 
     Args:
-        kind: Its content type. One whose own drawing fails is drawn by its declaration, and the bubble says so.
+        kind: Its content type; where its own ``bubble`` fails, it is drawn by its declaration, with a note.
         content: D7's whole content object, filled in.
 
     Example:
@@ -27,42 +27,42 @@ def bubble_of(kind: type[Content], content: Mapping[str, Any]) -> Bubble:
         'Hi'
     """
     rest = {key: node for key, node in content.items() if key != "message_type"}
-    said = rest.get(kind.root, {}) if kind.root else rest
+    payload = rest.get(kind.root, {}) if kind.root else rest
     try:
-        drawn: object = kind.bubble(said)
-        if isinstance(drawn, Bubble):
-            return drawn
-        why = f"bubble() answered a {type(drawn).__name__}, not a Bubble"
+        bubble: object = kind.bubble(payload)
+        if isinstance(bubble, Bubble):
+            return bubble
+        reason = f"bubble() answered a {type(bubble).__name__}, not a Bubble"
     except Exception as error:  # noqa: BLE001  (a plugin's drawing must not take the whole display with it)
-        why = f"{type(error).__name__}: {error}"
-    return replace(sketch(kind, said), note=f"{kind.__name__} could not be drawn in its own way: {why}")
+        reason = f"{type(error).__name__}: {error}"
+    return replace(sketch(kind, payload), note=f"{kind.__name__} could not be drawn in its own way: {reason}")
 
 
-def framed(said: Mapping[str, Any], **parts: Any) -> Bubble:
-    """An interactive message: the header, body and footer that all of them share, and what each has of its own."""
-    header = said.get("header", {})
+def framed(payload: Mapping[str, Any], **parts: Any) -> Bubble:
+    """Draw an interactive message: the header, body and footer that all of them have, and the given parts."""
+    header = payload.get("header", {})
     kind = header.get("type", "")
     return Bubble(
         media=None if kind in {"", "text"} else file_of(kind, header.get(kind, {})),
         header=header.get("text", ""),
-        body=said.get("body", {}).get("text", ""),
-        footer=said.get("footer", {}).get("text", ""),
+        body=payload.get("body", {}).get("text", ""),
+        footer=payload.get("footer", {}).get("text", ""),
         **parts,
     )
 
 
 def file_of(kind: str, node: Mapping[str, Any]) -> Media:
-    """A file, from the JSON that D7 and Meta have for it."""
+    """Draw a file from D7's or Meta's JSON."""
     return Media(kind, node.get("filename", ""), node.get("link") or node.get("url") or node.get("id") or "")
 
 
 def place_of(node: Mapping[str, Any]) -> tuple[Media, tuple[Line, ...]]:
-    """A pin on the map, and the address below it."""
+    """Draw a pin on the map, and the address below it."""
     coordinates = f"{node.get('latitude', '')}, {node.get('longitude', '')}"
     address = node.get("address")
     return Media("location", node.get("name", ""), coordinates), (Line("address", address),) if address else ()
 
 
 def lines_of(node: Mapping[str, Any]) -> tuple[Line, ...]:
-    """A line for each leaf of JSON of the user's own."""
+    """Return a line for each leaf of JSON that has no declaration."""
     return tuple(value_lines(None, "", node))

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 class Reaction(Content, message_type="REACTION", root="reaction"):
-    """An emoji on an earlier message of the customer (d7-api.md section 1.2).
+    """An emoji on an earlier message of the customer (D7, WhatsApp API reference, "Send message").
 
     D7 does not send it where that message is older than 30 days, was deleted, or is itself a reaction.
 
     Args:
-        message_id: D7's id of that message, as the webhook gave it; it goes out unparsed.
+        message_id: D7's id of that message, as the webhook gave it; sent as given.
         emoji: The emoji; the empty string takes an earlier reaction back (Meta).
 
     Raises:
@@ -33,12 +33,12 @@ class Reaction(Content, message_type="REACTION", root="reaction"):
     emoji: str = leaf("emoji", may_be_empty=True)
 
     @classmethod
-    def bubble(cls, said: Mapping[str, Any]) -> Bubble:
-        """The emoji, and the message that it stands on."""
-        emoji = said.get("emoji", "")
+    def bubble(cls, payload: Mapping[str, Any]) -> Bubble:
+        """Draw the emoji, and name the message that it reacts to."""
+        emoji = payload.get("emoji", "")
         return Bubble(
             label="" if emoji else "takes an earlier reaction back",
             body=emoji,
-            lines=(Line("on the customer's message", said.get("message_id", "")),),
+            lines=(Line("on the customer's message", payload.get("message_id", "")),),
             shape="reaction",
         )

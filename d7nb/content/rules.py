@@ -1,8 +1,8 @@
-"""The vocabulary in which content types declare their fields: kinds of value, and rules a value must keep.
+"""The kinds of value and the rules by which content types declare their fields.
 
-A rule is a plain function from one value to a sentence, or to None where the value keeps it. The host applies it to
-whole columns, once for each distinct value. Whose rule it is (D7's, Meta's, or plain reason) is part of the sentence,
-since D7's pages do not document every limit that WhatsApp has.
+A rule is a plain function from one value to a sentence, or to None where the value keeps it. It is applied to whole
+columns, once for each distinct text. Whose rule it is (D7's, Meta's, or plain reason) is part of the sentence, since
+D7's pages do not document every limit that WhatsApp has.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from d7nb.content.binding.cells import by_distinct
-from d7nb.content.binding.text_columns import longest
+from d7nb.content.binding.text_columns import length_bound
 from d7nb.content.binding.values import Invalid, plain_text, plain_texts, read_date, read_number
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ Owner = Literal["D7", "Meta", "reason"]
 
 
 class Kind(NamedTuple):
-    """What sort of value a field holds.
+    """The kind of value that a field holds.
 
     Attributes:
-        name: The word for it, as a form or a message would say.
-        convert: From a cell to the JSON value that D7 takes, or `Invalid`.
+        name: Its name in forms and messages, such as "whole number".
+        convert: A function from a cell to the JSON value that D7 takes, or `Invalid`.
         private: Whether displays must mask it.
     """
 
@@ -41,7 +41,7 @@ class Kind(NamedTuple):
     private: bool = False
 
     def column(self, values: Sequence[Any]) -> Sequence[Any]:
-        """`convert` for each value of a column but None."""
+        """Apply `convert` to each value of a column but None."""
         return plain_texts(values) if self.convert is plain_text else by_distinct(self.convert, values)
 
 
@@ -50,12 +50,12 @@ class Rule(NamedTuple):
 
     Attributes:
         code: Short name, as in ``plan.problems.code``.
-        fault: From the converted value to what is wrong with it, or None.
-        hint: The way out.
+        fault: A function from the converted value to what is wrong with it, or None.
+        hint: What to do about it.
         by: Whose rule it is.
-        severity: ``error``, or ``warning`` where the message would probably still go.
-        words: The words that keep it, where it is a choice between words; a form offers them.
-        limit: The length that keeps it, where it is about that; 0 elsewhere.
+        severity: ``error``, or ``warning`` where the message would probably still be delivered.
+        words: The allowed texts, where there is a choice of them; a form offers them.
+        limit: The most characters that are allowed, where the rule is about length; 0 elsewhere.
     """
 
     code: str
@@ -67,10 +67,10 @@ class Rule(NamedTuple):
     limit: int = 0
 
     def faults(self, values: Sequence[Any]) -> dict[int, str]:
-        """The places of a column where the rule is broken, and how; None keeps every rule."""
-        if self.limit and longest(values) <= self.limit:
+        """Return the positions in a column where the rule is broken, with the faults; None keeps every rule."""
+        if self.limit and length_bound(values) <= self.limit:
             return {}
-        return {place: fault for place, fault in enumerate(by_distinct(self.fault, values)) if fault}
+        return {position: fault for position, fault in enumerate(by_distinct(self.fault, values)) if fault}
 
 
 class RowRule(NamedTuple):
@@ -78,10 +78,10 @@ class RowRule(NamedTuple):
 
     Attributes:
         code: Short name.
-        paths: The fields' dotted paths below the part that declares the rule, the one to correct before the others;
+        paths: The fields' dotted paths below the part that declares the rule, the one to correct first;
             ``*`` stands for every item of a list.
-        fault: From their values, in that order (None where a field is not set), to what is wrong, or None.
-        hint: The way out.
+        fault: A function from their values, in that order (None where a field is not set), to what is wrong, or None.
+        hint: What to do about it.
         by: Whose rule it is.
         severity: ``error`` or ``warning``.
     """
@@ -99,8 +99,8 @@ class FileLink(NamedTuple):
 
     Attributes:
         at: The leaf's dotted path below the part that declares it; ``*`` stands for every item of a list.
-        kind: What the file is to be: ``image``, ``video``, ``audio``, ``document`` or ``sticker``.
-        kind_at: The dotted path below the part of the leaf where that word stands, if it is not always the same.
+        kind: The kind of file: ``image``, ``video``, ``audio``, ``document`` or ``sticker``.
+        kind_at: The dotted path, below the part, of the leaf that holds the kind, if it is not always the same.
     """
 
     at: str
@@ -109,7 +109,7 @@ class FileLink(NamedTuple):
 
 
 _EXACT = 2**53
-"""From here on a reader of JSON that knows floats only would see another number."""
+"""From this size on, a reader of JSON that stores numbers as floats would get another number."""
 
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -120,7 +120,7 @@ def _to_flag(value: Any) -> bool | Invalid:
 
 
 def _to_phone(value: Any) -> str | Invalid:
-    """A number that a table kept as a float still has its digits."""
+    """Return a number as text; one that the table stores as a float gets no ``.0``."""
     return plain_text(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
@@ -146,10 +146,10 @@ def _to_milliseconds(value: Any) -> int | Invalid:
 
 
 def _to_day(value: Any) -> str | Invalid:
-    when = read_date(value)
-    if when is None or (isinstance(value, str) and len(value.strip()) != 10):
+    day = read_date(value)
+    if day is None or (isinstance(value, str) and len(value.strip()) != 10):
         return Invalid("it is not a date of the form 2026-11-30")
-    return (when.date() if isinstance(when, datetime) else when).isoformat()
+    return (day.date() if isinstance(day, datetime) else day).isoformat()
 
 
 def _to_json(value: Any) -> Any:
@@ -173,7 +173,7 @@ JSON = Kind("value", _to_json)
 
 
 def max_length(limit: int, by: str) -> Rule:
-    """At most `limit` characters."""
+    """Return the rule that a text has at most `limit` characters."""
 
     def fault(value: Any) -> str | None:
         return f"{len(value):,} characters, {by} takes at most {limit:,}" if len(value) > limit else None
@@ -182,7 +182,7 @@ def max_length(limit: int, by: str) -> Rule:
 
 
 def one_of(*words: str, by: str, severity: Literal["error", "warning"] = "error") -> Rule:
-    """One of the given words, letter by letter."""
+    """Return the rule that a text is exactly one of some words."""
     listed = ", ".join(words)
 
     def fault(value: Any) -> str | None:
@@ -192,7 +192,7 @@ def one_of(*words: str, by: str, severity: Literal["error", "warning"] = "error"
 
 
 def between(low: float, high: float, hint: str) -> Rule:
-    """A number from `low` to `high`."""
+    """Return the rule that a number is from `low` to `high`."""
 
     def fault(value: Any) -> str | None:
         return None if low <= float(value) <= high else f"it is not between {low:,} and {high:,}"
@@ -206,11 +206,11 @@ LONGITUDE = between(-180, 180, _SWAPPED)
 
 
 def matches(pattern: str, wanted: str, by: str, code: str = "bad_form") -> Rule:
-    """A text of the given form, the whole of it."""
-    form = re.compile(pattern)
+    """Return the rule that a whole text matches a pattern, which `wanted` describes."""
+    compiled = re.compile(pattern)
 
     def fault(value: Any) -> str | None:
-        return None if form.fullmatch(str(value)) else f"it is not {wanted} ({by})"
+        return None if compiled.fullmatch(str(value)) else f"it is not {wanted} ({by})"
 
     return Rule(code, fault, f"write {wanted}", by)
 
@@ -222,12 +222,12 @@ PLACE_FROM_0 = matches(r"[0-9]{1,2}", "a place in digits, counted from 0", D7)
 def _url_fault(value: str) -> str | None:
     try:
         parts = urlsplit(value)
-        known = parts.scheme.lower() in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+        is_web_address = parts.scheme.lower() in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
-        known = False
-    if not known:
+        is_web_address = False
+    if not is_web_address:
         return "it is not an http or https address (D7)"
-    if "\\" in value:  # some read it as a slash, so that the host would be another
+    if "\\" in value:  # some programs read it as a slash, so that the host would be another
         return "the address has a backslash in it"
     if " " in value or not value.isprintable():
         return "the address has a space or an invisible character in it (D7 takes it as typed)"
@@ -247,10 +247,10 @@ ONE_LINE = Rule("bad_parameter", _parameter_fault, "put it on one line", META)
 
 
 def distinct(path: str, what: str, by: str) -> RowRule:
-    """No two of the values at `path` are the same."""
+    """Return the rule that no two of the values at `path` are the same; `what` names them in the plural."""
 
     def fault(*values: Any) -> str | None:
-        known = [value for value in values if value is not None]
-        return None if len(set(known)) == len(known) else f"two {what} are the same ({by})"
+        set_values = [value for value in values if value is not None]
+        return None if len(set(set_values)) == len(set_values) else f"two {what} are the same ({by})"
 
     return RowRule("repeated", (path,), fault, f"give all {what} different values", by)

@@ -1,4 +1,4 @@
-"""TEMPLATE: an approved template with its parameters (d7-api.md section 1.7)."""
+"""TEMPLATE: an approved template with its parameters."""
 
 from __future__ import annotations
 
@@ -44,25 +44,25 @@ class Place(Part):
 
 
 def _belongs(path: str, *kinds: str) -> tuple[RowRule, RowRule]:
-    """A header of these types has what stands at `path`, and no other header has."""
+    """Return the rules that headers of these types have a value at `path`, and no other header has one."""
 
-    def lacking(value: Any, kind: Any) -> str | None:
+    def lacks(value: Any, kind: Any) -> str | None:
         return f"a header of type {kind} needs {path} (D7)" if kind in kinds and value is None else None
 
-    def unwanted(value: Any, kind: Any) -> str | None:
+    def must_lack(value: Any, kind: Any) -> str | None:
         return f"a header of type {kind} has no {path} (D7)" if kind not in kinds and value is not None else None
 
     paths = (path, "media_type")
-    return RowRule("required", paths, lacking, "fill it in", D7), RowRule("no_field", paths, unwanted, "empty it", D7)
+    return RowRule("required", paths, lacks, "fill it in", D7), RowRule("no_field", paths, must_lack, "empty it", D7)
 
 
 class Media(Part):
-    """A template's header where it is not static, in D7's own words.
+    """A template's header where it is not static, with D7's field names.
 
     Args:
         media_type: ``text``, ``image``, ``video``, ``document``, ``audio`` or ``location``.
         media_url: The file's address, where it is a file.
-        text_header_title: The words, where it is a text.
+        text_header_title: The text, where it is a text.
         location: ``{"latitude", "longitude", "name", "address"}``, where it is a location.
     """
 
@@ -80,32 +80,32 @@ class Media(Part):
 
 
 class QuickReply(Part):
-    """What a quick-reply button sends back; a bare text is the payload of the next button."""
+    """The payload that a quick-reply button sends back; a bare text is the payload of the next button."""
 
     button_index: str = leaf("button_index", TEXT, PLACE_FROM_0)
     button_payload: str = leaf("button_payload")
 
-    short: ClassVar[tuple[str, ...]] = ("button_payload",)
+    shorthand: ClassVar[tuple[str, ...]] = ("button_payload",)
 
     @classmethod
-    def from_scalar(cls, value: Any, place: int) -> Self:
-        """Buttons count from 0."""
-        return cls(str(place), value)
+    def from_scalar(cls, value: Any, position: int) -> Self:
+        """Return the entry of the button at this position."""
+        return cls(str(position), value)
 
 
 class Action(Part):
-    """What a dynamic address or an authentication button gets; a bare text is the next button's address suffix."""
+    """The suffix of a button's dynamic address, or an authentication code; a bare text is the next button's."""
 
     action_index: str = leaf("action_index", TEXT, PLACE_FROM_0)
     action_payload: str = leaf("action_payload")
     action_type: str = leaf("action_type", TEXT, one_of("url", by=D7), default="url")
 
-    short: ClassVar[tuple[str, ...]] = ("action_payload",)
+    shorthand: ClassVar[tuple[str, ...]] = ("action_payload",)
 
     @classmethod
-    def from_scalar(cls, value: Any, place: int) -> Self:
-        """Buttons count from 0."""
-        return cls(str(place), value)
+    def from_scalar(cls, value: Any, position: int) -> Self:
+        """Return the entry of the button at this position."""
+        return cls(str(position), value)
 
 
 class Coupon(Part):
@@ -115,7 +115,7 @@ class Coupon(Part):
     index: int = leaf("index", WHOLE, PLACE_FROM_0, default=0)
     type: str = leaf("type", TEXT, one_of("copy_code", by=D7), default="copy_code")
 
-    short: ClassVar[tuple[str, ...]] = ("coupon_code",)
+    shorthand: ClassVar[tuple[str, ...]] = ("coupon_code",)
 
 
 class FlowButton(Part):
@@ -128,13 +128,13 @@ class FlowButton(Part):
 
 
 class Offer(Part):
-    """When a limited-time offer ends: Unix time in milliseconds, or a datetime with a zone."""
+    """The end of a limited-time offer: Unix time in milliseconds, or a datetime with a time zone."""
 
     expiration_time_ms: Any = leaf(
         "expiration_time_ms", MILLISECONDS, between(10**12, 10**14, "give milliseconds since 1970, not seconds")
     )
 
-    short: ClassVar[tuple[str, ...]] = ("expiration_time_ms",)
+    shorthand: ClassVar[tuple[str, ...]] = ("expiration_time_ms",)
 
 
 class Card(Part):
@@ -149,7 +149,7 @@ class Card(Part):
 
 
 class Carousel(Part):
-    """Up to ten cards (D7): ``{"cards": [{"card_index", "components": [...]}]}``, components as Meta has them."""
+    """Up to ten cards (D7): ``{"cards": [{"card_index", "components": [...]}]}``, components as in Meta's API."""
 
     cards: Sequence[Card | Mapping[str, Any]] = items("cards", Card, 1, 10)
 
@@ -157,14 +157,16 @@ class Carousel(Part):
 
 
 class Template(Content, message_type="TEMPLATE", root="template"):
-    """A template that Meta approved: the one content that may go outside the 24-hour window (d7-api.md section 1.7).
+    """A template that Meta approved: the only content that may go outside the 24-hour window.
+
+    Documented in D7, WhatsApp API reference, "Send message".
 
     Args:
         template_id: The template's name.
         language: Its language, such as ``en`` or ``en_GB``.
         body_parameters: The body's parameters in order, or D7's own mapping ``{"0": ...}``; each on one line (Meta).
         media: The header where it is not static: ``{"media_type", "media_url" | "text_header_title" | "location"}``.
-        limited_time_offer: When the offer ends: milliseconds, a datetime with a zone, or ``{"expiration_time_ms"}``.
+        limited_time_offer: The end of the offer in milliseconds, a datetime with a zone, or ``{"expiration_time_ms"}``.
         quick_replies: Payloads in the buttons' order, or ``{"button_index", "button_payload"}``.
         actions: Suffixes of dynamic addresses, or ``{"action_type", "action_index", "action_payload"}``.
         coupon_code: The code to copy, or a list of ``{"index", "type", "coupon_code"}``.
@@ -194,58 +196,64 @@ class Template(Content, message_type="TEMPLATE", root="template"):
     carousel: Carousel | Mapping[str, Any] | None = nested("carousel", Carousel, default=None)
 
     def __post_init__(self) -> None:
-        """Bring the short forms into D7's: a list of parameters, a single coupon or flow button."""
-        given = self.body_parameters
-        if isinstance(given, list | tuple):
-            object.__setattr__(self, "body_parameters", {str(place): value for place, value in enumerate(given)})
-        elif isinstance(given, Mapping):
-            in_order = sorted(given.items(), key=lambda item: (len(str(item[0])), str(item[0])))
+        """Bring shorthands into D7's form: a list of parameters, a single coupon or flow button."""
+        parameters = self.body_parameters
+        if isinstance(parameters, list | tuple):
+            by_position = {str(position): value for position, value in enumerate(parameters)}
+            object.__setattr__(self, "body_parameters", by_position)
+        elif isinstance(parameters, Mapping):
+            in_order = sorted(parameters.items(), key=lambda item: (len(str(item[0])), str(item[0])))
             object.__setattr__(self, "body_parameters", dict(in_order))
         for name in ("coupon_code", "button_flow"):
-            given = getattr(self, name)
-            if given is not None and not isinstance(given, list | tuple):
-                object.__setattr__(self, name, [given])
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, list | tuple):
+                object.__setattr__(self, name, [value])
         super().__post_init__()
 
     def structure(self) -> Iterator[Problem]:
-        """D7 reads the parameters in the order of their keys, so none may be left out (section 8, row 18)."""
-        keys = self.body_parameters or {}
-        for place in map(str, range(len(keys))):
-            if place not in keys:
-                message = f'there is no parameter {place}, but D7 counts all of them: "0", "1", "2"...'
-                yield Problem("required", message, "fill it in, or give a list", field=f"body_parameter_values.{place}")
+        """Yield a problem for each parameter that is left out.
+
+        D7 numbers them from 0; Meta takes a list, which can have no gap. What D7 makes of one is not documented.
+        """
+        parameters = self.body_parameters or {}
+        for key in map(str, range(len(parameters))):
+            if key not in parameters:
+                message = f'there is no parameter {key}, but D7 counts all of them: "0", "1", "2"...'
+                yield Problem("required", message, "fill it in, or give a list", field=f"body_parameter_values.{key}")
 
     @classmethod
-    def bubble(cls, said: Mapping[str, Any]) -> Bubble:
-        """What is filled in: D7 has no way to ask for the template's own words."""
-        header = said.get("media", {})
+    def bubble(cls, payload: Mapping[str, Any]) -> Bubble:
+        """Draw the values that are filled in; D7 has no endpoint for the template's own text."""
+        header = payload.get("media", {})
         kind = header.get("media_type", "")
-        media, lines = None, tuple(_parameters(said.get("body_parameter_values", {})))
+        media, lines = None, tuple(_parameters(payload.get("body_parameter_values", {})))
         if kind == "location":
             media, address = place_of(header.get("location", {}))
             lines = (*address, *lines)
         elif kind in FILES:
             media = file_of(kind, {"url": header.get("media_url")})
-        if ends := said.get("limited_time_offer", {}).get("expiration_time_ms"):
-            lines = (*lines, Line("offer ends", _when(ends)))
+        if ends := payload.get("limited_time_offer", {}).get("expiration_time_ms"):
+            lines = (*lines, Line("offer ends", _utc(ends)))
         return Bubble(
-            label=f"Template {said.get('template_id', '')}, {said.get('language', '')}",
+            label=f"Template {payload.get('template_id', '')}, {payload.get('language', '')}",
             media=media,
             header=header.get("text_header_title", ""),
             lines=lines,
-            cards=tuple(_card(card) for card in said.get("carousel", {}).get("cards", [])),
-            buttons=tuple(button for _, button in sorted(_buttons(said.get("buttons", {})), key=lambda pair: pair[0])),
+            cards=tuple(_card(card) for card in payload.get("carousel", {}).get("cards", [])),
+            buttons=tuple(
+                button for _, button in sorted(_buttons(payload.get("buttons", {})), key=lambda pair: pair[0])
+            ),
             note="The template's own words are kept at Meta; here is only what goes into them.",
-            lang=str(said.get("language", "")).replace("_", "-"),
+            lang=str(payload.get("language", "")).replace("_", "-"),
         )
 
 
 def _parameters(values: Mapping[str, Any]) -> Iterator[Line]:
-    for place in sorted(values, key=lambda key: (len(key), key)):
-        yield Line(f"{{{{{int(place) + 1}}}}}", values[place])  # D7 counts from 0, the template itself from 1
+    for key in sorted(values, key=lambda key: (len(key), key)):
+        yield Line(f"{{{{{int(key) + 1}}}}}", values[key])  # D7 counts from 0, the template itself from 1
 
 
-def _when(milliseconds: Any) -> str:
+def _utc(milliseconds: Any) -> str:
     return f"{datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(milliseconds)):%Y-%m-%d %H:%M UTC}"
 
 
@@ -255,19 +263,19 @@ _BUTTON_GROUPS = {
     "coupon_code": ("index", "coupon_code", "copies"),
     "button_flow": ("index", "", "opens a flow"),
 }
-"""Of each group of buttons: where a button's place stands, where its value, and what pressing it does."""
+"""For each group of buttons, the keys of a button's position and of its value, and what pressing it does."""
 
 
 def _buttons(groups: Mapping[str, Any]) -> Iterator[tuple[int, Button]]:
-    """The buttons that something is filled into, by place; what they say is the template's own."""
-    for group, (index, value, does) in _BUTTON_GROUPS.items():
+    """Yield the buttons that have values filled in, with their positions; their titles are the template's."""
+    for group, (position_key, value_key, effect) in _BUTTON_GROUPS.items():
         for button in groups.get(group, []):
-            place, words = int(button[index]), f"{does} {button[value]}" if value else does
-            yield place, Button(f"Button {place + 1}", words)
+            position = int(button[position_key])
+            yield position, Button(f"Button {position + 1}", f"{effect} {button[value_key]}" if value_key else effect)
 
 
 def _card(card: Mapping[str, Any]) -> Bubble:
-    """A card of a carousel; its components are Meta's, and the user's own to fill."""
+    """Draw a card of a carousel; its components are as in Meta's API."""
     media, header, buttons = None, "", []
     lines: list[Line] = []
     for component in card.get("components", []):
@@ -278,11 +286,13 @@ def _card(card: Mapping[str, Any]) -> Bubble:
         elif kind == "header" and first.get("type") == "text":
             header = first.get("text", "")
         elif kind == "button":
-            does = first.get("payload") or first.get("text") or first.get("coupon_code") or ""
-            words = f"{component.get('sub_type', '')} {does}".replace("_", " ", 1).strip()
-            buttons.append(Button(f"Button {int(component.get('index', 0)) + 1}", words))
+            value = first.get("payload") or first.get("text") or first.get("coupon_code") or ""
+            effect = f"{component.get('sub_type', '')} {value}".replace("_", " ", 1).strip()
+            buttons.append(Button(f"Button {int(component.get('index', 0)) + 1}", effect))
         elif kind == "body":
-            lines += [Line(f"{{{{{place}}}}}", each.get("text", "")) for place, each in enumerate(parameters, 1)]
+            lines += [
+                Line(f"{{{{{number}}}}}", parameter.get("text", "")) for number, parameter in enumerate(parameters, 1)
+            ]
         else:
             lines += lines_of(component)
     return Bubble(

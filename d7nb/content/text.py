@@ -1,4 +1,4 @@
-"""TEXT: a plain message."""
+"""TEXT: a plain text message."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Text(Content, message_type="TEXT", root="text"):
-    """A text message (d7-api.md section 1.1).
+    """A text message (D7, WhatsApp API reference, "Send message").
 
     Args:
         body: At most 4,096 characters; may hold addresses and WhatsApp's ``*bold* _italic_ ~strike~``.
@@ -32,8 +32,10 @@ class Text(Content, message_type="TEXT", root="text"):
     preview_url: bool | None = leaf("preview_url", FLAG, default=None)
 
     @classmethod
-    def bubble(cls, said: Mapping[str, Any]) -> Bubble:
-        """The text, and whether WhatsApp is asked to preview its first address."""
-        wish = said.get("preview_url")
-        note = "" if wish is None else "WhatsApp previews the first address" if wish else "no address is previewed"
-        return Bubble(body=said.get("body", ""), note=note)
+    def bubble(cls, payload: Mapping[str, Any]) -> Bubble:
+        """Draw the text, with a note on whether WhatsApp is asked to preview its first address."""
+        preview = payload.get("preview_url")
+        note = (
+            "" if preview is None else "WhatsApp previews the first address" if preview else "no address is previewed"
+        )
+        return Bubble(body=payload.get("body", ""), note=note)

@@ -13,7 +13,7 @@ from traitlets import Any as AnyTrait, Dict, HasTraits, Int, List, TraitError, U
 from d7nb.content import Content
 from d7nb.content.binding.format_strings import Column
 from d7nb.content.schema.fields import Free, Items, Nested
-from d7nb.content.source import Python, call, content_of, fields_of, python, source_of
+from d7nb.content.source import Expression, call_source, content_of, fields_of, source_of, value_source
 from d7nb.errors import PlanError, hides_internals
 from d7nb.planning.filter_runner import select_filters
 from d7nb.planning.planner import plan
@@ -161,7 +161,7 @@ class ComposeModel(HasTraits):
 
     def state(self) -> tuple[Any, ...]:
         """What tells one state from another, a dict that was changed in place among them."""
-        return self.version, self.kind, python(self.fields)
+        return self.version, self.kind, value_source(self.fields)
 
     def asked(self) -> list[RowFilter]:
         """The user's filters that are not switched off."""
@@ -189,8 +189,8 @@ class ComposeModel(HasTraits):
         terms = {name: _as_written(value) for name, value in self.terms().items()}
         if self.asked():
             left = "" if not self.switched_off else f" if each.name not in {sorted(self.switched_off)!r}"
-            terms["filters"] = Python(f"[each for each in filters{left}]" if left else "filters")
-        written = call("d7nb.plan", terms, "people", made)
+            terms["filters"] = Expression(f"[each for each in filters{left}]" if left else "filters")
+        written = call_source("d7nb.plan", terms, "people", made)
         names = [kind.__name__] * kind.__module__.startswith("d7nb.") + ["col"] * ("col(" in written)
         imports = ["import d7nb", *([f"from d7nb import {', '.join(names)}"] if names else [])]
         if not kind.__module__.startswith("d7nb."):
@@ -199,7 +199,7 @@ class ComposeModel(HasTraits):
         known = ["# people: the table; client: where to send"]
         known += ["# filters: the list that compose() was given"] if "filters" in terms else []
         known += ["# ledger: the one that compose() was given"] if where.get("ledger") == "ledger" else []
-        sent = call("plan.send", where, "client")
+        sent = call_source("plan.send", where, "client")
         return "\n".join([*imports, *known, "", f"{fault}plan = {written}", f"delivery = {sent}", ""])
 
 
@@ -214,7 +214,7 @@ def _as_written(value: Any) -> Any:
 def _place(ledger: Any) -> Any:
     """A path as it was given; a name for what is no path, and for an address, which may hold a password."""
     path = isinstance(ledger, str | os.PathLike) and "://" not in str(ledger)
-    return str(ledger) if path else Python("ledger")
+    return str(ledger) if path else Expression("ledger")
 
 
 def _written_out(part: type[PartLike], fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -233,7 +233,7 @@ def _one_written_out(part: type[PartLike], value: Any) -> Any:
         return _written_out(part, value)
     if isinstance(value, part):
         return fields_of(value)
-    return dict.fromkeys(part.short, value) if part.short else value
+    return dict.fromkeys(part.shorthand, value) if part.shorthand else value
 
 
 def _with_free_read(part: type[PartLike], fields: Mapping[str, Any]) -> dict[str, Any]:

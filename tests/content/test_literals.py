@@ -23,6 +23,7 @@ from d7nb import (
     Text,
     col,
 )
+from d7nb.content import Part, leaf
 from d7nb.errors import ContentError
 from tests.support.plans import LINK
 
@@ -400,3 +401,12 @@ def test_a_faulty_literal_is_refused_when_the_content_is_made(case: Literal) -> 
         case.build()
     assert [(problem.code, problem.field) for problem in caught.value.problems] == case.problems
     assert case.words in str(caught.value)
+
+
+@pytest.mark.parametrize("attribute", ["short", "shorthand"])
+def test_a_bare_scalar_fills_the_fields_that_a_part_names(attribute: str) -> None:
+    class Choice(Part):
+        text: str = leaf("text")
+        locals()[attribute] = ("text",)
+
+    assert Choice.from_value("Yes") == Choice(text="Yes")

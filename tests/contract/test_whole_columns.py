@@ -16,9 +16,9 @@ from hypothesis import example, given, settings, strategies as st
 
 import d7nb
 from d7nb import Location, Text, by_column, col
-from d7nb.content.binding.cells import MISSING_WORDS, SUSPECT_WORDS, blanks_to_none
+from d7nb.content.binding.cells import MISSING_TEXTS, SUSPECT_TEXTS, blanks_to_none
 from d7nb.content.binding.format_strings import _formatted, _formatter
-from d7nb.content.binding.text_columns import SEPARATOR, JoinedTexts, in_json, longest
+from d7nb.content.binding.text_columns import SEPARATOR, JoinedTexts, json_escaped, length_bound
 from d7nb.content.binding.values import plain_text
 from d7nb.content.rules import TEXT, max_length
 from d7nb.display import sample as strangest
@@ -34,7 +34,7 @@ HALVES = st.one_of(TEXTS, st.sampled_from(["\ud800", "a\udfff"]))
 """Texts, and what no message can hold: half a character."""
 CELLS = st.one_of(
     HALVES,
-    st.sampled_from([None, 1, 1.0, True, 12.5, float("inf"), ("a",), "x" * 20, *sorted(MISSING_WORDS | SUSPECT_WORDS)]),
+    st.sampled_from([None, 1, 1.0, True, 12.5, float("inf"), ("a",), "x" * 20, *sorted(MISSING_TEXTS | SUSPECT_TEXTS)]),
 )
 
 
@@ -56,9 +56,9 @@ def test_texts_are_woven_as_one_by_one(drawn: tuple[list[str], list[list[str]]])
     woven = JoinedTexts(pieces, columns)
     assert list(woven) == expected
     assert [woven[place] for place in range(len(woven))] == expected
-    assert longest(woven) >= longest(expected)
-    assert list(in_json(woven)) == list(in_json(expected))
-    assert not expected or woven.joined("\0\0") == "\0\0".join(expected)
+    assert length_bound(woven) >= length_bound(expected)
+    assert list(json_escaped(woven)) == list(json_escaped(expected))
+    assert not expected or woven.join("\0\0") == "\0\0".join(expected)
     assert list(JoinedTexts(["<", "|", ">"], [woven, columns[0]])) == [
         f"<{text}|{cell}>" for text, cell in zip(expected, columns[0], strict=True)
     ]
@@ -68,7 +68,7 @@ def test_texts_are_woven_as_one_by_one(drawn: tuple[list[str], list[list[str]]])
 @example([SEPARATOR, '"'])
 @example(['",', '"'])
 def test_json_is_written_as_one_by_one(texts: list[str]) -> None:
-    written = [f'"{text}"' for text in in_json(texts)]
+    written = [f'"{text}"' for text in json_escaped(texts)]
     assert list(map(json.loads, written)) == texts
     assert written == [json.dumps(text, ensure_ascii=False) for text in texts]
 
@@ -85,7 +85,7 @@ def test_a_column_of_texts_is_read_as_its_cells_are(cells: list[Any]) -> None:
 
 @given(st.lists(CELLS))
 def test_blank_cells_of_a_column_are_those_that_are_blank_alone(cells: list[Any]) -> None:
-    blank = [type(cell) is str and (not cell.strip() or cell.strip() in MISSING_WORDS) for cell in cells]
+    blank = [type(cell) is str and (not cell.strip() or cell.strip() in MISSING_TEXTS) for cell in cells]
     expected = [None if gone else cell for gone, cell in zip(blank, cells, strict=True)]
     assert same(blanks_to_none(cells), expected)
 

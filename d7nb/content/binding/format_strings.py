@@ -1,7 +1,7 @@
-"""A content's leaves: a literal, a column, or a template that names columns.
+"""Format strings such as ``"Hi {name}"`` and ``col(...)``, and filling them from the cells of a table.
 
-A template names columns and nothing else: no attributes, no indexing, no calls. A cell's text takes the place of its
-field and is never read as a template itself.
+A format string names columns and nothing else: no attributes, no indexing, no calls. A cell's text takes the place of
+its placeholder and is never read as a format string itself. (Users read "template" for it in messages.)
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import chain, repeat
 from string import Formatter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from d7nb.content.binding.cells import TEXT_TYPES, Cells, by_distinct, missing, suspects
+from d7nb.content.binding.cells import TEXT_TYPES, Cells, by_distinct, missing_problems, suspect_problems
 from d7nb.content.binding.text_columns import JoinedTexts, are_texts
 from d7nb.content.binding.values import Invalid, plain_text, plain_texts, read_date, read_number
 from d7nb.errors import PlanError, TemplateError
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 
-# What Python formats a Decimal and a float by. The type may lack where a comma or a leading zero shows that a number is
-# meant: as a text's width, 05 would fill "7" up to "70000".
+# The specs that Python knows for both Decimal and float. The type may be missing where a comma or a leading zero shows
+# that a number is meant: as a text's width, 05 would fill "7" up to "70000".
 _ALIGNED, _ZEROS = r"(?:.?[<>=^])?[-+ ]?(?:[1-9]\d{0,3})?", r"[-+ ]?0\d{1,4}"
 _NUMERIC_SPEC = re.compile(rf"(?:{_ALIGNED}|{_ZEROS})(?:,|,?(?:\.\d{{1,3}})?[eEfFgG%])|{_ZEROS}")
 _WHOLE_SPEC = re.compile(rf"(?:{_ALIGNED}|{_ZEROS})(?:,?d|_?[bdoxX])")
@@ -39,7 +39,7 @@ _SPECS = (_NUMERIC_SPEC, _WHOLE_SPEC, _TEXT_SPEC, _DATE_SPEC)
 
 
 class Rendered(NamedTuple):
-    """A leaf's values for some rows, None where there is none, and the problems with them, sought when asked for."""
+    """A leaf's values for some rows, None where there is none, and the problems with them, found when iterated."""
 
     values: Sequence[Any]
     problems: Iterable[Problem]
@@ -47,7 +47,7 @@ class Rendered(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """The cells of one column; made by `col`."""
+    """A reference to a column, whose cells fill a leaf; made by `col`."""
 
     name: Hashable
 
@@ -56,12 +56,12 @@ class Column:
 
     @property
     def columns(self) -> tuple[Hashable, ...]:
-        """The columns that it reads."""
+        """The names of the columns that it reads."""
         return (self.name,)
 
     def render(self, cells: Cells) -> Rendered:
-        """The column's values in the rows of `cells`."""
-        return Rendered(cells[self.name], suspects(self.name, cells))
+        """Return the column's values in the rows of `cells`."""
+        return Rendered(cells[self.name], suspect_problems(self.name, cells))
 
 
 def col(name: Hashable) -> Any:
@@ -71,10 +71,10 @@ def col(name: Hashable) -> Any:
         name: The column's name, exactly as in the frame.
 
     Returns:
-        A mark that stands for the column's value in each row. (Typed `Any`, since it can stand for any field.)
+        A reference to the column's value in each row. (Typed `Any`, since it can stand for any field.)
 
     Raises:
-        PlanError: It is no name, but a column itself, say.
+        PlanError: The argument is not a name, but a column itself, for example.
 
     Example:
         >>> import d7nb
@@ -88,24 +88,24 @@ def col(name: Hashable) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:
-    """One ``{name:spec}`` of a template."""
+    """One ``{name:spec}`` of a format string."""
 
     name: str
     spec: str
 
     def texts(self, cells: Cells) -> tuple[Sequence[Any], list[Problem]]:
-        """The field's text in each row, None where the cell is missing or does not fit the spec; and what does not."""
+        """Return the text in each row, None where the cell is missing or does not fit the spec, and the problems."""
         values = cells[self.name]
         texts = _formatted(values, self.spec) if self.spec else plain_texts(values)
         if are_texts(texts) or set(map(type, texts)) <= TEXT_TYPES:
             return texts, []
-        unfit = [place for place, text in enumerate(texts) if isinstance(text, Invalid)]
-        messages = [texts[place].message for place in unfit]
+        invalid = [position for position, text in enumerate(texts) if isinstance(text, Invalid)]
+        messages = [texts[position].message for position in invalid]
         texts = [None if isinstance(text, Invalid) else text for text in texts]
         code, hint = "bad_value", "put one value into the cell"
         if self.spec:
             code, hint = "bad_format", f"{self} reads numbers such as 1234.50 and dates such as 2026-11-30"
-        return texts, [Problem(code, messages, hint, column=self.name, rows=cells.rows[unfit])]
+        return texts, [Problem(code, messages, hint, column=self.name, rows=cells.rows[invalid])]
 
     def __str__(self) -> str:
         return f"{{{self.name}:{self.spec}}}"
@@ -117,48 +117,48 @@ class FormatString:
 
     source: str
     pieces: tuple[str, ...]
-    fields: tuple[Placeholder, ...]
+    placeholders: tuple[Placeholder, ...]
 
     def __repr__(self) -> str:
         return mask_text(repr(self.source))
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that it names, each once, in order."""
-        return tuple(dict.fromkeys(field.name for field in self.fields))
+        """The names of the columns that it reads, each once, in order."""
+        return tuple(dict.fromkeys(placeholder.name for placeholder in self.placeholders))
 
     def render(self, cells: Cells) -> Rendered:
-        """Fill the text in for the rows of `cells`; None, with a problem, where a cell is missing or unfit."""
-        read = {field: field.texts(cells) for field in self.fields}
-        problems = self._problems(cells, chain(*(unfit for _, unfit in read.values())))
-        columns = [read[field][0] for field in self.fields]
-        holed = [texts for texts in columns if not are_texts(texts) and None in texts]
-        gaps = {place for texts in holed for place, text in enumerate(texts) if text is None}
+        """Fill in the cells of each row; None, with a problem, where a cell is missing or does not fit its spec."""
+        filled = {placeholder: placeholder.texts(cells) for placeholder in self.placeholders}
+        problems = self._problems(cells, chain(*(invalid for _, invalid in filled.values())))
+        columns = [filled[placeholder][0] for placeholder in self.placeholders]
+        incomplete = [texts for texts in columns if not are_texts(texts) and None in texts]
+        gaps = {position for texts in incomplete for position, text in enumerate(texts) if text is None}
         if not gaps:
             return Rendered(JoinedTexts(self.pieces, columns), problems)
         values: list[Any] = list(JoinedTexts(self.pieces, [[text or "" for text in texts] for texts in columns]))
-        for place in gaps:
-            values[place] = None
+        for position in gaps:
+            values[position] = None
         return Rendered(values, problems)
 
-    def _problems(self, cells: Cells, unfit: Iterable[Problem]) -> Iterator[Problem]:
+    def _problems(self, cells: Cells, invalid: Iterable[Problem]) -> Iterator[Problem]:
         for name in self.columns:
-            yield from missing(name, cells[name], cells.rows, f"the text needs {{{name}}}")
-            yield from suspects(name, cells)
-        yield from unfit
+            yield from missing_problems(name, cells[name], cells.rows, f"the text needs {{{name}}}")
+            yield from suspect_problems(name, cells)
+        yield from invalid
 
 
 def parse_format_string(text: str) -> FormatString | str:
-    """Read a string as a template; one that names no column is a plain literal.
+    """Parse a format string; one that names no column is a plain literal.
 
     Args:
         text: The text; ``{{`` and ``}}`` stand for braces.
 
     Returns:
-        A `FormatString`, or the text with its doubled braces undone.
+        A `FormatString`, or the text with single braces for doubled ones.
 
     Raises:
-        TemplateError: It is malformed, or asks for more than a column's value.
+        TemplateError: The text is malformed, or asks for more than a column's value.
 
     Example:
         >>> parse_format_string("Hi {name}").columns
@@ -169,48 +169,50 @@ def parse_format_string(text: str) -> FormatString | str:
     try:
         parsed = list(Formatter().parse(text))
     except ValueError as error:
-        message = f"the template {_short(text)} can't be read: {error}; write {{{{ and }}}} for braces themselves"
+        message = f"the template {_abridged(text)} can't be read: {error}; write {{{{ and }}}} for braces themselves"
         raise TemplateError(message) from None
-    fields = tuple(_field(text, name, spec or "", how) for _, name, spec, how in parsed if name is not None)
-    if not fields:
+    placeholders = tuple(
+        _placeholder(text, name, spec or "", conversion) for _, name, spec, conversion in parsed if name is not None
+    )
+    if not placeholders:
         return "".join(literal for literal, *_ in parsed)
     pieces = [""]
     for literal, name, *_ in parsed:
         pieces[-1] += literal
         if name is not None:
             pieces.append("")
-    return FormatString(text, tuple(pieces), fields)
+    return FormatString(text, tuple(pieces), placeholders)
 
 
-def _field(text: str, name: str, spec: str, conversion: str | None) -> Placeholder:
+def _placeholder(text: str, name: str, spec: str, conversion: str | None) -> Placeholder:
     if not name.strip() or name.strip().isdecimal():
         fault = f"{{{name}}} is a position: a template names columns (for a column called {name or '0'!r} use col)"
     elif "." in name or "[" in name:
         fault = f"{{{name}}} asks for more than a column's value: no attributes, no indexing (for such a name use col)"
     elif conversion:
         fault = f"{{{name}!{conversion}}} converts: leave out !{conversion}"
-    elif "{" in spec or not any(form.fullmatch(spec) for form in _SPECS):
+    elif "{" in spec or not any(pattern.fullmatch(spec) for pattern in _SPECS):
         fault = (
             f"the format {spec!r} of {{{name}}} is not a number's (,.2f), a date's (%d.%m.%Y) or a text's (>10, .5s)"
         )
     else:
         return Placeholder(name, spec)
-    raise TemplateError(f"in the template {_short(text)}: {fault}")
+    raise TemplateError(f"in the template {_abridged(text)}: {fault}")
 
 
-def escaped(text: str) -> str:
-    """The template that says a text literally."""
+def escape_braces(text: str) -> str:
+    """Return the format string that stands for a text literally."""
     return text.replace("{", "{{").replace("}", "}}")
 
 
-def _short(text: str) -> str:
+def _abridged(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
 def _formatted(values: list[Any], spec: str) -> list[Any]:
-    """Each value but None in the form of a spec, or `Invalid`."""
-    of_numbers = _NUMERIC_SPEC.fullmatch(spec) and not _WHOLE_SPEC.fullmatch(spec)
-    if of_numbers and set(map(type, values)) == {float} and all(map(math.isfinite, values)):
+    """Format each value but None by a spec; `Invalid` where it does not fit."""
+    takes_floats = _NUMERIC_SPEC.fullmatch(spec) and not _WHOLE_SPEC.fullmatch(spec)
+    if takes_floats and set(map(type, values)) == {float} and all(map(math.isfinite, values)):
         return list(map(format, values, repeat(spec)))
     return by_distinct(_formatter(spec), values)
 
@@ -235,5 +237,5 @@ def _format_whole(number: Decimal | float | None, spec: str) -> str | Invalid:
     return format(int(number), spec)
 
 
-def _format_date(when: date | None, spec: str) -> str | Invalid:
-    return Invalid("the cell is not a date in ISO form") if when is None else when.strftime(spec)
+def _format_date(day: date | None, spec: str) -> str | Invalid:
+    return Invalid("the cell is not a date in ISO form") if day is None else day.strftime(spec)

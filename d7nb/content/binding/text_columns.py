@@ -1,7 +1,7 @@
-"""Texts by the thousand: they are joined into one, worked on at once, and split again.
+"""Columns of texts that are processed as one joined text, in one call instead of one for each row.
 
-What is done in one call for a slice of the table costs a fraction of a call for each of its rows. A mark between the
-texts tells where each of them ends; where one holds the mark itself, they are worked on one by one.
+A separator between the texts tells where each of them ends; where a text contains the separator, they are processed
+one by one.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ from typing import Any, TypeGuard
 import orjson
 
 SEPARATOR = "\x7f"
-"""A sign that no writer types, and that JSON leaves as it is."""
+"""A character that nobody types, and that JSON leaves as it is."""
 
 
 class TextList(list[str]):
-    """Texts that a message can hold, and nothing else: told once, and not looked for again."""
+    """A list known to hold nothing but texts that can be sent, so that nobody checks it again."""
 
 
 class JoinedTexts(Sequence[str]):
-    """Texts that share constant pieces, with a column between each two; nobody puts them together before they must be.
+    """A column of texts that alternate constant pieces and other columns' texts; they are joined only when read.
 
     Args:
-        pieces: What stands before, between and after the columns: one more than there are columns.
-        columns: At least one, all of one length: texts that a message can hold. One that is woven is taken apart.
+        pieces: The constant texts before, between and after the columns: one more than there are columns.
+        columns: At least one, all of one length, of texts that can be sent. A `JoinedTexts` is replaced by its own
+            pieces and columns.
 
     Example:
         >>> list(JoinedTexts(["Hi ", "!"], [["Ali", "Sara"]]))
@@ -46,72 +47,75 @@ class JoinedTexts(Sequence[str]):
     def __len__(self) -> int:
         return len(self.columns[0])
 
-    def __getitem__(self, place: Any) -> Any:
-        return self._texts[place]
+    def __getitem__(self, position: Any) -> Any:
+        return self._texts[position]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._texts)
 
     @cached_property
     def _texts(self) -> list[str]:
-        texts = self.joined(SEPARATOR).split(SEPARATOR) if len(self) else []
+        texts = self.join(SEPARATOR).split(SEPARATOR) if len(self) else []
         if len(texts) == len(self):
             return texts
         rows = zip(*self.columns, strict=True)
         return ["".join([self.pieces[0], *chain(*zip(row, self.pieces[1:], strict=True))]) for row in rows]
 
-    def joined(self, mark: str) -> str:
-        """All texts in one, with a mark between each two; there must be one."""
-        count, last = len(self), self.pieces[-1]
-        tracks: list[Sequence[str]] = []
-        for column, piece in zip(self.columns, [*self.pieces[1:-1], last + mark + self.pieces[0]], strict=True):
+    def join(self, separator: str) -> str:
+        """Join all texts into one, with a separator between each two; there must be at least one text."""
+        count, last_piece = len(self), self.pieces[-1]
+        between_texts = last_piece + separator + self.pieces[0]
+        tracks: list[Sequence[str]] = []  # what each text consists of, in order
+        for column, piece in zip(self.columns, [*self.pieces[1:-1], between_texts], strict=True):
             tracks += [column, [piece] * count] if piece else [column]
         parts = [""] * (count * len(tracks))
-        for place, track in enumerate(tracks):
-            parts[place :: len(tracks)] = track
-        if last or mark or self.pieces[0]:
-            parts[-1] = last
+        for offset, track in enumerate(tracks):
+            parts[offset :: len(tracks)] = track
+        if between_texts:
+            parts[-1] = last_piece
         return self.pieces[0] + "".join(parts)
 
 
 def are_texts(values: Sequence[Any]) -> TypeGuard[TextList | JoinedTexts]:
-    """Whether values are known to be nothing but texts."""
+    """Return whether values are known to be nothing but texts."""
     return isinstance(values, TextList | JoinedTexts)
 
 
-def longest(texts: Sequence[str | None]) -> int:
-    """No text is longer than this; woven ones may all be shorter.
+def length_bound(texts: Sequence[str | None]) -> int:
+    """Return a length that no text exceeds; the texts of `JoinedTexts` may all be shorter.
 
     Example:
-        >>> longest(["Hi", None]), longest(JoinedTexts(["Hi ", "!"], [["Ali", "Sara"]]))
+        >>> length_bound(["Hi", None]), length_bound(JoinedTexts(["Hi ", "!"], [["Ali", "Sara"]]))
         (2, 8)
     """
     if isinstance(texts, JoinedTexts):
-        return sum(map(len, texts.pieces)) + sum(map(longest, texts.columns))
+        return sum(map(len, texts.pieces)) + sum(map(length_bound, texts.columns))
     return max(map(len, filter(None, texts)), default=0)
 
 
-def in_json(texts: Sequence[str]) -> Sequence[str]:
-    r"""What stands between the quotes when texts are written in JSON.
+def json_escaped(texts: Sequence[str]) -> Sequence[str]:
+    r"""Return texts as they stand between the quotes in JSON.
 
-    JSON writes a text sign by sign, so that many can be written as one, and one in pieces.
+    JSON escapes a text character by character, so that many can be escaped as one, and one in pieces.
 
     Args:
         texts: Texts without lone surrogates.
 
     Example:
-        >>> in_json(['"Ali"', "Sara"])
+        >>> json_escaped(['"Ali"', "Sara"])
         ['\\"Ali\\"', 'Sara']
     """
     if isinstance(texts, JoinedTexts):
-        return JoinedTexts([_in_json(piece) for piece in texts.pieces], [in_json(column) for column in texts.columns])
+        return JoinedTexts(
+            [_escape(piece) for piece in texts.pieces], [json_escaped(column) for column in texts.columns]
+        )
     joined = SEPARATOR.join(texts)
-    written = _in_json(joined)
-    if written == joined:
+    escaped = _escape(joined)
+    if escaped == joined:
         return texts
-    split = written.split(SEPARATOR)
-    return split if len(split) == len(texts) else [_in_json(text) for text in texts]
+    split = escaped.split(SEPARATOR)
+    return split if len(split) == len(texts) else [_escape(text) for text in texts]
 
 
-def _in_json(text: str) -> str:
+def _escape(text: str) -> str:
     return orjson.dumps(text).decode()[1:-1]

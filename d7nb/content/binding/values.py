@@ -1,4 +1,4 @@
-"""A cell's value as text, number or date."""
+"""Conversions of a cell's value to text, number or date."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ _DECIMAL = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
 
 
 class Invalid(NamedTuple):
-    """What a conversion answers for a value that it can't take."""
+    """The result of a conversion for a value that it can't take, with the reason."""
 
     message: str
 
 
-_VALUES = (bool, int, float, Decimal, Fraction, date, time, timedelta, np.generic, pd.Period, UUID)
+_SCALARS = (bool, int, float, Decimal, Fraction, date, time, timedelta, np.generic, pd.Period, UUID)
 
 
 def plain_text(value: Any) -> str | Invalid:
-    """A cell's value as the text that a message shows."""
+    """Return a cell's value as the text that a message shows."""
     if isinstance(value, str):
         return value if is_encodable(value) else Invalid("it holds half a character (a lone surrogate): no message can")
     if isinstance(value, Iterable):
         return Invalid(f"it is a {type(value).__name__}, not one value")
-    if not isinstance(value, _VALUES):
+    if not isinstance(value, _SCALARS):
         return Invalid(f"it is a {type(value).__name__}, which is no text, number or time")
     value = _python_time(value)
     if isinstance(value, datetime) and not value.tzinfo and value.time() == datetime.min.time():
@@ -46,7 +46,7 @@ def plain_text(value: Any) -> str | Invalid:
 
 
 def plain_texts(values: Sequence[Any]) -> Sequence[Any]:
-    """`plain_text` of each value but None; texts that a message can hold are that already."""
+    """Apply `plain_text` to each value but None; texts that can be sent are returned as they are."""
     if isinstance(values, TextList) or (isinstance(values, JoinedTexts) and is_encodable("".join(values.pieces))):
         return values
     if set(map(type, values)) <= TEXT_TYPES and is_encodable("".join(filter(None, values))):
@@ -55,7 +55,7 @@ def plain_texts(values: Sequence[Any]) -> Sequence[Any]:
 
 
 def read_number(value: Any) -> Decimal | float | None:
-    """A cell as a finite number, a text as the `Decimal` that it spells in plain form; None where it is none."""
+    """Return a cell as a finite number, a text as the `Decimal` that it spells; None where it is no number."""
     if isinstance(value, str):
         return Decimal(value.strip()) if _DECIMAL.fullmatch(value.strip()) else None
     if isinstance(value, bool | np.bool_):
@@ -68,7 +68,7 @@ def read_number(value: Any) -> Decimal | float | None:
 
 
 def read_date(value: Any) -> date | None:
-    """A cell as a date or a time, a text as ISO 8601; None where it is neither."""
+    """Return a cell as a date or a datetime, a text read as ISO 8601; None where it is neither."""
     value = _python_time(value)
     if not isinstance(value, str):
         return value if isinstance(value, date) else None

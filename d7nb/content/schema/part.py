@@ -1,12 +1,15 @@
-"""How a content type is declared: a frozen dataclass whose fields say where in D7's JSON they stand.
+"""The base classes of content types, and the functions by which they declare their fields.
+
+A content type is a frozen dataclass whose fields name their dotted paths in D7's JSON:
 
     class Text(Content, message_type="TEXT", root="text"):
         body: str = leaf("body", TEXT, max_length(4096, D7))
         preview_url: bool | None = leaf("preview_url", FLAG, default=None)
 
-From that one declaration follow the payload, the checks, the names of dotted columns, and the way back from JSON.
-A field holds a leaf (`leaf`), another part (`nested`), a list of parts (`items`) or free JSON (`free`); any leaf may be
-a literal, a template string or ``col(...)``. Literals are checked when the content is made, columns when it is planned.
+From that one declaration follow the payload, the checks, the names of dotted columns, and the content that some JSON
+stands for. A field holds a leaf (`leaf`), another part (`nested`), a list of parts (`items`) or free JSON (`free`); any
+leaf may be a literal, a format string or ``col(...)``. Literals are checked when the content is made, columns when it
+is planned.
 """
 
 from __future__ import annotations
@@ -17,8 +20,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast, dataclass_transform
 
 from d7nb.content.rules import JSON, TEXT, FileLink, Kind, RowRule, Rule
-from d7nb.content.schema.fields import Free, Items, Leaf, Nested, Slot, Spec, attempt, refusal, strangers
-from d7nb.content.schema.paths import Tree, copied, leaves, place, take
+from d7nb.content.schema.fields import (
+    Free,
+    Items,
+    Leaf,
+    Nested,
+    Slot,
+    Spec,
+    content_error,
+    make_or_collect,
+    unknown_fields,
+)
+from d7nb.content.schema.paths import Tree, copy_tree, insert, leaves, pop
 from d7nb.content.schema.sketch import sketch
 from d7nb.errors import hides_internals
 from d7nb.privacy import mask_text
@@ -30,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Content",
     "Part",
-    "expand",
+    "expand_paths",
     "file_links",
     "free",
     "items",
@@ -53,12 +66,22 @@ def leaf(
     may_be_empty: bool = False,
     carries: bool = False,
 ) -> Any:
-    """Declare a field that holds one value at the dotted path `at`; it may lack only where the default is None."""
-    return _field(Leaf(at, kind, rules, default is not None, may_be_empty, carries), default)
+    """Declare a field that holds one value; it may be missing only where the default is None.
+
+    Args:
+        at: The dotted path in D7's JSON, below the part.
+        kind: The kind of value, from `d7nb.content.rules`.
+        rules: The rules that the value must keep.
+        default: The value where none is given.
+        may_be_empty: Whether the empty string is a value.
+        carries: Whether the whole part is left out in rows where this field's cell is empty, as a phone is without its
+            number.
+    """
+    return _field(Leaf(at, kind, rules, default is not None, may_be_empty, required_by_parent=carries), default)
 
 
 def nested(at: str, part: type[Part], *, default: Any = dataclasses.MISSING) -> Any:
-    """Declare a field that holds a part; it may lack only where the default is None."""
+    """Declare a field that holds a part; it may be missing only where the default is None."""
     return _field(Nested(at, part, default is not None), default)
 
 
@@ -71,7 +94,7 @@ def items(
     by: str = "D7",
     default: Any = dataclasses.MISSING,
 ) -> Any:
-    """Declare a field that holds `least` to `most` parts; it may lack only where the default is None."""
+    """Declare a field that holds `least` to `most` parts; it may be missing only where the default is None."""
     return _field(Items(at, part, least, most, by, default is not None), default)
 
 
@@ -83,123 +106,127 @@ def free(
     default: Any = dataclasses.MISSING,
     every: bool = False,
 ) -> Any:
-    """Declare a field that holds JSON of the user's own, a list or a mapping.
+    """Declare a field that holds JSON as the user wrote it, a list or a mapping.
 
-    Kind and rules are those of each leaf in it; with `every`, a leaf that is bound must have a value in every row.
+    Kind and rules apply to each leaf in it; with `every`, a leaf that is bound must have a value in every row.
     """
-    below = Leaf(at, kind, rules, required=every, may_be_empty=not every)
-    return _field(Free(at, below, default is not None, shape), default)
+    any_leaf = Leaf(at, kind, rules, required=every, may_be_empty=not every)
+    return _field(Free(at, any_leaf, default is not None, shape), default)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(leaf, nested, items, free))
 class Part:
-    """A piece of a content. Subclassing makes a frozen dataclass of its fields."""
+    """A part of a content, such as a button; a subclass becomes a frozen dataclass of its fields."""
 
     constants: ClassVar[Mapping[str, Any]] = {}
-    """JSON that is always there, by dotted path."""
+    """JSON that is always sent, by dotted path."""
     row_rules: ClassVar[tuple[RowRule, ...]] = ()
     """Rules about several fields together."""
     file_links: ClassVar[tuple[FileLink, ...]] = ()
-    """Which leaves are addresses of files that WhatsApp fetches."""
-    short: ClassVar[tuple[str, ...]] = ()
-    """The fields that a bare scalar fills, where one may stand for the whole part."""
+    """The leaves that are addresses of files, which WhatsApp fetches."""
+    shorthand: ClassVar[tuple[str, ...]] = ()
+    """The fields that a bare scalar fills, where one stands for the whole part; plugins may set it as ``short``."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        if "short" in vars(cls):
+            cls.shorthand = vars(cls)["short"]
         dataclasses.dataclass(frozen=True, repr=False)(cls)
         cls.__init__ = hides_internals(cls.__init__)  # type: ignore[method-assign]
 
     @classmethod
     def specs(cls) -> dict[str, Spec]:
-        """Each field's name and declaration, in order."""
+        """Return each field's name and declaration, in order."""
         return {field.name: field.metadata["spec"] for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
 
     def __post_init__(self) -> None:
         problems: list[Problem] = []
         for name, spec in self.specs().items():
-            value, found = spec.read(getattr(self, name))
+            value, value_problems = spec.parse(getattr(self, name))
             object.__setattr__(self, name, value)
-            problems.extend(found)
+            problems.extend(value_problems)
         problems.extend(self.structure())
-        faulty = {problem.field for problem in problems}
-        known = slots(Part.tree(self))
+        faulty_paths = {problem.field for problem in problems}
+        slot_at = slots(Part.tree(self))
         for rule in Part.rules(self):
-            paths = expand(rule.paths, known)
-            if faulty.isdisjoint(paths) and (fault := literal_fault(rule, paths, known)):
-                problems.append(fault)
+            paths = expand_paths(rule.paths, slot_at)
+            if faulty_paths.isdisjoint(paths) and (problem := literal_fault(rule, paths, slot_at)):
+                problems.append(problem)
         errors = [problem for problem in problems if problem.severity == "error"]
         if errors:
-            raise refusal(type(self).__name__, errors)
+            raise content_error(type(self).__name__, errors)
 
     def structure(self) -> Iterator[Problem]:
-        """What is wrong with the shape, beyond what each field's own declaration says."""
+        """Yield the problems with the part's shape that its fields' declarations can't express."""
         yield from ()
 
     def tree(self) -> dict[str, Tree]:
-        """D7's JSON of this part, with a `Slot` for each leaf; what is not set is not in it."""
+        """Return D7's JSON of this part with a `Slot` for each leaf; what is not set is not in it."""
         tree: dict[str, Tree] = {}
         for path, constant in self.constants.items():
-            place(tree, path, constant)
+            insert(tree, path, constant)
         for name, spec in self.specs().items():
             value = getattr(self, name)
             if value is not None:
-                place(tree, spec.at, spec.tree(value))
+                insert(tree, spec.at, spec.tree(value))
         return tree
 
     @classmethod
     def from_tree(cls, tree: Any) -> Self:
-        """The way back: the part whose tree this is.
+        """Return the part whose tree this is.
 
         Raises:
-            ContentError: The JSON is not this part's.
+            ContentError: The JSON has fields that the part does not have, lacks required ones, or breaks a rule.
         """
         if not isinstance(tree, Mapping):
             return cls.from_value(tree)
-        rest = copied(tree)
+        rest = copy_tree(tree)
         for path in cls.constants:
-            take(rest, path)
+            pop(rest, path)
         specs = cls.specs()
-        found = {name: node for name, spec in specs.items() if (node := take(rest, spec.at)) is not None}
-        problems = strangers((path for path, _ in leaves(rest)), [spec.at for spec in specs.values()])
-        given = {name: attempt(specs[name].back, node, specs[name].at, problems) for name, node in found.items()}
+        nodes = {name: node for name, spec in specs.items() if (node := pop(rest, spec.at)) is not None}
+        problems = unknown_fields((path for path, _ in leaves(rest)), [spec.at for spec in specs.values()])
+        values = {
+            name: make_or_collect(specs[name].from_json, node, specs[name].at, problems) for name, node in nodes.items()
+        }
         if problems:
-            raise refusal(cls.__name__, problems)
-        return cls.from_value(given)
+            raise content_error(cls.__name__, problems)
+        return cls.from_value(values)
 
     @classmethod
-    def from_value(cls, value: Any, place: int = 0) -> Self:
-        """The part itself, or what a mapping of its fields or a bare scalar stands for.
+    def from_value(cls, value: Any, position: int = 0) -> Self:
+        """Return the part that a part, a mapping of its fields or a bare scalar stands for.
 
         Args:
             value: What the user gave.
-            place: Where it stands in a list.
+            position: The position of the value in its list, from 0.
 
         Raises:
-            ContentError: It makes no such part.
+            ContentError: The value stands for no such part.
         """
         if isinstance(value, cls):
             return value
         if isinstance(value, Mapping):
-            known = {field.name: field.default for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-            if unknown := strangers((str(name) for name in value if name not in known), list(known)):
-                raise refusal(cls.__name__, unknown)
-            required = {name: None for name, default in known.items() if default is dataclasses.MISSING}
+            defaults = {field.name: field.default for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+            if unknown := unknown_fields((str(name) for name in value if name not in defaults), list(defaults)):
+                raise content_error(cls.__name__, unknown)
+            required = {name: None for name, default in defaults.items() if default is dataclasses.MISSING}
             return cls(**(required | dict(value)))
-        if cls.short and not isinstance(value, list | tuple | set | Part):
-            return cls.from_scalar(value, place)
+        if cls.shorthand and not isinstance(value, list | tuple | set | Part):
+            return cls.from_scalar(value, position)
         message = f"a {cls.__name__} or a mapping of its fields is wanted, not a {type(value).__name__}"
-        raise refusal(cls.__name__, [Problem("bad_part", message)])
+        raise content_error(cls.__name__, [Problem("bad_part", message)])
 
     @classmethod
-    def from_scalar(cls, value: Any, place: int) -> Self:  # noqa: ARG003  (a part may number itself)
-        """The part that a bare scalar stands for, as its `short` fields say."""
-        return cls(**dict.fromkeys(cls.short, value))
+    def from_scalar(cls, value: Any, position: int) -> Self:  # noqa: ARG003  (a part may number itself)
+        """Return the part that a bare scalar stands for: it fills the `shorthand` fields."""
+        return cls(**dict.fromkeys(cls.shorthand, value))
 
     def rules(self, prefix: str = "") -> Iterator[RowRule]:
-        """The row rules of this part and of all below it, with whole paths."""
-        for before, part in _parts(self, prefix):
+        """Yield the row rules of this part and of the parts in it, with whole paths."""
+        for part_prefix, part in _parts(self, prefix):
             for rule in part.row_rules:
-                yield rule._replace(paths=tuple(before + path for path in rule.paths))
+                yield rule._replace(paths=tuple(part_prefix + path for path in rule.paths))
 
     def __repr__(self) -> str:
         shown = [f"{name}={_repr(value)}" for name in self.specs() if (value := getattr(self, name)) is not None]
@@ -207,10 +234,10 @@ class Part:
 
 
 class Content(Part):
-    """What one message says. A subclass names its ``message_type`` and where below it the fields' paths begin.
+    """The base of the content types; a subclass names its ``message_type`` and the object that its fields are in.
 
-    Class options: ``message_type`` (D7's word), ``root`` (the key of D7's object, empty where a field names it itself),
-    ``constants`` (always in the JSON, by path below the root).
+    Class options: ``message_type`` (as in D7's request), ``root`` (the key of D7's object; empty where the fields'
+    paths begin with it), ``constants`` (JSON that is always sent, by path below the root).
     """
 
     message_type: ClassVar[str] = ""
@@ -223,21 +250,21 @@ class Content(Part):
         super().__init_subclass__(**options)
 
     def tree(self) -> dict[str, Tree]:
-        """The whole content object of D7's request."""
+        """Return the whole content object of D7's request."""
         inner = super().tree()
         return {"message_type": self.message_type, **({self.root: inner} if self.root else inner)}
 
     @classmethod
     def roots(cls) -> set[str]:
-        """The keys of D7's content object that it fills, beside ``message_type``."""
+        """Return the keys of D7's content object that it fills, beside ``message_type``."""
         return {cls.root} if cls.root else {spec.at.partition(".")[0] for spec in cls.specs().values()}
 
     @classmethod
-    def bubble(cls, said: Mapping[str, Any]) -> Bubble:
-        """How a preview shows one message. A type may draw itself; otherwise its declaration says enough.
+    def bubble(cls, payload: Mapping[str, Any]) -> Bubble:
+        """Draw one message for a preview; a type that does not override this is drawn by its declaration.
 
         Args:
-            said: The filled JSON of one row, as D7 gets it below the ``root``.
+            payload: The JSON of one row, as D7 gets it below the ``root``.
 
         Returns:
             The message as plain data.
@@ -248,74 +275,78 @@ class Content(Part):
             >>> Poll.bubble({"question": "Are you coming?"}).body
             'Are you coming?'
         """
-        return sketch(cls, said)
+        return sketch(cls, payload)
 
     def rules(self, prefix: str = "") -> Iterator[RowRule]:
-        """The row rules of the content, with whole paths."""
+        """Yield the row rules of the content, with whole paths."""
         return super().rules(f"{self.root}." if self.root else prefix)
 
     @classmethod
     def from_tree(cls, tree: Any) -> Self:
-        """The content whose tree this is; problems bear whole paths."""
+        """Return the content whose tree this is; problems have whole paths."""
         inner = {key: node for key, node in tree.items() if key != "message_type"}
         if not cls.root:
             return super().from_tree(inner)
-        own = inner.pop(cls.root, {})
+        root_node = inner.pop(cls.root, {})
         message, hint = f"a {cls.message_type} message has no such part", "empty the cell, or correct the message_type"
         problems = [Problem("unknown_field", message, hint, field=path) for path, _ in leaves(inner)]
-        made = attempt(super().from_tree, own, cls.root, problems)
+        content = make_or_collect(super().from_tree, root_node, cls.root, problems)
         if problems:
-            raise refusal(cls.__name__, problems)
-        return cast("Self", made)
+            raise content_error(cls.__name__, problems)
+        return cast("Self", content)
 
 
 def _parts(part: Part, prefix: str) -> Iterator[tuple[str, Part]]:
-    """A part and all below it, each with what stands before its paths."""
+    """Yield a part and the parts in it, each with the prefix of its paths."""
     yield prefix, part
     for name, spec in part.specs().items():
         value = getattr(part, name)
-        for number, inner in enumerate(value if isinstance(value, tuple) else (value,)):
+        for position, inner in enumerate(value if isinstance(value, tuple) else (value,)):
             if isinstance(inner, Part):
-                at = f"{spec.at}.{number}" if isinstance(spec, Items) else spec.at
-                yield from _parts(inner, f"{prefix}{at}.")
+                path = f"{spec.at}.{position}" if isinstance(spec, Items) else spec.at
+                yield from _parts(inner, f"{prefix}{path}.")
 
 
-def file_links(part: Part, known: Mapping[str, Slot]) -> Iterator[FileLink]:
-    """The leaves of a part, and of all below it, that are addresses of files: one link for each, with whole paths.
+def file_links(part: Part, slot_at: Mapping[str, Slot]) -> Iterator[FileLink]:
+    """Yield the addresses of files in a part, one link for each leaf, with whole paths.
 
     Args:
-        part: A content, say.
-        known: The slots of its tree.
+        part: A content, or another part of a request.
+        slot_at: The slots of its tree, by path.
     """
     root = part.root if isinstance(part, Content) else ""
-    for before, inner in _parts(part, f"{root}." if root else ""):
+    for prefix, inner in _parts(part, f"{root}." if root else ""):
         for link in inner.file_links:
-            kind_at = link.kind_at and before + link.kind_at
-            for path in expand([before + link.at], known):
-                if path in known:
+            kind_at = link.kind_at and prefix + link.kind_at
+            for path in expand_paths([prefix + link.at], slot_at):
+                if path in slot_at:
                     yield FileLink(path, link.kind, kind_at)
 
 
 def slots(tree: Tree) -> dict[str, Slot]:
-    """Every slot of a tree by its dotted path."""
+    """Return the slots of a tree by their dotted paths."""
     return {path: node for path, node in leaves(tree) if isinstance(node, Slot)}
 
 
-def expand(paths: Iterable[str], known: Mapping[str, Slot]) -> list[str]:
-    """The whole paths of the slots that some paths mean; a field that is not set stands under its own path."""
-    whole: list[str] = []
+def expand_paths(paths: Iterable[str], slot_at: Mapping[str, Slot]) -> list[str]:
+    """Return paths with each ``*`` replaced by the positions of the items that there are."""
+    expanded: list[str] = []
     for path in paths:
-        form = re.compile(re.escape(path).replace(r"\*", r"\d+"))
-        whole.extend([at for at in known if form.fullmatch(at)] if "*" in path else [path])
-    return whole
+        pattern = re.compile(re.escape(path).replace(r"\*", r"\d+"))
+        expanded.extend([slot_path for slot_path in slot_at if pattern.fullmatch(slot_path)] if "*" in path else [path])
+    return expanded
 
 
-def literal_fault(rule: RowRule, paths: Sequence[str], known: Mapping[str, Slot]) -> Problem | None:
-    """The fault by a row rule of fields that are all literals; None where they keep it, or are bound to columns."""
-    spoken_of = [known.get(path) for path in paths]
-    if any(slot is not None and slot.bound for slot in spoken_of):
+def literal_fault(rule: RowRule, paths: Sequence[str], slot_at: Mapping[str, Slot]) -> Problem | None:
+    """Check a row rule of fields that are all literals.
+
+    Returns:
+        The problem; None where they keep the rule, or where one is bound to columns.
+    """
+    fields = [slot_at.get(path) for path in paths]
+    if any(slot is not None and slot.bound for slot in fields):
         return None
-    fault = rule.fault(*(None if slot is None else slot.value for slot in spoken_of))
+    fault = rule.fault(*(None if slot is None else slot.value for slot in fields))
     return Problem(rule.code, fault, rule.hint, rule.severity, paths[0]) if fault else None
 
 

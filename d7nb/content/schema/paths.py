@@ -1,4 +1,7 @@
-"""D7's JSON as a tree, with ways to put in, take out and walk; a dotted path such as ``body.text`` names a place."""
+"""D7's JSON as a tree of objects and lists: putting nodes in, taking them out, and walking the leaves.
+
+A dotted path such as ``body.text`` names a node; a number in it is a position in a list.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,10 @@ Tree = Any
 
 
 class Fixed(dict[str, Any]):
-    """An object of the user's own: it stays where it is, even if all that is in it is left out."""
+    """An object that the user wrote out: it stays in the JSON even if all that is in it is left out."""
 
 
-def place(tree: dict[str, Tree], path: str, node: Tree) -> None:
+def insert(tree: dict[str, Tree], path: str, node: Tree) -> None:
     """Put a node at a dotted path, making the objects on the way."""
     *parents, last = path.split(".")
     for key in parents:
@@ -21,45 +24,49 @@ def place(tree: dict[str, Tree], path: str, node: Tree) -> None:
     tree[last] = node
 
 
-def take(tree: Any, path: str) -> Tree:
-    """Take the node at a dotted path out of a tree, with the objects that it leaves empty; None where there is none."""
+def pop(tree: Any, path: str) -> Tree:
+    """Remove and return the node at a dotted path, and remove the objects that this leaves empty.
+
+    Returns:
+        The node; None where there is none.
+    """
     head, _, rest = path.partition(".")
     if not isinstance(tree, dict) or head not in tree:
         return None
     if not rest:
         return tree.pop(head)
-    node = take(tree[head], rest)
+    node = pop(tree[head], rest)
     if tree[head] == {}:
         del tree[head]
     return node
 
 
-def below(path: str, key: object) -> str:
-    """The dotted path of what stands under a key at a path."""
+def child_path(path: str, key: object) -> str:
+    """Return the dotted path of what stands under a key at a path."""
     return f"{path}.{key}" if path else str(key)
 
 
 def leaves(tree: Tree, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every leaf of a tree with its dotted path; numbers stand for places in lists."""
+    """Yield every leaf of a tree with its dotted path."""
     branches = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else None
     if branches is None:
         yield path, tree
     else:
         for key, node in branches:
-            yield from leaves(node, below(path, key))
+            yield from leaves(node, child_path(path, key))
 
 
-def copied(tree: Tree) -> Tree:
-    """A tree whose objects and lists are one's own."""
+def copy_tree(tree: Tree) -> Tree:
+    """Copy a tree with its objects and lists, but not its leaves."""
     if isinstance(tree, Mapping):
-        return {key: copied(node) for key, node in tree.items()}
-    return [copied(node) for node in tree] if isinstance(tree, list) else tree
+        return {key: copy_tree(node) for key, node in tree.items()}
+    return [copy_tree(node) for node in tree] if isinstance(tree, list) else tree
 
 
-def numbered(node: Tree) -> dict[str, Tree] | None:
-    """The items of a list, or of an object whose keys are numbers, by their places; None where it is neither."""
+def items_by_position(node: Tree) -> dict[str, Tree] | None:
+    """Return the items of a list, or of an object whose keys are numbers, by position; None where it is neither."""
     if isinstance(node, list):
-        return {str(place): item for place, item in enumerate(node)}
+        return {str(position): item for position, item in enumerate(node)}
     if isinstance(node, Mapping) and node and all(key.isdecimal() for key in node):
         return {key: node[key] for key in sorted(node, key=int)}
     return None

@@ -165,7 +165,7 @@ class RequestBuilder:
         else:
             heads, tails, _ = zip(*(self._frames[routing] for routing in routings), strict=True)
             messages = JoinedTexts(["", "", ',"recipients":[', "]", "", ""], [heads, *columns[:2], tails, after])
-        bodies = (_BEGIN + messages.joined("")).split(_CUT)
+        bodies = (_BEGIN + messages.join("")).split(_CUT)
         for batch, body in zip(batches, bodies[:-1], strict=True):  # after the last cut begins one that nobody needs
             yield batch, body.encode()
 

@@ -95,8 +95,8 @@ def _uses(builder: RequestBuilder, ready: np.ndarray) -> Iterator[Use]:
     for renderer, places in builder.by_content(ready):
         rows = ready[places]
         for link in renderer.file_links:
-            urls = renderer.filled(link.at, rows)
-            kinds = renderer.filled(link.kind_at, rows) if link.kind_at else [link.kind] * len(rows)
+            urls = renderer.values_at(link.at, rows)
+            kinds = renderer.values_at(link.kind_at, rows) if link.kind_at else [link.kind] * len(rows)
             files = [_file(url, kind) for url, kind in zip(urls, kinds, strict=True)]
             yield Use(renderer, link.at, link.kind_at, rows, files)
 
@@ -117,7 +117,7 @@ def _problems(use: Use, probes: dict[str, FileResponse], *, rehearsal: bool) -> 
             told = faults.setdefault((path, problem._replace(message="", field=use.path)), {})
             told.update(dict.fromkeys(own, str(problem.message)))
     for (path, problem), told in faults.items():
-        yield from use.renderer.at_cells(problem, path, told, use.rows)
+        yield from use.renderer.locate(problem, path, told, use.rows)
 
 
 def _faults(use: Use, url: str, kind: str, probe: FileResponse, *, rehearsal: bool) -> Iterator[tuple[str, Problem]]:
