@@ -20,7 +20,7 @@ from sqlalchemy import create_engine, inspect, text
 from d7nb import plugins
 from d7nb.api.auth import VARIABLE, find_token, token_source
 from d7nb.api.client import Client
-from d7nb.display.text import about, plural
+from d7nb.display.text import duration_text, plural
 from d7nb.errors import ApiError, D7Error, Misdirected, Unauthorized
 from d7nb.ledger import Ledger
 from d7nb.plugins.manager import ALLOWED, BUILT_IN
@@ -189,7 +189,7 @@ def _clock(theirs: datetime) -> Finding:
     ahead = (datetime.now(UTC) - theirs).total_seconds()
     if abs(ahead) <= SKEW:
         return Finding("ok", "clock", "agrees with D7's")
-    found = f"{about(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} D7's"
+    found = f"{duration_text(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} D7's"
     return Finding("warn", "clock", found, "set it: quiet hours, service windows and schedules are judged by it")
 
 

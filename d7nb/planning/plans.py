@@ -15,7 +15,7 @@ from d7nb.api.destinations import destination_of
 from d7nb.api.rate_limit import RATE
 from d7nb.content.preview import bubble_of
 from d7nb.delivery.mailing import Mailing
-from d7nb.display.plans import ShownPlan, plan_html, plan_text
+from d7nb.display.plans import PlanView, plan_html, plan_text
 from d7nb.display.previews import Preview, preview_of
 from d7nb.errors import PlanError, hides_internals
 from d7nb.planning.build import Decision, PlanOptions, decide
@@ -469,13 +469,13 @@ class Plan:
     def _repr_html_(self) -> str:
         return plan_html(self._shown())
 
-    def _shown(self) -> ShownPlan:
+    def _shown(self) -> PlanView:
         """What the displays need, as plain data."""
         content, packer = self._decision.content, self._decision.packer
-        return ShownPlan(
+        return PlanView(
             campaign=self.campaign,
             content="columns named by D7's paths" if content is None else repr(content),
-            to=self._decision.terms.to,
+            recipient_column=self._decision.terms.to,
             originators=packer.by_originator(self._ready),
             rate=RATE,
             summary=self.summary,

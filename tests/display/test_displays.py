@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 import d7nb
 from d7nb import Text, col
 from d7nb.display.css import STYLE
-from d7nb.display.deliveries import Reason, ShownDelivery, delivery_html, delivery_text
+from d7nb.display.deliveries import DeliveryView, Reason, delivery_html, delivery_text
 from tests.support.html import Element, read
 from tests.support.plans import ORIGINATOR, PHONES
 from tests.support.samples import delivered, harmful, saying, troubled
@@ -286,7 +286,7 @@ def test_a_delivery_stays_masked_whatever_is_revealed(sandbox: d7nb.Sandbox) -> 
 
 def test_of_many_warnings_the_first_are_shown() -> None:
     summary = dict.fromkeys(OUTCOMES, 0) | {"accepted": 1}
-    shown = ShownDelivery(summary, [], None, done=True, warnings=[f"w{n}" for n in range(9)])
+    shown = DeliveryView(summary, [], None, done=True, warnings=[f"w{n}" for n in range(9)])
     for text in (delivery_text(shown), read(delivery_html(shown)).text):
         assert "w4" in text
         assert "w5" not in text
@@ -297,8 +297,8 @@ def test_of_many_warnings_the_first_are_shown() -> None:
 def test_whatever_d7_or_a_filter_says_stays_in_its_cell(reason: str, decider: str, warning: str) -> None:
     summary = dict.fromkeys(OUTCOMES, 0) | {"skipped": 1}
 
-    def shown(*words: str) -> ShownDelivery:
-        return ShownDelivery(summary, [Reason("skipped", *words[:2], 1)], None, done=True, warnings=[words[2]])
+    def shown(*words: str) -> DeliveryView:
+        return DeliveryView(summary, [Reason("skipped", *words[:2], 1)], None, done=True, warnings=[words[2]])
 
     html = delivery_html(shown(f"x{decider}", f"x{reason}", f"x{warning}"))
     assert read(html).shape == read(delivery_html(shown("x", "x", "x"))).shape
