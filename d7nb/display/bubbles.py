@@ -30,7 +30,7 @@ MACROS = """
 {% endmacro %}
 {% macro rest(items, noun) %}
 {% if items|length > max_items %}
-<div class="d7nb-note">… {{ (items|length - max_items)|count }} more {{ noun }}</div>
+<div class="d7nb-note">… {{ (items|length - max_items)|plural("more " ~ noun) }}</div>
 {% endif %}
 {% endmacro %}
 {% macro media(file) %}
@@ -60,22 +60,22 @@ MACROS = """
 <dd dir="auto" class="d7nb-text"{% if language %} lang="{{ language }}"{% endif %}>{{ line.text|markup }}</dd>
 {% endfor %}
 </dl>
-{{ rest(message.lines, "lines") }}
+{{ rest(message.lines, "line") }}
 {% endif %}
 {% if message.cards and depth < max_depth %}
 {% set slides = message.cards[0].shape == "card" %}
 <div class="d7nb-cards{% if slides %} d7nb-carousel{% endif %}"{% if slides %} tabindex="0"{% endif %}>
 {% for card in message.cards[:max_items] %}{{ bubble(card, depth + 1) }}{% endfor %}
 </div>
-{{ rest(message.cards, "cards") }}
+{{ rest(message.cards, "card") }}
 {% elif message.cards %}
-<div class="d7nb-note">… and what is inside of this</div>
+<div class="d7nb-note">… more cards inside this one</div>
 {% endif %}
 {% if message.footer %}{{ text_block("d7nb-footer", message.footer, language) }}{% endif %}
 {% if message.note %}<div class="d7nb-note">{{ message.note|plain(max_cell) }}</div>{% endif %}
 {% if not (message.label or message.media or message.header or message.body or message.lines or message.cards
 or message.footer) %}
-<div class="d7nb-empty">says nothing</div>
+<div class="d7nb-empty">empty message</div>
 {% endif %}
 {% if message.buttons %}
 <ul class="d7nb-buttons" aria-label="Buttons">
@@ -84,7 +84,7 @@ or message.footer) %}
 {%- if button.does %}<span class="d7nb-does" dir="auto">{{ button.does|plain(max_cell) }}</span>{% endif %}</li>
 {% endfor %}
 </ul>
-{{ rest(message.buttons, "buttons") }}
+{{ rest(message.buttons, "button") }}
 {% endif %}
 {% for section in message.sections[:max_items] %}
 {% if section.title %}<div class="d7nb-section" dir="auto">{{ section.title|plain(max_cell) }}</div>{% endif %}
@@ -94,9 +94,9 @@ or message.footer) %}
 {%- if row.text %}<span class="d7nb-does" dir="auto">{{ row.text|plain }}</span>{% endif %}</li>
 {% endfor %}
 </ul>
-{{ rest(section.rows, "rows") }}
+{{ rest(section.rows, "row") }}
 {% endfor %}
-{{ rest(message.sections, "sections") }}
+{{ rest(message.sections, "section") }}
 </div>
 {% endmacro %}
 """
@@ -149,7 +149,7 @@ def bubble_text(bubble: Bubble) -> str:
     shown = [in_terminal(line, MAX_TEXT, reveal=True) for line in lines[:MAX_ITEMS]]
     if rest := len(lines) - len(shown):
         shown.append(f"… {plural(rest, 'more line')}")
-    return "\n".join(shown) or "(says nothing)"
+    return "\n".join(shown) or "(empty message)"
 
 
 def bubble_lines(bubble: Bubble, depth: int = 1) -> Iterator[str]:

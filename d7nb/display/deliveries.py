@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 OUTCOME_MEANINGS = {
     "accepted": "D7 took it",
     "rejected": "D7 refused it",
-    "unknown": "it may have gone out: don't send it again before you know",
-    "unsent": "not tried: send the plan again",
-    "already_sent": "an earlier run sent it; to send it again on purpose, name another campaign=, or say resend=",
-    "invalid": "it breaks a rule: correct the table",
-    "held": "a person must decide",
-    "skipped": "a filter said no",
+    "unknown": "may have been sent: find out before sending it again",
+    "unsent": "not sent yet: send the plan again",
+    "already_sent": "an earlier run sent it; to send it again on purpose, use another campaign= or resend=",
+    "invalid": "has an error: correct the table",
+    "held": "needs your decision: see the reason",
+    "skipped": "left out by a filter",
 }
-MEANINGS_WHILE_SENDING = {"unsent": "its turn has not come yet", "unknown": "on its way, or nobody knows yet"}
+MEANINGS_WHILE_SENDING = {"unsent": "waiting for its turn", "unknown": "on its way, or not answered yet"}
 """Meanings that differ while the send is running."""
-NO_STATUS = "nothing heard"
+NO_STATUS = "no status yet"
 STATUS_MEANINGS = {
-    NO_STATUS: "D7 has said nothing of it yet",
-    "scheduled": "it waits for its time",
+    NO_STATUS: "D7 has not reported on it",
+    "scheduled": "waiting for its scheduled time",
     "queued": "D7 is about to send it",
     "sent": "it went to WhatsApp",
     "delivered": "it is on the phone",
     "read": "it was read",
     "failed": "it did not arrive; the reasons say why",
 }
-UNKNOWN_STATUS_MEANING = "D7's own word; d7nb does not know it, and asks on"
+UNKNOWN_STATUS_MEANING = "a status of D7's that d7nb does not know; refresh() asks again"
 _FINAL_STATUSES = frozenset({"delivered", "read", "failed"})
 _STATUS_COLOURS = {"sent": "wait", "delivered": "good", "read": "good", "failed": "bad"}
 _OUTCOMES_WITH_D7_ANSWER = frozenset({"accepted", "already_sent", "rejected", "unknown", "unsent"})
@@ -267,30 +267,30 @@ def next_steps(delivery: DeliveryView) -> list[Step]:
 _STEP_WHILE_SENDING = "The send goes on in the background. To wait for it, or to end it:"
 _STEPS: dict[str, Step] = {
     "unknown": Step(
-        "{rows} may have gone out, and will not go again before you say what became of them. Find out, then:",
+        "{rows} may have been sent, and will not be sent again until you record what happened. Find out, then:",
         ('delivery.settle("sent")', 'delivery.settle("not_sent")'),
     ),
     "open": Step(
-        "{rows} accepted, which is not delivered yet. To ask D7 what became of them, once or until they have arrived:",
+        "{rows} accepted by D7, which does not mean delivered. To ask D7 for the status, once or again and again:",
         ("delivery.refresh()", "delivery.watch()"),
     ),
     "failed": Step(
-        "{rows} failed after D7 accepted them. To send those again that may arrive the next time:",
+        "{rows} failed after D7 accepted the message. To send again where a second try may succeed:",
         ('plan.send(client, resend="failed")',),
     ),
-    "unsent": Step("{rows} not tried: run it again, and only what is left goes.", ("plan.send(client)",)),
+    "unsent": Step("{rows} not sent yet. To send only what is left:", ("plan.send(client)",)),
     "rejected": Step(
-        "{rows} refused: the reasons say why. Correct the table, plan again and send: who already got it is left out.",
+        "{rows} refused by D7. Correct the table, plan and send again; whoever got the message is left out. Reasons:",
         ("delivery.frame",),
     ),
     "changed": Step(
-        "{rows} held by the ledger: these people got another text in this campaign. To send this one too:",
+        "{rows} held: another text already went to the same recipient in this campaign. To send this one too:",
         ('plan.send(client, resend="changed")',),
     ),
-    "held": Step("{rows} held for your word: see why, and release them.", ("plan.release()",)),
-    "invalid": Step("{rows} to correct: each problem by row and column.", ("plan.problems",)),
+    "held": Step("{rows} held until you decide. See the reasons; then, to let them go:", ("plan.release()",)),
+    "invalid": Step("{rows} with errors. To see each problem by row and column:", ("plan.problems",)),
     "already_sent": Step(
-        "{rows} already sent, so not sent again. To send on purpose, plan with another name or say which rows:",
+        "{rows} already sent, so not sent again. To send again on purpose, use another campaign or name the rows:",
         ('campaign="..."', "plan.send(client, resend=rows)"),
     ),
 }
@@ -311,7 +311,7 @@ def _title(delivery: DeliveryView) -> str:
 
 def _request_counts(delivery: DeliveryView) -> str:
     if delivery.requests is None:
-        return "nothing was sent for this: it is what the ledger knows"
+        return "from the ledger; nothing was sent just now"
     total, retried, split = delivery.requests
     counts = [plural(total, "request")]
     counts += [f"{retried:,} tried again"] * bool(retried)

@@ -23,9 +23,9 @@ MAX_FILTERS = 12
 
 VERDICT_MEANINGS = {
     "ready": "would go",
-    "invalid": "break a rule: correct the table",
-    "held": "wait for a person's word",
-    "skipped": "a filter said no",
+    "invalid": "with an error: correct the table",
+    "held": "on hold until you decide",
+    "skipped": "left out by a filter",
 }
 _COLOURS = {"ready": "good", "invalid": "bad", "held": "doubt", "skipped": "out"}
 
@@ -104,7 +104,7 @@ _TEMPLATE = """
 {% if problems %}
 <div class="d7nb-scroll"><table class="d7nb-table"><caption>{{ heading }}</caption>
 <thead><tr><th scope="col" class="d7nb-n">row</th><th scope="col">column</th><th scope="col">value</th>
-<th scope="col">what is wrong</th><th scope="col">the way out</th>
+<th scope="col">what is wrong</th><th scope="col">what to do</th>
 <th scope="col" class="d7nb-n">more like it</th></tr></thead>
 <tbody>
 {% for problem in problems %}
@@ -117,7 +117,7 @@ _TEMPLATE = """
 {% endif %}
 {% if plan.filters %}
 <div class="d7nb-scroll"><table class="d7nb-table"><caption>Filters, in their order</caption>
-<thead><tr><th scope="col">filter</th><th scope="col" class="d7nb-n">rows seen</th>
+<thead><tr><th scope="col">filter</th><th scope="col" class="d7nb-n">rows checked</th>
 <th scope="col" class="d7nb-n">skipped</th></tr></thead>
 <tbody>
 {% for name, checked, skipped in plan.filters[:max_filters] %}
@@ -163,8 +163,9 @@ def plan_text(plan: PlanView) -> str:
         location = f"row {problem['row']}, {in_terminal(problem['column'], 60)}" if problem["row"] else "every row"
         value = f" [{in_terminal(problem['value'])}]" * bool(problem["value"])
         like_it = f"; {problem['like_it']} more like it" * bool(problem["like_it"])
-        message, hint = in_terminal(problem["message"]), in_terminal(problem["hint"])
-        lines.append(f"    {location}{value}: {problem['severity']}: {message} ({hint}){like_it}")
+        message = in_terminal(problem["message"])
+        hint = f" ({in_terminal(problem['hint'])})" * bool(problem["hint"])
+        lines.append(f"    {location}{value}: {problem['severity']}: {message}{hint}{like_it}")
     for name, checked, skipped in plan.filters[:MAX_FILTERS]:
         lines.append(f"  filter {in_terminal(name, 60)} skipped {skipped:,} of {checked:,}")
     if (more := len(plan.filters) - MAX_FILTERS) > 0:

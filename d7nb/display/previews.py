@@ -11,7 +11,7 @@ import pandas as pd
 from d7nb.display.bubbles import bubble_lines, bubble_text, render_bubbles
 from d7nb.display.css import STYLE
 from d7nb.display.sample import most_unusual
-from d7nb.display.text import in_terminal, preview_text
+from d7nb.display.text import in_terminal, plural, preview_text
 from d7nb.privacy import options
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Preview:
 
     def _title(self) -> str:
         masked = "" if options.reveal else ", numbers masked"
-        return f"{len(self._frame)} of {self._total:,} messages that would go{masked}"
+        return f"{len(self._frame)} of {plural(self._total, 'message')} that would go{masked}"
 
 
 def preview_of(

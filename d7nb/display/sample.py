@@ -18,7 +18,7 @@ _EMOJI = re.compile("[\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]|[0-9#*]\u
 _FLOAT_LIKE = re.compile(r"[0-9](?<![0-9.].)[0-9]*\.0(?![0-9.])")  # with the digit first, three times as fast
 _INVISIBLE = re.compile("[\xad\u200b\u202a-\u202e\u2060-\u2069\ufeff]")
 _PATTERNS = {"right to left": _RIGHT_TO_LEFT, "emoji": _EMOJI, "a number that looks like 1.0": _FLOAT_LIKE}
-_LAST_PATTERNS = {"characters that nobody sees": _INVISIBLE}
+_LAST_PATTERNS = {"invisible characters": _INVISIBLE}
 _ALL_PATTERNS = tuple((_PATTERNS | _LAST_PATTERNS).items())
 _ASCII_PATTERNS = tuple((reason, pattern) for reason, pattern in _ALL_PATTERNS if pattern is _FLOAT_LIKE)
 

@@ -11,6 +11,7 @@ def _environment() -> Any:
     from jinja2 import Environment  # noqa: PLC0415  (a notebook that shows nothing needs no templates)
 
     from d7nb.display.html import markup_html, masked_html, plain_html  # noqa: PLC0415
+    from d7nb.display.text import plural  # noqa: PLC0415
 
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
@@ -18,6 +19,7 @@ def _environment() -> Any:
         "plain": plain_html,
         "masked": masked_html,
         "count": "{:,}".format,
+        "plural": plural,
     }
     return environment
 
