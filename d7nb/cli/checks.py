@@ -20,7 +20,7 @@ from sqlalchemy import create_engine, inspect, text
 from d7nb import plugins
 from d7nb.api.auth import VARIABLE, find_token, token_source
 from d7nb.api.client import Client
-from d7nb.display.text import about, plural
+from d7nb.display.text import duration_text, plural
 from d7nb.errors import ApiError, D7Error, Misdirected, Unauthorized
 from d7nb.ledger import Ledger
 from d7nb.plugins.manager import ALLOWED, BUILT_IN
@@ -189,7 +189,7 @@ def _clock_difference(d7_time: datetime) -> Finding:
     ahead = (datetime.now(UTC) - d7_time).total_seconds()
     if abs(ahead) <= MAX_CLOCK_SKEW:
         return Finding("ok", "clock", "agrees with D7's")
-    message = f"{about(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} D7's"
+    message = f"{duration_text(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} D7's"
     return Finding("warn", "clock", message, "set it: quiet hours, service windows and schedules are judged by it")
 
 

@@ -96,7 +96,7 @@ def plan_table(table: str, text: str | None, out: Path | None, **plan_options: A
         **plan_options: What `d7nb.plan` takes.
     """
     from d7nb.content import Text  # noqa: PLC0415  (a command loads what it needs)
-    from d7nb.planning.plans import plan  # noqa: PLC0415
+    from d7nb.planning.planner import plan  # noqa: PLC0415
     from d7nb.tables.reader import read_table  # noqa: PLC0415
 
     check_out(out)

@@ -26,7 +26,7 @@ from d7nb.delivery.refresh import (
     tell_failures,
 )
 from d7nb.delivery.watching import WATCHED, watch
-from d7nb.display.deliveries import Reason, Requests, ShownDelivery, delivery_html, delivery_text
+from d7nb.display.deliveries import DeliveryView, Reason, RequestCounts, delivery_html, delivery_text
 from d7nb.display.progress import Progress
 from d7nb.display.text import plural
 from d7nb.errors import Interrupted, PlanError, hides_internals
@@ -472,12 +472,12 @@ class Delivery:
     def _repr_html_(self) -> str:
         return delivery_html(self._shown())
 
-    def _shown(self) -> ShownDelivery:
+    def _shown(self) -> DeliveryView:
         """What the displays need, as plain data."""
-        return ShownDelivery(
+        return DeliveryView(
             summary=self.summary,
             reasons=[Reason(*told) for told in [*self._outcomes.reasons(), *self._failures()]],
-            requests=None if self._sending is None else Requests(*self._outcomes.tally()),
+            requests=None if self._sending is None else RequestCounts(*self._outcomes.tally()),
             done=self.done,
             warnings=[*self.warnings, *self._asked_in_vain],
             statuses=self._statuses(),

@@ -1,1 +1,1 @@
-"""How plans, previews and deliveries look, as HTML and as text. Takes plain data, knows no plan."""
+"""Plans, previews and deliveries as HTML and as text, drawn from plain data."""

@@ -1,8 +1,8 @@
-"""The one stylesheet of all displays; each display brings it along once.
+"""The stylesheet of all displays; each display contains it once.
 
-Colours come from the notebook where it names them (JupyterLab's and VS Code's variables), and otherwise from what the
-reader's system prefers; ink and paper are always set together, so that one is legible on the other wherever it lands.
-Tints are translucent, so they suit either. Nothing here loads anything.
+Colours come from the notebook where it defines them (JupyterLab's and VS Code's variables), otherwise from the light or
+dark scheme of the reader's system. Text and background colour are always set together, so that text stays legible.
+Tints are translucent, so they suit both schemes. The stylesheet loads nothing.
 """
 
 from __future__ import annotations

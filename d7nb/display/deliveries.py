@@ -1,4 +1,4 @@
-"""A delivery's own display: outcomes, the reasons behind them, its requests, and what to do next. It stays masked."""
+"""The display of a delivery: outcomes, statuses, reasons, requests, and what to do next, always masked."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from d7nb.display.text import in_terminal, plural
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-MEANING = {
+OUTCOME_MEANINGS = {
     "accepted": "D7 took it",
     "rejected": "D7 refused it",
-    "unknown": "it may have gone out: don't send it again before you know",
-    "unsent": "not tried: send the plan again",
-    "already_sent": "an earlier run sent it; to send it again on purpose, name another campaign=, or say resend=",
-    "invalid": "it breaks a rule: correct the table",
-    "held": "a person must decide",
-    "skipped": "a filter said no",
+    "unknown": "may have been sent: find out before sending it again",
+    "unsent": "not sent yet: send the plan again",
+    "already_sent": "an earlier run sent it; to send it again on purpose, use another campaign= or resend=",
+    "invalid": "has an error: correct the table",
+    "held": "needs your decision: see the reason",
+    "skipped": "left out by a filter",
 }
-RUNNING = {"unsent": "its turn has not come yet", "unknown": "on its way, or nobody knows yet"}
-"""What two of them mean while the send goes on."""
-UNHEARD = "nothing heard"
-STATUS_MEANING = {
-    UNHEARD: "D7 has said nothing of it yet",
-    "scheduled": "it waits for its time",
+MEANINGS_WHILE_SENDING = {"unsent": "waiting for its turn", "unknown": "on its way, or not answered yet"}
+"""Meanings that differ while the send is running."""
+NO_STATUS = "no status yet"
+STATUS_MEANINGS = {
+    NO_STATUS: "D7 has not reported on it",
+    "scheduled": "waiting for its scheduled time",
     "queued": "D7 is about to send it",
     "sent": "it went to WhatsApp",
     "delivered": "it is on the phone",
     "read": "it was read",
     "failed": "it did not arrive; the reasons say why",
 }
-FOREIGN = "D7's own word; d7nb does not know it, and asks on"
-_ARRIVED = frozenset({"delivered", "read", "failed"})
+UNKNOWN_STATUS_MEANING = "a status of D7's that d7nb does not know; refresh() asks again"
+_FINAL_STATUSES = frozenset({"delivered", "read", "failed"})
 _STATUS_COLOURS = {"sent": "wait", "delivered": "good", "read": "good", "failed": "bad"}
-_OF_D7 = frozenset({"accepted", "already_sent", "rejected", "unknown", "unsent"})
-"""Outcomes whose reasons are, or hold, an answer of D7."""
-SHOWN_REASONS = 8
-SHOWN_WARNINGS = 5
-_COLOURS = {
+_OUTCOMES_WITH_D7_ANSWER = frozenset({"accepted", "already_sent", "rejected", "unknown", "unsent"})
+"""Outcomes whose reason may quote D7's answer."""
+MAX_REASONS = 8
+MAX_WARNINGS = 5
+_OUTCOME_COLOURS = {
     "accepted": "good",
     "already_sent": "good",
     "rejected": "bad",
@@ -52,66 +52,66 @@ _COLOURS = {
     "unsent": "wait",
     "skipped": "out",
 }
-_PARTICULARS = re.compile(r"'[^']*'|\"[^\"]*\"|\d[\d.,]*")
+_NAMES_AND_NUMBERS = re.compile(r"'[^']*'|\"[^\"]*\"|\d[\d.,]*")
 
 
 class Reason(NamedTuple):
-    """Why rows came to an outcome.
+    """Why some rows have their outcome.
 
     Attributes:
         outcome: The outcome.
         decided_by: Who decided.
-        reason: Why.
-        rows: How many rows it is.
-        verb: What to do, where we know it; `grouped` finds it out.
+        reason: The sentence in the delivery's frame.
+        rows: How many rows have this outcome for this reason.
+        advice: What to do, where it is known; `group_reasons` fills it in.
     """
 
     outcome: str
     decided_by: str
     reason: str
     rows: int
-    verb: str = ""
+    advice: str = ""
 
 
-class Requests(NamedTuple):
-    """What a delivery's requests came to.
+class RequestCounts(NamedTuple):
+    """How many HTTP requests a delivery made.
 
     Attributes:
-        made: How many there were; those that were taken apart are among them.
-        tried_again: How many of them were posted more than once, because D7 asked for it or was not reached.
-        taken_apart: How many were refused as a whole, and went again in pieces.
+        total: All requests, including those that were split.
+        retried: Requests posted more than once, because D7 asked for it or could not be reached.
+        split: Requests that were refused as a whole and sent again in smaller parts.
     """
 
-    made: int
-    tried_again: int
-    taken_apart: int
+    total: int
+    retried: int
+    split: int
 
 
-class ShownDelivery(NamedTuple):
-    """What a delivery shows of itself.
+class DeliveryView(NamedTuple):
+    """The data that a delivery's display needs.
 
     Attributes:
         summary: Counts by outcome.
-        reasons: Each distinct reason.
-        requests: What its requests came to; None where it made none, and tells what the ledger knows.
-        done: Whether its send has come to an end.
-        warnings: What went wrong beside the rows.
-        statuses: How many of the accepted rows have each status, the most frequent first; those of which nothing was
-            heard are under an empty word. None where nobody asked.
+        reasons: The distinct reasons.
+        requests: Counts of its requests; None where nothing was sent and the ledger was read.
+        done: Whether the send has ended.
+        warnings: What went wrong apart from single rows.
+        statuses: How many of the accepted rows have each status, the most frequent first; rows without a status are
+            counted under an empty text. None where no status was asked for.
     """
 
     summary: Mapping[str, int]
     reasons: Sequence[Reason]
-    requests: Requests | None
+    requests: RequestCounts | None
     done: bool
     warnings: Sequence[str]
     statuses: Mapping[str, int] | None = None
 
 
 class Step(NamedTuple):
-    """What to do about some rows: words, and the code for it."""
+    """What to do about some rows: an instruction, and the code that does it."""
 
-    words: str
+    instruction: str
     code: tuple[str, ...] = ()
 
 
@@ -132,7 +132,7 @@ _TEMPLATE = """
 <tbody>
 {% for outcome, count in counts %}
 <tr><th scope="row"><span class="d7nb-dot d7nb-{{ colours[outcome] }}" aria-hidden="true"></span>{{ outcome }}</th>
-<td class="d7nb-n">{{ count|count }}</td><td>{{ meaning[outcome] }}</td></tr>
+<td class="d7nb-n">{{ count|count }}</td><td>{{ meanings[outcome] }}</td></tr>
 {% endfor %}
 </tbody></table></div>
 {% endif %}
@@ -143,26 +143,26 @@ _TEMPLATE = """
 {% for status, count in statuses %}
 <tr><th scope="row"><span class="d7nb-dot d7nb-{{ status_colours.get(status, "wait") }}" aria-hidden="true"></span>
 {{- status|masked(60) }}</th>
-<td class="d7nb-n">{{ count|count }}</td><td>{{ status_meaning.get(status, foreign) }}</td></tr>
+<td class="d7nb-n">{{ count|count }}</td><td>{{ status_meanings.get(status, unknown_status) }}</td></tr>
 {% endfor %}
 </tbody></table></div>
 {% endif %}
 {% if reasons %}
 <div class="d7nb-scroll"><table class="d7nb-table"><caption>{{ heading }}</caption>
 <thead><tr><th scope="col">outcome</th><th scope="col" class="d7nb-n">rows</th><th scope="col">reason</th>
-<th scope="col">decided by</th>{% if verbs %}<th scope="col">what to do</th>{% endif %}</tr></thead>
+<th scope="col">decided by</th>{% if any_advice %}<th scope="col">what to do</th>{% endif %}</tr></thead>
 <tbody>
 {% for reason in reasons %}
 <tr><th scope="row">{{ reason.outcome }}</th><td class="d7nb-n">{{ reason.rows|count }}</td>
 <td class="d7nb-cell" dir="auto">{{ reason.reason|masked }}</td><td>{{ reason.decided_by|masked(60) }}</td>
-{%- if verbs %}<td>{{ reason.verb }}</td>{% endif %}</tr>
+{%- if any_advice %}<td>{{ reason.advice }}</td>{% endif %}</tr>
 {% endfor %}
 </tbody></table></div>
 {% endif %}
 {% if steps %}
 <div><strong>What to do next</strong></div>
 <ul class="d7nb-steps">
-{% for step in steps %}<li>{{ step.words }} {{ codes(step) }}</li>{% endfor %}
+{% for step in steps %}<li>{{ step.instruction }} {{ codes(step) }}</li>{% endfor %}
 </ul>
 {% endif %}
 {% for warning in warnings %}
@@ -172,157 +172,168 @@ _TEMPLATE = """
 """
 
 
-def delivery_html(delivery: ShownDelivery) -> str:
-    """A delivery as HTML."""
-    reasons = grouped(delivery.reasons)[:SHOWN_REASONS]
+def delivery_html(delivery: DeliveryView) -> str:
+    """Return a delivery's display as HTML."""
+    reasons = group_reasons(delivery.reasons)[:MAX_REASONS]
     return STYLE + html(
         _TEMPLATE,
         title=_title(delivery),
-        requests=_requests(delivery),
-        counts=_counts(delivery),
-        meaning=_meaning(delivery),
-        colours=_COLOURS,
-        statuses=_statuses(delivery),
-        status_meaning=STATUS_MEANING,
+        requests=_request_counts(delivery),
+        counts=_outcome_counts(delivery),
+        meanings=_outcome_meanings(delivery),
+        colours=_OUTCOME_COLOURS,
+        statuses=_status_counts(delivery),
+        status_meanings=STATUS_MEANINGS,
         status_colours=_STATUS_COLOURS,
-        foreign=FOREIGN,
+        unknown_status=UNKNOWN_STATUS_MEANING,
         reasons=reasons,
-        verbs=any(reason.verb for reason in reasons),
-        heading=_heading(delivery),
+        any_advice=any(reason.advice for reason in reasons),
+        heading=_reasons_heading(delivery),
         steps=next_steps(delivery),
         warnings=_warnings(delivery),
     )
 
 
-def delivery_text(delivery: ShownDelivery) -> str:
-    """A delivery as text, for a terminal."""
-    lines = [_title(delivery), f"  {_requests(delivery)}"]
-    lines += [f"  {count:>9,} {outcome}: {_meaning(delivery)[outcome]}" for outcome, count in _counts(delivery)]
-    told = _statuses(delivery)
-    lines += ["  status of accepted rows:"] * bool(told)
-    for status, count in told:
-        lines.append(f"  {count:>9,} {in_terminal(status, 60)}: {STATUS_MEANING.get(status, FOREIGN)}")
+def delivery_text(delivery: DeliveryView) -> str:
+    """Return a delivery's display as text for a terminal."""
+    lines = [_title(delivery), f"  {_request_counts(delivery)}"]
+    meanings = _outcome_meanings(delivery)
+    lines += [f"  {count:>9,} {outcome}: {meanings[outcome]}" for outcome, count in _outcome_counts(delivery)]
+    statuses = _status_counts(delivery)
+    lines += ["  status of accepted rows:"] * bool(statuses)
+    for status, count in statuses:
+        lines.append(f"  {count:>9,} {in_terminal(status, 60)}: {STATUS_MEANINGS.get(status, UNKNOWN_STATUS_MEANING)}")
     if delivery.reasons:
-        lines.append(f"  {_heading(delivery)}:")
-    for reason in grouped(delivery.reasons)[:SHOWN_REASONS]:
+        lines.append(f"  {_reasons_heading(delivery)}:")
+    for reason in group_reasons(delivery.reasons)[:MAX_REASONS]:
         decider = f" [{in_terminal(reason.decided_by, 60)}]" * bool(reason.decided_by)
-        verb = f" ({reason.verb})" * bool(reason.verb)
-        lines.append(f"    {reason.rows:,} {reason.outcome}: {in_terminal(reason.reason)}{verb}{decider}")
+        advice = f" ({reason.advice})" * bool(reason.advice)
+        lines.append(f"    {reason.rows:,} {reason.outcome}: {in_terminal(reason.reason)}{advice}{decider}")
     steps = next_steps(delivery)
     lines += ["  what to do next:"] * bool(steps)
-    lines += [f"    {' '.join((step.words, ' or '.join(step.code))).strip()}" for step in steps]
+    lines += [f"    {' '.join((step.instruction, ' or '.join(step.code))).strip()}" for step in steps]
     lines += [f"  warning: {in_terminal(warning)}" for warning in _warnings(delivery)]
     return "\n".join(lines)
 
 
-def grouped(reasons: Sequence[Reason]) -> list[Reason]:
-    """Reasons that differ only in names and numbers become one, the most frequent first.
+def group_reasons(reasons: Sequence[Reason]) -> list[Reason]:
+    """Join reasons that differ only in names and numbers, the most frequent first.
 
     Example:
-        >>> grouped([Reason("skipped", "x", "the same as row 3", 1), Reason("skipped", "x", "the same as row 7", 1)])
-        [Reason(outcome='skipped', decided_by='x', reason='the same as row 3 (and 1 reason like it)', rows=2, verb='')]
+        >>> reasons = [Reason("skipped", "x", "the same as row 3", 1), Reason("skipped", "x", "the same as row 7", 1)]
+        >>> [(reason.reason, reason.rows) for reason in group_reasons(reasons)]
+        [('the same as row 3 (and 1 reason like it)', 2)]
     """
     alike: dict[tuple[str, str, str, str], list[Reason]] = {}
-    for each in map(_advised, reasons):
-        key = (each.outcome, each.decided_by, each.verb, _PARTICULARS.sub("…", each.reason))
-        alike.setdefault(key, []).append(each)
+    for reason in map(_with_advice, reasons):
+        key = (reason.outcome, reason.decided_by, reason.advice, _NAMES_AND_NUMBERS.sub("…", reason.reason))
+        alike.setdefault(key, []).append(reason)
     joined = []
     for first, *others in alike.values():
         like_it = f" (and {plural(len(others), 'reason')} like it)" if others else ""
         rows = first.rows + sum(other.rows for other in others)
         joined.append(first._replace(reason=first.reason + like_it, rows=rows))
-    return sorted(joined, key=lambda each: -each.rows)
+    return sorted(joined, key=lambda reason: -reason.rows)
 
 
-def _advised(reason: Reason) -> Reason:
-    """A reason with the verb of what D7 said in it; what a filter or a rule says is no code, whatever it looks like."""
-    verb = advice_for(reason.reason) if reason.outcome in _OF_D7 else None
-    return reason._replace(reason=without_verb(reason.reason), verb=verb) if verb else reason
+def _with_advice(reason: Reason) -> Reason:
+    """Move the advice out of a reason that quotes D7. Numbers in a filter's or rule's reason are never error codes."""
+    advice = advice_for(reason.reason) if reason.outcome in _OUTCOMES_WITH_D7_ANSWER else None
+    return reason._replace(reason=without_verb(reason.reason), advice=advice) if advice else reason
 
 
-def next_steps(delivery: ShownDelivery) -> list[Step]:
-    """What a person can do about the rows that did not simply go."""
+def next_steps(delivery: DeliveryView) -> list[Step]:
+    """Return what to do about the rows that were not simply sent."""
     if not delivery.done:
-        words = "The send goes on in the background. To wait for it, or to end it:"
-        return [Step(words, ("delivery.wait()", "delivery.stop()"))]
-    by_ledger = sum(each.rows for each in delivery.reasons if (each.outcome, each.decided_by) == ("held", "ledger"))
-    counts = {**delivery.summary, "changed": by_ledger, "held": delivery.summary["held"] - by_ledger}
-    statuses = delivery.statuses
-    on_the_way = sum(count for status, count in (statuses or {}).items() if status not in _ARRIVED)
-    counts["open"] = delivery.summary["accepted"] if statuses is None else on_the_way
-    counts["failed"] = (statuses or {}).get("failed", 0)
-    return [_STEPS[word](plural(counts[word], "row")) for word in _STEPS if counts[word]]
+        return [Step(_STEP_WHILE_SENDING, ("delivery.wait()", "delivery.stop()"))]
+    changed = sum(
+        reason.rows for reason in delivery.reasons if (reason.outcome, reason.decided_by) == ("held", "ledger")
+    )
+    statuses = {"": delivery.summary["accepted"]} if delivery.statuses is None else delivery.statuses
+    counts = {
+        **delivery.summary,
+        "open": sum(count for status, count in statuses.items() if status not in _FINAL_STATUSES),
+        "failed": statuses.get("failed", 0),
+        "changed": changed,
+        "held": delivery.summary["held"] - changed,
+    }
+    return [
+        Step(step.instruction.format(rows=plural(counts[case], "row")), step.code)
+        for case, step in _STEPS.items()
+        if counts[case]
+    ]
 
 
-_STEPS = {
-    "unknown": lambda rows: Step(
-        f"{rows} may have gone out, and will not go again before you say what became of them. Find out, then:",
+_STEP_WHILE_SENDING = "The send goes on in the background. To wait for it, or to end it:"
+_STEPS: dict[str, Step] = {
+    "unknown": Step(
+        "{rows} may have been sent, and will not be sent again until you record what happened. Find out, then:",
         ('delivery.settle("sent")', 'delivery.settle("not_sent")'),
     ),
-    "open": lambda rows: Step(
-        f"{rows} accepted, which is not delivered yet. To ask D7 what became of them, once or until they have arrived:",
+    "open": Step(
+        "{rows} accepted by D7, which does not mean delivered. To ask D7 for the status, once or again and again:",
         ("delivery.refresh()", "delivery.watch()"),
     ),
-    "failed": lambda rows: Step(
-        f"{rows} failed after D7 accepted them. To send those again that may arrive the next time:",
+    "failed": Step(
+        "{rows} failed after D7 accepted the message. To send again where a second try may succeed:",
         ('plan.send(client, resend="failed")',),
     ),
-    "unsent": lambda rows: Step(f"{rows} not tried: run it again, and only what is left goes.", ("plan.send(client)",)),
-    "rejected": lambda rows: Step(
-        f"{rows} refused: the reasons say why. Correct the table, plan again and send: who already got it is left out.",
+    "unsent": Step("{rows} not sent yet. To send only what is left:", ("plan.send(client)",)),
+    "rejected": Step(
+        "{rows} refused by D7. Correct the table, plan and send again; whoever got the message is left out. Reasons:",
         ("delivery.frame",),
     ),
-    "changed": lambda rows: Step(
-        f"{rows} held by the ledger: these people got another text in this campaign. To send this one too:",
+    "changed": Step(
+        "{rows} held: another text already went to the same recipient in this campaign. To send this one too:",
         ('plan.send(client, resend="changed")',),
     ),
-    "held": lambda rows: Step(f"{rows} held for your word: see why, and release them.", ("plan.release()",)),
-    "invalid": lambda rows: Step(f"{rows} to correct: each problem by row and column.", ("plan.problems",)),
-    "already_sent": lambda rows: Step(
-        f"{rows} already sent, so not sent again. To send on purpose, plan with another name or say which rows:",
+    "held": Step("{rows} held until you decide. See the reasons; then, to let them go:", ("plan.release()",)),
+    "invalid": Step("{rows} with errors. To see each problem by row and column:", ("plan.problems",)),
+    "already_sent": Step(
+        "{rows} already sent, so not sent again. To send again on purpose, use another campaign or name the rows:",
         ('campaign="..."', "plan.send(client, resend=rows)"),
     ),
 }
 
 
-def _statuses(delivery: ShownDelivery) -> list[tuple[str, int]]:
-    """Each status with its count; nothing where nothing was heard at all."""
+def _status_counts(delivery: DeliveryView) -> list[tuple[str, int]]:
+    """Return each status with its count; nothing where no row has a status."""
     if not delivery.statuses or set(delivery.statuses) == {""}:
         return []
-    return [(status or UNHEARD, count) for status, count in delivery.statuses.items()]
+    return [(status or NO_STATUS, count) for status, count in delivery.statuses.items()]
 
 
-def _title(delivery: ShownDelivery) -> str:
+def _title(delivery: DeliveryView) -> str:
     total = sum(delivery.summary.values())
     running = "" if delivery.done else ", still being sent"
     return f"Delivery of {plural(total, 'row')}: {delivery.summary['accepted']:,} accepted{running}"
 
 
-def _requests(delivery: ShownDelivery) -> str:
+def _request_counts(delivery: DeliveryView) -> str:
     if delivery.requests is None:
-        return "nothing was sent for this: it is what the ledger knows"
-    made, tried_again, taken_apart = delivery.requests
-    told = [plural(made, "request")]
-    told += [f"{tried_again:,} tried again"] * bool(tried_again)
-    told += [f"{taken_apart:,} taken apart"] * bool(taken_apart)
-    return ", ".join(told)
+        return "from the ledger; nothing was sent just now"
+    total, retried, split = delivery.requests
+    counts = [plural(total, "request")]
+    counts += [f"{retried:,} tried again"] * bool(retried)
+    counts += [f"{split:,} taken apart"] * bool(split)
+    return ", ".join(counts)
 
 
-def _meaning(delivery: ShownDelivery) -> dict[str, str]:
-    return MEANING if delivery.done else MEANING | RUNNING
+def _outcome_meanings(delivery: DeliveryView) -> dict[str, str]:
+    return OUTCOME_MEANINGS if delivery.done else OUTCOME_MEANINGS | MEANINGS_WHILE_SENDING
 
 
-def _counts(delivery: ShownDelivery) -> list[tuple[str, int]]:
+def _outcome_counts(delivery: DeliveryView) -> list[tuple[str, int]]:
     return [(outcome, count) for outcome, count in delivery.summary.items() if count]
 
 
-def _heading(delivery: ShownDelivery) -> str:
-    count = len(grouped(delivery.reasons))
-    more = f", the {SHOWN_REASONS} most frequent (all are in .frame)" if count > SHOWN_REASONS else ""
+def _reasons_heading(delivery: DeliveryView) -> str:
+    count = len(group_reasons(delivery.reasons))
+    more = f", the {MAX_REASONS} most frequent (all are in .frame)" if count > MAX_REASONS else ""
     return plural(count, "reason") + more
 
 
-def _warnings(delivery: ShownDelivery) -> list[str]:
-    rest = len(delivery.warnings) - SHOWN_WARNINGS
+def _warnings(delivery: DeliveryView) -> list[str]:
+    rest = len(delivery.warnings) - MAX_WARNINGS
     more = [f"… {rest:,} more in .warnings"] if rest > 0 else []
-    return [*delivery.warnings[:SHOWN_WARNINGS], *more]
+    return [*delivery.warnings[:MAX_WARNINGS], *more]

@@ -1,4 +1,4 @@
-"""Text inside HTML: escaped, WhatsApp's markup as elements, unseen characters as small marked tokens."""
+"""Texts as HTML: escaped, WhatsApp's markup as elements, invisible characters as small visible tokens."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
-from d7nb.display.invisible import split_unseen
-from d7nb.display.markup import Piece, pieces_of
-from d7nb.display.text import GLANCE, LONGEST, cut, masked_text, revealed, with_newlines
+from d7nb.display.invisible import split_invisible
+from d7nb.display.markup import Piece, parse_markup
+from d7nb.display.text import MAX_CELL, MAX_TEXT, masked_text, normalize_newlines, preview_text, truncate
 from d7nb.privacy import options
 
 if TYPE_CHECKING:
@@ -24,38 +24,38 @@ _TOKEN = Markup('<span class="d7nb-unseen" title="{}">{}</span>')
 _MORE = Markup('<span class="d7nb-more"> {}</span>')
 
 
-def markup_html(text: object, limit: int = LONGEST) -> Markup:
-    """What a message says, drawn as WhatsApp draws it."""
-    beginning, more = cut(with_newlines(revealed(text)), limit)
-    pieces = pieces_of(beginning)
-    bare = "".join(piece.text for piece in pieces)
-    if not options.reveal and masked_text(bare) != bare:  # the marks stood between the digits of a number
-        pieces = [Piece(masked_text(bare))]
-    return _drawn(pieces, more)
+def markup_html(text: object, limit: int = MAX_TEXT) -> Markup:
+    """Return a message's text as HTML, with WhatsApp's markup drawn as its app draws it."""
+    beginning, more = truncate(normalize_newlines(preview_text(text)), limit)
+    pieces = parse_markup(beginning)
+    without_marks = "".join(piece.text for piece in pieces)
+    if not options.reveal and masked_text(without_marks) != without_marks:  # marks stood between a number's digits
+        pieces = [Piece(masked_text(without_marks))]
+    return _render(pieces, more)
 
 
-def plain(text: object, limit: int = LONGEST) -> Markup:
-    """A text of a preview that knows no markup: a title, a name, an address."""
-    beginning, more = cut(with_newlines(revealed(text)), limit)
-    return _drawn([Piece(beginning)], more)
+def plain_html(text: object, limit: int = MAX_TEXT) -> Markup:
+    """Return a text of a preview as HTML, without markup: a title, a name, an address."""
+    beginning, more = truncate(normalize_newlines(preview_text(text)), limit)
+    return _render([Piece(beginning)], more)
 
 
-def masked(text: object, limit: int = GLANCE) -> Markup:
-    """A text of a display that stays masked, whatever the user asked previews to show."""
-    beginning, more = cut(with_newlines(masked_text(text)), limit)
-    return _drawn([Piece(beginning)], more)
+def masked_html(text: object, limit: int = MAX_CELL) -> Markup:
+    """Return a text as HTML, masked whether or not ``d7nb.options.reveal`` is set."""
+    beginning, more = truncate(normalize_newlines(masked_text(text)), limit)
+    return _render([Piece(beginning)], more)
 
 
-def _drawn(pieces: Iterable[Piece], more: str) -> Markup:
-    drawn = []
+def _render(pieces: Iterable[Piece], more: str) -> Markup:
+    elements = []
     for piece in pieces:
         inner = Markup("").join(
             escape(part) if isinstance(part, str) else _TOKEN.format(part.title, part.text)
-            for part in split_unseen(piece.text)
+            for part in split_invisible(piece.text)
         )
         for tag in reversed(piece.tags):
             inner = _ELEMENTS[tag].format(inner)
-        drawn.append(inner)
+        elements.append(inner)
     if more:
-        drawn.append(_MORE.format(more))
-    return Markup("").join(drawn)
+        elements.append(_MORE.format(more))
+    return Markup("").join(elements)

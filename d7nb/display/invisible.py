@@ -1,7 +1,7 @@
-"""Characters that nobody sees, or that move what stands around them: displays show a small token in their place.
+"""Invisible characters, and those that reorder the text around them: displays show a small token in their place.
 
-Where such a character does its proper work it stays: the joiners inside an emoji or a Persian word, the marks between
-Arabic and Latin letters. None of those reaches beyond its own paragraph.
+Such a character stays where a script needs it: joiners inside an emoji or a Persian word, direction marks between
+Arabic and Latin letters. None of these has an effect beyond its own paragraph.
 """
 
 from __future__ import annotations
@@ -10,16 +10,18 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-_AT_WORK = "\u200c\u200d\u200e\u200f\u061c"
-_ALWAYS = (
+_JOINERS_AND_MARKS = "\u200c\u200d\u200e\u200f\u061c"
+_ALWAYS_SHOWN = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, all but tab and new line
-    "\xad\u115f\u1160\u3164\u180e\u200b\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # no width, or they turn the line
-    "\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"  # halves of characters, and what is none
-    "\U000e0000-\U000e007f"  # tags: a second text inside the text
+    "\xad\u115f\u1160\u3164\u180e\u200b\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # no width, or turning the text
+    "\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"  # surrogates and noncharacters
+    "\U000e0000-\U000e007f"  # tags: they can carry a hidden text
 )
-_BESIDE = rf"[^\x00-\x7f{_AT_WORK}{_ALWAYS}]"
-_FLAG = "\U0001f3f4[\U000e0061-\U000e007a\U000e0030-\U000e0039]{1,6}\U000e007f"  # Scotland's, for one
-_UNSEEN = re.compile(rf"(?P<flag>{_FLAG})|(?P<unseen>[{_ALWAYS}]|(?<!{_BESIDE})[{_AT_WORK}](?!{_BESIDE}))")
+_NEIGHBOUR = rf"[^\x00-\x7f{_JOINERS_AND_MARKS}{_ALWAYS_SHOWN}]"
+_FLAG = "\U0001f3f4[\U000e0061-\U000e007a\U000e0030-\U000e0039]{1,6}\U000e007f"  # such as Scotland's
+_INVISIBLE = re.compile(
+    rf"(?P<flag>{_FLAG})|(?P<invisible>[{_ALWAYS_SHOWN}]|(?<!{_NEIGHBOUR})[{_JOINERS_AND_MARKS}](?!{_NEIGHBOUR}))"
+)
 _CODES = (
     0x00,
     0x1B,
@@ -32,12 +34,12 @@ _CODES = (
     *range(0x2066, 0x206A),
 )
 _NAMES = "NUL ESC SHY ALM BOM ZWSP ZWNJ ZWJ LRM RLM LRE RLE PDF LRO RLO WJ LRI RLI FSI PDI"
-_SHORT = dict(zip(_CODES, _NAMES.split(), strict=True))
-"""The names by which Unicode's own charts call them."""
+_SHORT_NAMES = dict(zip(_CODES, _NAMES.split(), strict=True))
+"""Short names of characters, as in Unicode's charts."""
 
 
 class Token(NamedTuple):
-    """What stands in the place of an unseen character.
+    """A visible stand-in for an invisible character.
 
     Attributes:
         text: A short name, such as ``RLO``, or the code point.
@@ -48,20 +50,20 @@ class Token(NamedTuple):
     title: str
 
 
-def split_unseen(text: str) -> list[str | Token]:
-    r"""A text in pieces: what can be shown as it is, and a token for each character that can't.
+def split_invisible(text: str) -> list[str | Token]:
+    r"""Split a text into parts that can be shown as they are and tokens for invisible characters.
 
     Example:
-        >>> split_unseen("a\u202eb")
+        >>> split_invisible("a\u202eb")
         ['a', Token(text='RLO', title='U+202E RIGHT-TO-LEFT OVERRIDE'), 'b']
     """
     pieces: list[str | Token] = []
     start = 0
-    for match in _UNSEEN.finditer(text):
-        if match["unseen"]:
+    for match in _INVISIBLE.finditer(text):
+        if match["invisible"]:
             if start < match.start():
                 pieces.append(text[start : match.start()])
-            pieces.append(_token(match["unseen"]))
+            pieces.append(_token(match["invisible"]))
             start = match.end()
     if start < len(text):
         pieces.append(text[start:])
@@ -69,21 +71,21 @@ def split_unseen(text: str) -> list[str | Token]:
 
 
 def visible_text(text: str) -> str:
-    r"""A text for a terminal: what is unseen stands as a token in brackets, so that it neither hides nor acts.
+    r"""Replace invisible characters by tokens in brackets, so that a terminal shows them and does not obey them.
 
     Example:
         >>> visible_text("a\x1b[31mb")
         'a⟨ESC⟩[31mb'
     """
-    return "".join(piece if isinstance(piece, str) else f"⟨{piece.text}⟩" for piece in split_unseen(text))
+    return "".join(piece if isinstance(piece, str) else f"⟨{piece.text}⟩" for piece in split_invisible(text))
 
 
-def without_unseen(text: str) -> str:
-    """A text without the characters that would be shown as tokens."""
-    return "".join(piece for piece in split_unseen(text) if isinstance(piece, str))
+def without_invisible(text: str) -> str:
+    """Remove the characters that would be shown as tokens."""
+    return "".join(piece for piece in split_invisible(text) if isinstance(piece, str))
 
 
 def _token(character: str) -> Token:
     code = ord(character)
-    point = f"U+{code:04X}"
-    return Token(_SHORT.get(code, point), f"{point} {unicodedata.name(character, '')}".strip())
+    code_point = f"U+{code:04X}"
+    return Token(_SHORT_NAMES.get(code, code_point), f"{code_point} {unicodedata.name(character, '')}".strip())

@@ -1,4 +1,4 @@
-"""WhatsApp's own markup, as its app draws it: ``*bold* _italic_ ~strike~`` and code in one or three backticks."""
+"""The parser of WhatsApp's markup: ``*bold* _italic_ ~strike~`` and code in one or three backticks."""
 
 from __future__ import annotations
 
@@ -10,23 +10,22 @@ if TYPE_CHECKING:
 
 TAGS = {"*": "strong", "_": "em", "~": "s"}
 _CODE = re.compile(r"```(?P<block>(?!`).+?)```|`(?P<inline>[^`\n]+)`", re.DOTALL)
-# A mark opens where no letter or digit stands before it and no space behind it; it closes the other way round, on the
-# same line.
+# An opening mark has no letter or digit before it and no space after it; a closing mark the reverse, on the same line.
 _SPAN = re.compile(r"(?<![^\W_])([*_~])(?=\S)([^\n]+?)(?<=\S)\1(?![^\W_])")
 
 
 class Piece(NamedTuple):
-    """A run of text, and the HTML elements that it stands in, the outermost first."""
+    """A run of text, and the HTML elements around it, the outermost first."""
 
     text: str
     tags: tuple[str, ...] = ()
 
 
-def pieces_of(text: str) -> list[Piece]:
-    """A text with WhatsApp's markup, as runs; the marks themselves are gone.
+def parse_markup(text: str) -> list[Piece]:
+    """Split a text into runs of one style, without the marks.
 
     Example:
-        >>> pieces_of("Hi *Ali*")
+        >>> parse_markup("Hi *Ali*")
         [Piece(text='Hi ', tags=()), Piece(text='Ali', tags=('strong',))]
     """
     pieces: list[Piece] = []
@@ -40,7 +39,7 @@ def pieces_of(text: str) -> list[Piece]:
 
 
 def _spans(text: str, tags: tuple[str, ...]) -> Iterator[Piece]:
-    """Runs outside of code. What stands in bold can't be made bold again, so this goes three levels deep at most."""
+    """Yield runs of one style, outside of code. A style can't be nested in itself, so this goes three levels deep."""
     start = 0
     for match in _SPAN.finditer(text):
         tag = TAGS[match[1]]

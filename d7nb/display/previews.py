@@ -1,4 +1,4 @@
-"""The strangest of some messages, drawn as chat bubbles."""
+"""A preview: the most unusual messages of a plan, drawn as chat bubbles."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from d7nb.display.bubbles import bubble_text, drawn, spoken
+from d7nb.display.bubbles import bubble_lines, bubble_text, render_bubbles
 from d7nb.display.css import STYLE
 from d7nb.display.sample import most_unusual
-from d7nb.display.text import in_terminal, revealed
+from d7nb.display.text import in_terminal, plural, preview_text
 from d7nb.privacy import options
 
 if TYPE_CHECKING:
@@ -24,11 +24,11 @@ _TEMPLATE = """
 <div class="d7nb-title">{{ title }}</div>
 {% if messages %}
 <div class="d7nb-messages">
-{% for row, recipient, why, one in messages %}
+{% for row, recipient, why, message in messages %}
 <figure class="d7nb-message">
 <figcaption><span class="d7nb-why">{{ why }}</span><span class="d7nb-aside">row {{ row }} to {{ recipient|plain(40) }}
 {%- if kinds %}, {{ kinds[loop.index0]|plain(40) }}{% endif %}</span></figcaption>
-{{ bubble(one) }}
+{{ bubble(message) }}
 </figure>
 {% endfor %}
 </div>
@@ -38,12 +38,12 @@ _TEMPLATE = """
 
 
 class Preview:
-    """Some messages as they would go; it shows itself, and `frame` has the same as a table.
+    """Some messages as they would be sent, displayed as chat bubbles; `frame` has them as a table.
 
     Args:
         frame: ``row``, ``index``, ``why``, ``recipient``, ``message_type``, ``text``.
-        bubbles: The message of each.
-        total: How many messages there are in all.
+        bubbles: One message per row of `frame`.
+        total: How many messages the plan would send.
     """
 
     def __init__(self, frame: pd.DataFrame, bubbles: Sequence[Bubble], total: int) -> None:
@@ -54,14 +54,14 @@ class Preview:
     @property
     def frame(self) -> pd.DataFrame:
         """One row per message shown, numbers masked until ``d7nb.options.reveal``."""
-        shown = self._frame.copy()
+        masked = self._frame.copy()
         for name in ("recipient", "text"):
-            shown[name] = shown[name].map(revealed).astype("str")
-        return shown
+            masked[name] = masked[name].map(preview_text).astype("str")
+        return masked
 
-    def only(self, place: int) -> Preview:
-        """The preview of one of these messages alone."""
-        return Preview(self._frame.iloc[[place]], [self._bubbles[place]], self._total)
+    def only(self, position: int) -> Preview:
+        """Return a preview of one of these messages, by its position in `frame`."""
+        return Preview(self._frame.iloc[[position]], [self._bubbles[position]], self._total)
 
     def __repr__(self) -> str:
         lines = [self._title()]
@@ -72,8 +72,8 @@ class Preview:
 
     def _repr_html_(self) -> str:
         kinds = self._frame["message_type"].tolist()
-        shown = {"title": self._title(), "messages": self._messages(), "kinds": kinds if len(set(kinds)) > 1 else []}
-        return STYLE + drawn(_TEMPLATE, **shown)
+        values = {"title": self._title(), "messages": self._messages(), "kinds": kinds if len(set(kinds)) > 1 else []}
+        return STYLE + render_bubbles(_TEMPLATE, **values)
 
     def _messages(self) -> list[tuple[int, str, str, Bubble]]:
         columns = (self._frame[name].tolist() for name in ("row", "recipient", "why"))
@@ -81,7 +81,7 @@ class Preview:
 
     def _title(self) -> str:
         masked = "" if options.reveal else ", numbers masked"
-        return f"{len(self._frame)} of {self._total:,} messages that would go{masked}"
+        return f"{len(self._frame)} of {plural(self._total, 'message')} that would go{masked}"
 
 
 def preview_of(
@@ -94,29 +94,29 @@ def preview_of(
     bubble: Callable[[int, dict[str, Any]], Bubble],
     groups: np.ndarray | None = None,
 ) -> Preview:
-    """Pick the strangest of some rows' messages, and draw them.
+    """Pick the most unusual of some rows' messages, and draw them.
 
     Args:
-        contents: From positions to the JSON of each row's content.
+        contents: Returns the JSON of each row's content, given row positions.
         rows: Positions of the rows that would go.
         index: The frame's index.
-        recipients: Each row's number.
-        n: How many to pick.
-        bubble: From a row's position and its content to the bubble.
-        groups: For each of `rows` which kind of message it is.
+        recipients: The phone number of every row of the frame.
+        n: How many messages to pick.
+        bubble: Returns the bubble of a row, given its position and its content.
+        groups: For each of `rows` a number for its kind of message.
     """
-    why = most_unusual(contents, rows, n, groups)
-    chosen = list(why)
-    said = [orjson.loads(text) for text in contents(np.array(chosen, dtype=np.int64))] if chosen else []
-    bubbles = [bubble(row, content) for row, content in zip(chosen, said, strict=True)]
+    reasons = most_unusual(contents, rows, n, groups)
+    chosen = list(reasons)
+    chosen_contents = [orjson.loads(text) for text in contents(np.array(chosen, dtype=np.int64))] if chosen else []
+    bubbles = [bubble(row, content) for row, content in zip(chosen, chosen_contents, strict=True)]
     frame = pd.DataFrame(
         {
             "row": np.array(chosen, dtype=np.int64),
             "index": pd.Series([index[row] for row in chosen], dtype="object"),
-            "why": pd.Series([", ".join(why[row]) for row in chosen], dtype="str"),
+            "why": pd.Series([", ".join(reasons[row]) for row in chosen], dtype="str"),
             "recipient": pd.Series([recipients[row] for row in chosen], dtype="str"),
-            "message_type": pd.Series([content["message_type"] for content in said], dtype="str"),
-            "text": pd.Series(["\n".join(spoken(each)) for each in bubbles], dtype="str"),
+            "message_type": pd.Series([content["message_type"] for content in chosen_contents], dtype="str"),
+            "text": pd.Series(["\n".join(bubble_lines(drawn)) for drawn in bubbles], dtype="str"),
         }
     )
     return Preview(frame, bubbles, len(rows))

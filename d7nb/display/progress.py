@@ -1,4 +1,4 @@
-"""A progress bar on stderr. Whatever goes wrong with it, the work that it shows does not notice."""
+"""A progress bar on stderr; its own errors never disturb the work that it shows."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any, Self
 
 
 class Progress:
-    """Shows, inside a ``with`` block, how far something has come.
+    """A progress bar, shown inside a ``with`` block.
 
     Args:
-        total: How many there are.
-        shown: Whether there is to be a bar at all.
-        unit: What is counted, where that is not rows.
+        total: The count at which the work is done.
+        shown: Whether to show a bar at all.
+        unit: What is counted.
     """
 
     def __init__(self, total: int, *, shown: bool, unit: str = "row") -> None:
@@ -23,11 +23,11 @@ class Progress:
 
                 self._bar = tqdm(total=total, unit=unit)
 
-    def show(self, finished: int, word: str) -> None:
-        """Say how many are through, and what is being waited for."""
+    def show(self, finished: int, status: str) -> None:
+        """Show how many are finished, and what is being waited for."""
         if self._bar is not None:
             with suppress(Exception):
-                self._bar.set_postfix_str(word, refresh=False)
+                self._bar.set_postfix_str(status, refresh=False)
                 self._bar.update(finished - self._bar.n)
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""The one place where HTML is made: templates that escape whatever they are given."""
+"""The Jinja environment that makes all HTML, with every value escaped."""
 
 from __future__ import annotations
 
@@ -10,10 +10,17 @@ from typing import Any
 def _environment() -> Any:
     from jinja2 import Environment  # noqa: PLC0415  (a notebook that shows nothing needs no templates)
 
-    from d7nb.display.html import markup_html, masked, plain  # noqa: PLC0415
+    from d7nb.display.html import markup_html, masked_html, plain_html  # noqa: PLC0415
+    from d7nb.display.text import plural  # noqa: PLC0415
 
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"said": markup_html, "plain": plain, "masked": masked, "count": "{:,}".format}
+    environment.filters |= {
+        "markup": markup_html,
+        "plain": plain_html,
+        "masked": masked_html,
+        "count": "{:,}".format,
+        "plural": plural,
+    }
     return environment
 
 
@@ -23,11 +30,11 @@ def _compiled(template: str) -> Any:
 
 
 def html(template: str, **values: Any) -> str:
-    """Fill a template in; every value is escaped.
+    """Fill in a template; every value is escaped.
 
     Args:
-        template: One of a display's own, a constant: it stays in memory.
-        values: What it shows. The filters ``said``, ``plain`` and ``masked`` are those of `inline`.
+        template: A constant of the package: compiled templates stay in memory.
+        values: What it shows. The filters ``markup``, ``plain`` and ``masked`` are those of `d7nb.display.html`.
 
     Example:
         >>> html("<p>{{ text }}</p>", text="<script>")

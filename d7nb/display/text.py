@@ -1,81 +1,84 @@
-"""What happens to every text before a display shows it: numbers masked, endless ones cut short with a word on it."""
+"""Texts made ready for a display: numbers masked, long texts cut short, counts and durations in words."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d7nb.display.invisible import visible_text, without_unseen
+from d7nb.display.invisible import visible_text, without_invisible
 from d7nb.privacy import mask_text, options
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-LONGEST = 4096
-"""Characters of one text that a display shows: as many as a WhatsApp text has at most."""
-GLANCE = 300
-"""Characters of a text that stands in a table's cell."""
+MAX_TEXT = 4096
+"""Most characters of one text that a display shows: as many as a WhatsApp text may have."""
+MAX_CELL = 300
+"""Most characters that a display shows of a text in a table's cell, or of a label."""
 
 
 def masked_text(text: object) -> str:
-    r"""A text with its numbers masked, those too whose digits are kept apart by characters that nobody sees.
+    r"""Mask the numbers in a text, also those whose digits are separated by invisible characters.
 
     Example:
         >>> masked_text("call +1202\ufeff555\ufeff0123")
         'call +120••••••23'
     """
     masked = mask_text(str(text))
-    bare = without_unseen(masked)
-    told = mask_text(bare)
-    return masked if told == bare else told
+    visible = without_invisible(masked)
+    masked_visible = mask_text(visible)
+    return masked if masked_visible == visible else masked_visible
 
 
-def revealed(text: object) -> str:
-    """A text as a preview shows it: masked, until the user asked to see numbers."""
+def preview_text(text: object) -> str:
+    """Return a text as a preview shows it: masked, unless ``d7nb.options.reveal`` is set."""
     return str(text) if options.reveal else masked_text(text)
 
 
-def cut(text: str, limit: int) -> tuple[str, str]:
-    """The beginning of a text, and a word on how much more there is.
+def truncate(text: str, limit: int) -> tuple[str, str]:
+    """Split a text into its beginning and a note on how much was left out.
+
+    Returns:
+        The first `limit` characters, and the note; the note is empty where nothing was left out.
 
     Example:
-        >>> cut("a" * 100_000, 2_000)[1]
+        >>> truncate("a" * 100_000, 2_000)[1]
         '… 98,000 more characters'
     """
     more = len(text) - limit
     return (text, "") if more <= 0 else (text[:limit], f"… {more:,} more character{'' if more == 1 else 's'}")
 
 
-def with_newlines(text: str) -> str:
-    """A text whose lines end in a plain new line."""
+def normalize_newlines(text: str) -> str:
+    """Replace the line ends of Windows and old Macs by a plain new line."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def in_terminal(text: object, limit: int = GLANCE, *, reveal: bool = False) -> str:
-    """A text for a terminal, on one line or several: masked, cut short, and nothing in it that acts on the terminal.
+def in_terminal(text: object, limit: int = MAX_CELL, *, reveal: bool = False) -> str:
+    """Return a text that is safe to print: masked, cut short, and without characters that act on a terminal.
 
     Args:
-        text: Whoever wrote it.
-        limit: How much of it is shown.
-        reveal: Whether ``d7nb.options.reveal`` counts.
+        text: Any text, from a user, a table or D7. It may have several lines.
+        limit: Most characters of it that are shown.
+        reveal: Whether numbers are shown where ``d7nb.options.reveal`` is set.
     """
-    whole = with_newlines(revealed(text) if reveal else masked_text(text))
-    beginning, more = cut(whole, limit)
+    whole = normalize_newlines(preview_text(text) if reveal else masked_text(text))
+    beginning, more = truncate(whole, limit)
     return visible_text(beginning) + more
 
 
-def name_of(column: Hashable) -> str:
-    """A column's name, in quotes where nobody would see it.
+def column_name(column: Hashable) -> str:
+    """Return a column's name, in quotes if it is empty or invisible.
 
     Example:
-        >>> name_of(""), name_of(7), name_of("phone")
+        >>> column_name(""), column_name(7), column_name("phone")
         ("''", '7', 'phone')
     """
     name = str(column)
-    return name if without_unseen(name).strip() else repr(name)
+    return name if without_invisible(name).strip() else repr(name)
 
 
 def plural(count: int, noun: str) -> str:
-    """A count with its noun.
+    """Return a count with its noun, in the singular or the plural.
 
     Example:
         >>> plural(1243, "row")
@@ -84,11 +87,11 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def about(seconds: float) -> str:
-    """A duration as people say it.
+def duration_text(seconds: float) -> str:
+    """Return a duration in words.
 
     Example:
-        >>> about(15.5), about(200), about(11_000), about(0.2)
+        >>> duration_text(15.5), duration_text(200), duration_text(11_000), duration_text(0.2)
         ('about 16 s', 'about 3 min', 'about 3 h 3 min', 'less than a second')
     """
     if seconds < 1:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from d7nb.api.client import Client
     from d7nb.delivery.delivery import Delivery
-    from d7nb.display.plans import ShownPlan
+    from d7nb.display.plans import PlanView
     from d7nb.display.previews import Preview
     from d7nb.ledger import Ledger
 
@@ -121,7 +121,7 @@ class Plan:
             >>> people = pd.DataFrame({"phone": ["+12025550123"], "name": ["Ali"]})
             >>> plan = d7nb.plan(people, d7nb.Text("Hi *{name}*"), to="phone", originator="+12025550100")
             >>> plan.preview()
-            1 of 1 messages that would go, numbers masked
+            1 of 1 message that would go, numbers masked
             row 0 to +120••••••23 (the only one):
                 Hi *Ali*
         """
@@ -386,7 +386,7 @@ class Plan:
         return plan_html(shown_plan(self))
 
 
-def shown_plan(plan: Plan, rate: int | None = RATE) -> ShownPlan:
+def shown_plan(plan: Plan, rate: int | None = RATE) -> PlanView:
     """Return what the displays of a plan need, as plain data.
 
     Args:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from d7nb.content.preview import bubble_of
-from d7nb.display.plans import ShownPlan
+from d7nb.display.plans import PlanView
 from d7nb.display.previews import Preview, preview_of
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from d7nb.planning.build import Decision
 
 
-def display_of(decision: Decision, problems: pd.DataFrame, rate: int | None) -> ShownPlan:
+def display_of(decision: Decision, problems: pd.DataFrame, rate: int | None) -> PlanView:
     """Return what the displays of a plan need, as plain data.
 
     Args:
@@ -25,10 +25,10 @@ def display_of(decision: Decision, problems: pd.DataFrame, rate: int | None) -> 
         problems: The frame of its problems.
         rate: Recipients a second for one originator; None for no limit.
     """
-    return ShownPlan(
+    return PlanView(
         campaign=decision.options.campaign,
         content="columns named by D7's paths" if decision.content is None else repr(decision.content),
-        to=decision.options.to,
+        recipient_column=decision.options.to,
         originators=decision.request_builder.by_originator(decision.ready),
         rate=rate,
         summary=decision.verdicts.count(),

@@ -1,6 +1,6 @@
-"""The compose form: what a plan needs, asked for in a notebook. Nothing outside this folder imports ipywidgets.
+"""The compose form, which makes and sends a plan from a notebook. Only this folder imports ipywidgets.
 
-From the bottom up: `guessing` (which column holds the numbers), `model` (the form's state, testable without a browser),
-`background` (work that must not block the kernel), `parts` (small pieces of view), `fields` (a content's fields),
-`sendbox` (confirm, progress, stop), `form` (the whole).
+From the bottom up: `guess_column` (which column holds the numbers), `model` (the form's state, testable without a
+browser), `debounce` (work in the background), `controls` (labelled widgets), `content_fields` (a content's fields),
+`send_panel` (test, confirm, progress, stop), `form` (the whole form).
 """

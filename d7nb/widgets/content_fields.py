@@ -1,4 +1,4 @@
-"""A content's fields as a form, built from the declaration of its class, a plugin's like our own."""
+"""The fields of a content as widgets, built from its class's declaration; this works for plugins' contents too."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from d7nb.content.binding.format_strings import Column, FormatString, parse_form
 from d7nb.content.rules import FLAG
 from d7nb.content.schema.fields import Free, Items, Leaf
 from d7nb.errors import TemplateError
-from d7nb.widgets import controls as parts
+from d7nb.widgets import controls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
@@ -20,205 +20,207 @@ if TYPE_CHECKING:
     from d7nb.widgets.model import ComposeModel
 
 Path = tuple[str | int, ...]
-LONG = 300
-"""A text whose limit is no less gets several lines."""
+MULTILINE_FROM = 300
+"""A text that may have this many characters gets a field of several lines."""
 _FLAGS = (("not set", ""), ("yes", "true"), ("no", "false"))
-_NO_COLUMN: tuple[str, Any] = ("\N{EM DASH}", parts.NOTHING)
+_NO_COLUMN: tuple[str, Any] = ("\N{EM DASH}", controls.NOTHING)
 
 
-class Fields:
-    """The fields of the model's kind; what is typed goes to the model at once, and what is set there is shown.
+class ContentFields:
+    """Widgets for the fields of the chosen content, kept equal to the model's `fields` in both directions.
 
     Args:
         model: The form's state.
-        guarded: Wraps what a widget calls, so that its errors are seen.
+        catch_errors: Wraps a widget's callback, so that the form shows its errors.
     """
 
-    def __init__(self, model: ComposeModel, guarded: Callable[..., Any]) -> None:
+    def __init__(self, model: ComposeModel, catch_errors: Callable[..., Any]) -> None:
         self._model = model
-        self._guarded = guarded
-        self._typing = False
+        self._catch_errors = catch_errors
+        self._writing = False
         self.box = w.VBox()
         self._build()
-        model.observe(self._follow, ["kind", "fields"])
+        model.observe(self._on_model_change, ["kind", "fields"])
 
-    def forget(self) -> None:
-        """Follow the model no more."""
-        self._model.unobserve(self._follow, ["kind", "fields"])
+    def stop_following(self) -> None:
+        """Stop showing changes of the model."""
+        self._model.unobserve(self._on_model_change, ["kind", "fields"])
 
-    def _follow(self, _: Mapping[str, Any]) -> None:
-        if not self._typing:
+    def _on_model_change(self, _: Mapping[str, Any]) -> None:
+        if not self._writing:
             self._build()
 
     def _build(self) -> None:
         kind = self._model.kinds[self._model.kind]
-        old = self.box.children
-        self.box.children = self._part(kind, ())
-        for child in old:
-            close(child)
+        old_children = self.box.children
+        self.box.children = self._part_widgets(kind, ())
+        for child in old_children:
+            close_tree(child)
 
     def _set(self, path: Path, value: Any, *, rebuild: bool = False) -> None:
-        self._typing = not rebuild
+        self._writing = not rebuild
         try:
-            self._model.fields = put(self._model.fields, path, value)
+            self._model.fields = with_value_at(self._model.fields, path, value)
         finally:
-            self._typing = False
+            self._writing = False
 
-    def _part(self, part: type[PartLike], path: Path) -> list[w.Widget]:
-        """A view of each field of a part: what must be filled in first, what may be left out folded away."""
-        return [self._field(name, spec, (*path, name)) for name, spec in part.specs().items()]
+    def _part_widgets(self, part: type[PartLike], path: Path) -> list[w.Widget]:
+        """Return a widget for each field of a part."""
+        return [self._field_widget(name, spec, (*path, name)) for name, spec in part.specs().items()]
 
-    def _field(self, name: str, spec: Spec, path: Path) -> w.Widget:
+    def _field_widget(self, name: str, spec: Spec, path: Path) -> w.Widget:
         if isinstance(spec, Leaf):
-            return self._leaf(spec, path)
+            return self._leaf_widget(spec, path)
         if isinstance(spec, Free):
-            return self._free(spec, path)
-        inside = self._list(spec, path) if isinstance(spec, Items) else w.VBox(self._part(spec.part, path))
+            return self._free_widget(spec, path)
+        if isinstance(spec, Items):
+            content = self._list_widget(spec, path)
+        else:
+            content = w.VBox(self._part_widgets(spec.part, path))
+        label, is_filled = path_label(path), bool(value_at(self._model.fields, path))
         if spec.required:
-            return w.VBox([parts.heading(spoken(path)), inside])
-        return parts.folded(f"{spoken(path)} (optional)", inside, opened=bool(at(self._model.fields, path)))
+            return w.VBox([controls.heading(label), content])
+        return controls.accordion(f"{label} (optional)", content, opened=is_filled)
 
-    def _leaf(self, spec: Leaf, path: Path) -> w.Widget:
-        label, value = spoken(path), at(self._model.fields, path)
-        typed = _input(spec, label, "" if value is None or isinstance(value, Column) else str(value))
-        chooser = parts.choice(f"column for {label}", self._columns(), narrow=not isinstance(typed, w.Textarea))
+    def _leaf_widget(self, spec: Leaf, path: Path) -> w.Widget:
+        label, value = path_label(path), value_at(self._model.fields, path)
+        field = _input_widget(spec, label, "" if value is None or isinstance(value, Column) else str(value))
+        narrow = not isinstance(field, w.Textarea)
+        column_list = controls.dropdown(f"column for {label}", self._columns(), narrow=narrow)
         if isinstance(value, Column):
-            self._show_bound(typed, chooser, value)
+            self._show_bound(field, column_list, value)
 
-        def type_(change: Mapping[str, Any]) -> None:
-            if not typed.disabled:
+        def on_text(change: Mapping[str, Any]) -> None:
+            if not field.disabled:
                 self._set(path, change["new"])
 
-        def choose(change: Mapping[str, Any]) -> None:
-            if change["new"] == parts.NOTHING:
-                if typed.disabled:
-                    typed.value, typed.disabled = "", False
+        def on_column(change: Mapping[str, Any]) -> None:
+            if change["new"] == controls.NOTHING:
+                if field.disabled:
+                    field.value, field.disabled = "", False
                     self._set(path, "")
                 return
-            how, name = change["new"]
-            if how == "bind":
-                self._show_bound(typed, chooser, Column(name))
+            action, name = change["new"]
+            if action == "bind":
+                self._show_bound(field, column_list, Column(name))
                 self._set(path, Column(name))
                 return
-            before = "" if typed.disabled else typed.value
-            typed.disabled = False
-            chooser.value = parts.NOTHING
-            typed.value = f"{before}{{{name}}}"
+            text = "" if field.disabled else field.value
+            field.disabled = False
+            column_list.value = controls.NOTHING
+            field.value = f"{text}{{{name}}}"
 
-        typed.observe(self._guarded(type_), "value")
-        chooser.observe(self._guarded(choose), "value")
-        return parts.stack(typed, chooser) if isinstance(typed, w.Textarea) else parts.row(typed, chooser)
+        field.observe(self._catch_errors(on_text), "value")
+        column_list.observe(self._catch_errors(on_column), "value")
+        return controls.stack(field, column_list) if isinstance(field, w.Textarea) else controls.row(field, column_list)
 
     @staticmethod
-    def _show_bound(typed: w.Widget, chooser: w.Dropdown, bound: Column) -> None:
-        typed.disabled = True
-        if not isinstance(typed, w.Dropdown):
-            typed.value = f"the column {parts.label_of(bound.name)}"
-        chooser.value = ("bind", bound.name)
+    def _show_bound(field: w.Widget, column_list: w.Dropdown, column: Column) -> None:
+        field.disabled = True
+        if not isinstance(field, w.Dropdown):
+            field.value = f"the column {controls.column_label(column.name)}"
+        column_list.value = ("bind", column.name)
 
     def _columns(self) -> list[tuple[str, Any]]:
-        names = list(self._model.frame.columns)
-        inserted = [(f"insert {parts.label_of(name)}", ("insert", name)) for name in names if can_be_inserted(name)]
-        return [_NO_COLUMN, *inserted, *((f"only {parts.label_of(name)}", ("bind", name)) for name in names)]
+        labels = [(name, controls.column_label(name)) for name in self._model.frame.columns]
+        inserted = [(f"insert {label}", ("insert", name)) for name, label in labels if can_be_inserted(name)]
+        return [_NO_COLUMN, *inserted, *((f"only {label}", ("bind", name)) for name, label in labels)]
 
-    def _free(self, spec: Free, path: Path) -> w.Widget:
-        value = at(self._model.fields, path)
-        how = "one on each line" + (", such as city: {city}" if spec.shape is dict else "") + "; or JSON"
-        typed = parts.area(spoken(path), value if isinstance(value, str) else _lines(value), how)
-        typed.observe(self._guarded(lambda change: self._set(path, change["new"])), "value")
-        chooser = parts.choice(
-            f"column for {spoken(path)}", [each for each in self._columns() if not _binds(each)], narrow=True
-        )
+    def _free_widget(self, spec: Free, path: Path) -> w.Widget:
+        label, value = path_label(path), value_at(self._model.fields, path)
+        hint = "one on each line" + (", such as city: {city}" if spec.shape is dict else "") + "; or JSON"
+        field = controls.text_area(label, value if isinstance(value, str) else _free_text(value), hint)
+        field.observe(self._catch_errors(lambda change: self._set(path, change["new"])), "value")
+        options = [(text, option) for text, option in self._columns() if option[0] != "bind"]
+        column_list = controls.dropdown(f"column for {label}", options, narrow=True)
 
-        def choose(change: Mapping[str, Any]) -> None:
-            if change["new"] != parts.NOTHING:
-                chooser.value = parts.NOTHING
-                typed.value = f"{typed.value}{{{change['new'][1]}}}"
+        def on_column(change: Mapping[str, Any]) -> None:
+            if change["new"] != controls.NOTHING:
+                column_list.value = controls.NOTHING
+                field.value = f"{field.value}{{{change['new'][1]}}}"
 
-        chooser.observe(self._guarded(choose), "value")
-        return parts.stack(typed, chooser)
+        column_list.observe(self._catch_errors(on_column), "value")
+        return controls.stack(field, column_list)
 
-    def _list(self, spec: Items, path: Path) -> w.Widget:
-        given = at(self._model.fields, path)
-        count = max(len(given) if isinstance(given, list | tuple) else 0, spec.least if spec.required else 0)
-        boxes = [w.VBox(self._part(spec.part, (*path, place))) for place in range(count)]
-        one = singular(str(path[-1]))
+    def _list_widget(self, spec: Items, path: Path) -> w.Widget:
+        items = value_at(self._model.fields, path)
+        least = spec.least if spec.required else 0
+        count = max(len(items) if isinstance(items, list | tuple) else 0, least)
+        boxes = [w.VBox(self._part_widgets(spec.part, (*path, position))) for position in range(count)]
+        noun = singular(str(path[-1]))
 
-        def resize(to: int) -> None:
-            items = list(at(self._model.fields, path) or ())
-            self._set(path, [*items, *({} for _ in range(to - len(items)))][:to], rebuild=True)
+        def resize(size: int) -> None:
+            items = list(value_at(self._model.fields, path) or ())
+            self._set(path, [*items, *({} for _ in range(size - len(items)))][:size], rebuild=True)
 
-        add = parts.button(f"Add {one}", self._guarded(lambda: resize(count + 1)))
+        add = controls.button(f"Add {noun}", self._catch_errors(lambda: resize(count + 1)))
         add.disabled = spec.most is not None and count >= spec.most
-        take = parts.button(f"Remove last {one}", self._guarded(lambda: resize(count - 1)))
-        take.disabled = count <= (spec.least if spec.required else 0)
-        return w.VBox([*boxes, parts.row(add, take)])
+        remove = controls.button(f"Remove last {noun}", self._catch_errors(lambda: resize(count - 1)))
+        remove.disabled = count <= least
+        return w.VBox([*boxes, controls.row(add, remove)])
 
 
-def close(widget: w.Widget) -> None:
-    """Let go of a widget and of all below it; ipywidgets keeps each until then."""
+def close_tree(widget: w.Widget) -> None:
+    """Close a widget and all widgets inside it; ipywidgets keeps them in memory until then."""
     for child in getattr(widget, "children", ()):
-        close(child)
+        close_tree(child)
     for name in ("layout", "style"):
         if hasattr(widget, name):
             getattr(widget, name).close()
     widget.close()
 
 
-def _binds(option: tuple[str, Any]) -> bool:
-    return bool(option[1][0] == "bind")
-
-
-def _input(spec: Leaf, label: str, value: str) -> w.Widget:
+def _input_widget(spec: Leaf, label: str, value: str) -> w.Widget:
     if spec.kind is FLAG:
-        shown = {"True": "true", "False": "false"}.get(value, value)
-        known = shown in [word for _, word in _FLAGS]
-        return parts.choice(label, _FLAGS if known else (*_FLAGS, (shown, shown)), shown)
+        flag = {"True": "true", "False": "false"}.get(value, value)
+        is_listed = flag in [option for _, option in _FLAGS]
+        return controls.dropdown(label, _FLAGS if is_listed else (*_FLAGS, (flag, flag)), flag)
     hint = f"{spec.kind.name}, {'required' if spec.required else 'optional'}"
     choices = next((rule.words for rule in spec.rules if rule.words), ())
     if choices:
-        return parts.words(label, choices, value, f"{hint}: {', '.join(choices)}")
-    limits = [rule.limit for rule in spec.rules if rule.limit]
-    return parts.area(label, value, hint) if limits and limits[0] >= LONG else parts.text(label, value, hint)
+        return controls.combobox(label, choices, value, f"{hint}: {', '.join(choices)}")
+    limit = next((rule.limit for rule in spec.rules if rule.limit), 0)
+    if limit >= MULTILINE_FROM:
+        return controls.text_area(label, value, hint)
+    return controls.text_input(label, value, hint)
 
 
-def _lines(value: Any) -> str:
+def _free_text(value: Any) -> str:
     if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
         return "\n".join(value)
     if isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
-        places = [str(place) for place in range(len(value))]
-        if list(value) == places:
+        if list(value) == [str(number) for number in range(len(value))]:
             return "\n".join(value.values())
         return "\n".join(f"{key}: {item}" for key, item in value.items())
-    return "" if value is None else json.dumps(value, ensure_ascii=False, default=_no_json)
+    return "" if value is None else json.dumps(value, ensure_ascii=False, default=_json_fallback)
 
 
-def _no_json(value: Any) -> str:
-    """A column in the midst of JSON is shown as the template that comes nearest."""
+def _json_fallback(value: Any) -> str:
+    """Write a column inside JSON as a text that names it, since JSON has nothing closer."""
     return f"{{{value.name}}}" if isinstance(value, Column) else str(value)
 
 
 def can_be_inserted(name: Hashable) -> bool:
-    """Whether a template can name a column."""
+    """Return whether a text such as ``Hi {name}`` can name a column."""
     try:
-        read = parse_format_string(f"{{{name}}}") if isinstance(name, str) else None
+        parsed = parse_format_string(f"{{{name}}}") if isinstance(name, str) else None
     except TemplateError:
         return False
-    return isinstance(read, FormatString) and read.columns == (name,)
+    return isinstance(parsed, FormatString) and parsed.columns == (name,)
 
 
-def spoken(path: Path) -> str:
-    """A path as a label: ``buttons 1 title``."""
+def path_label(path: Path) -> str:
+    """Return a path as a label, such as ``buttons 1 title``."""
     return " ".join(str(step + 1) if isinstance(step, int) else step.replace("_", " ") for step in path)
 
 
 def singular(word: str) -> str:
-    """One of several: ``button`` of ``buttons``."""
+    """Return the singular of a field's name: ``button`` for ``buttons``."""
     return word.replace("_", " ").removesuffix("es" if word.endswith("sses") else "s")
 
 
-def at(fields: Any, path: Path) -> Any:
-    """What stands at a path in plain data; None where nothing does."""
+def value_at(fields: Any, path: Path) -> Any:
+    """Return the value at a path in plain data; None where there is none."""
     for step in path:
         if isinstance(step, int):
             fields = fields[step] if isinstance(fields, list | tuple) and step < len(fields) else None
@@ -227,11 +229,11 @@ def at(fields: Any, path: Path) -> Any:
     return fields
 
 
-def put(fields: Any, path: Path, value: Any) -> Any:
-    """The same plain data with another value at a path; what leads there is made.
+def with_value_at(fields: Any, path: Path, value: Any) -> Any:
+    """Return a copy of plain data with another value at a path; missing levels are added.
 
     Example:
-        >>> put({"body": "Hi"}, ("buttons", 1, "title"), "No")
+        >>> with_value_at({"body": "Hi"}, ("buttons", 1, "title"), "No")
         {'body': 'Hi', 'buttons': [{}, {'title': 'No'}]}
     """
     if not path:
@@ -240,6 +242,9 @@ def put(fields: Any, path: Path, value: Any) -> Any:
     if isinstance(step, int):
         items = list(fields) if isinstance(fields, list | tuple) else []
         items += [{} for _ in range(step + 1 - len(items))]
-        items[step] = put(items[step], tuple(rest), value)
+        items[step] = with_value_at(items[step], tuple(rest), value)
         return items
-    return {**(fields if isinstance(fields, dict) else {}), step: put(at(fields, (step,)), tuple(rest), value)}
+    return {
+        **(fields if isinstance(fields, dict) else {}),
+        step: with_value_at(value_at(fields, (step,)), tuple(rest), value),
+    }

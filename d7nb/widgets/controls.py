@@ -1,4 +1,4 @@
-"""Small pieces of view, each with its label, so that the form looks and reads the same everywhere."""
+"""The labelled widgets and layouts that the form is made of."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import ipywidgets as w
 
 from d7nb.display.css import STYLE
 from d7nb.display.templates import html
-from d7nb.display.text import in_terminal, name_of
+from d7nb.display.text import column_name, in_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -18,31 +18,33 @@ _WIDE = {"width": "auto", "min_width": "16em"}
 _NARROW = {"width": "auto", "min_width": "15em"}
 
 
-def text(label: str, value: str = "", placeholder: str = "", tooltip: str = "") -> w.Text:
-    """A line of text."""
+def text_input(label: str, value: str = "", placeholder: str = "", tooltip: str = "") -> w.Text:
+    """Return a field for one line of text."""
     return w.Text(
         value, description=label, placeholder=placeholder, tooltip=tooltip or None, layout=dict(_WIDE), **_LABELLED
     )
 
 
-def area(label: str, value: str = "", placeholder: str = "", rows: int = 3) -> w.Textarea:
-    """Several lines of text."""
+def text_area(label: str, value: str = "", placeholder: str = "", rows: int = 3) -> w.Textarea:
+    """Return a field for several lines of text."""
     return w.Textarea(value, description=label, placeholder=placeholder, rows=rows, layout=dict(_WIDE), **_LABELLED)
 
 
-def words(label: str, choices: Sequence[str], value: str = "", placeholder: str = "") -> w.Combobox:
-    """A line of text for which there are words to choose from."""
+def combobox(label: str, choices: Sequence[str], value: str = "", placeholder: str = "") -> w.Combobox:
+    """Return a field for one line of text that suggests values."""
     return w.Combobox(
         value=value, options=tuple(choices), description=label, placeholder=placeholder, layout=dict(_WIDE), **_LABELLED
     )
 
 
 NOTHING = ("",)
-"""The value of a choice that means none: ipywidgets shows a choice of None as if nobody had chosen."""
+"""The value of a dropdown's empty option: ipywidgets shows the value None as if nothing was chosen."""
 
 
-def choice(label: str, options: Sequence[tuple[str, Any]], value: Any = NOTHING, *, narrow: bool = False) -> w.Dropdown:
-    """One of several."""
+def dropdown(
+    label: str, options: Sequence[tuple[str, Any]], value: Any = NOTHING, *, narrow: bool = False
+) -> w.Dropdown:
+    """Return a list of options of which one is chosen."""
     style = {"style": {"description_width": "initial"}} if narrow else _LABELLED
     values = [option for _, option in options]
     index = values.index(value) if value in values else None
@@ -50,20 +52,20 @@ def choice(label: str, options: Sequence[tuple[str, Any]], value: Any = NOTHING,
     return w.Dropdown(options=options, index=index, description=label, layout=layout, **style)
 
 
-def tick(label: str, value: bool) -> w.Checkbox:
-    """Yes or no."""
+def checkbox(label: str, value: bool) -> w.Checkbox:
+    """Return a box to tick."""
     return w.Checkbox(value, description=label, indent=False, layout={"width": "auto"})
 
 
 def button(label: str, act: Callable[[], None], *, style: str = "", disabled: bool = False) -> w.Button:
-    """Something to press. Its words say what happens; there is no icon to guess at."""
-    made = w.Button(description=label, button_style=style, disabled=disabled, layout={"width": "auto"})
-    made.on_click(lambda _: act())
-    return made
+    """Return a button that calls `act` when pressed."""
+    widget = w.Button(description=label, button_style=style, disabled=disabled, layout={"width": "auto"})
+    widget.on_click(lambda _: act())
+    return widget
 
 
 def row(*children: w.Widget) -> w.HBox:
-    """Side by side, and below one another where there is no room."""
+    """Lay widgets out side by side, wrapped where there is no room."""
     layout = {"display": "flex", "flex_flow": "row wrap", "align_items": "flex-start", "overflow": "visible"}
     for child in children:
         if isinstance(child, w.Text | w.Textarea | w.Combobox):
@@ -74,35 +76,37 @@ def row(*children: w.Widget) -> w.HBox:
 
 
 def column(*children: w.Widget, width: str) -> w.VBox:
-    """Below one another, as one of the form's columns."""
+    """Lay widgets out below one another, as a column of the form."""
     return w.VBox(list(children), layout={"flex": f"1 1 {width}", "min_width": "min(20em, 100%)", "padding": "0 .5em"})
 
 
 def stack(*children: w.Widget) -> w.VBox:
-    """Below one another."""
+    """Lay widgets out below one another."""
     return w.VBox(list(children), layout={"overflow": "visible"})
 
 
-def folded(title: str, child: w.Widget, *, opened: bool = False) -> w.Accordion:
-    """What need not be seen at first."""
+def accordion(title: str, child: w.Widget, *, opened: bool = False) -> w.Accordion:
+    """Return a section that can be opened and closed."""
     return w.Accordion([child], titles=(title,), selected_index=0 if opened else None)
 
 
-def shown(template: str, **values: Any) -> str:
-    """HTML in the style that `stylesheet` brings to the page; every value is escaped."""
+def styled_html(template: str, **values: Any) -> str:
+    """Fill in a template whose HTML takes the style of displays; every value is escaped."""
     return html(f'<div class="d7nb">{template}</div>', **values)
 
 
 def stylesheet() -> w.HTML:
-    """What makes the form's words look as displays do."""
+    """Return the style of displays, which the form needs once."""
     return w.HTML(STYLE)
 
 
-def heading(words: str) -> w.HTML:
-    """What the part below is about."""
-    return w.HTML(shown('<div class="d7nb-title" role="heading" aria-level="3">{{ words|masked }}</div>', words=words))
+def heading(text: str) -> w.HTML:
+    """Return the heading of a part of the form."""
+    return w.HTML(
+        styled_html('<div class="d7nb-title" role="heading" aria-level="3">{{ text|masked }}</div>', text=text)
+    )
 
 
-def label_of(name: Hashable) -> str:
-    """A column's name as a list of choices shows it: masked, cut short, and with nothing in it that nobody sees."""
-    return in_terminal(name_of(name), 80)
+def column_label(name: Hashable) -> str:
+    """Return a column's name as a label: masked, cut short, and without invisible characters."""
+    return in_terminal(column_name(name), 80)

@@ -1,4 +1,4 @@
-"""``frame.d7.compose()``: the form itself. It shows the model's state, and takes what a person does to it."""
+"""The form that ``frame.d7.compose()`` shows: widgets, bound to the model's state."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from d7nb.display.text import plural
 from d7nb.errors import D7Error, hides_internals
 from d7nb.planning.plans import shown_plan
 from d7nb.recipients.check import check_numbers
-from d7nb.widgets import controls as parts
-from d7nb.widgets.content_fields import Fields, close
+from d7nb.widgets import controls
+from d7nb.widgets.content_fields import ContentFields, close_tree
 from d7nb.widgets.debounce import Debounced
 from d7nb.widgets.model import ComposeModel
-from d7nb.widgets.send_panel import SendBox
+from d7nb.widgets.send_panel import SendPanel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from d7nb.planning.plans import Plan
 
 PAUSE = 0.35
-"""Seconds without a change after which the plan is made anew."""
-PAGES = 12
-SHOWN_PROBLEMS = 8
+"""Seconds without a change after which the plan is made again."""
+PREVIEWED = 12
+MAX_VERDICTS = 8
 
-_REPORT = """
+_NUMBER_REPORT = """
 <div class="d7nb-scroll"><table class="d7nb-table"><caption>Phone numbers in {{ column|masked }}</caption>
 <thead><tr><th scope="col">verdict</th><th scope="col" class="d7nb-n">rows</th><th scope="col">why</th></tr></thead>
 <tbody>
@@ -50,21 +50,21 @@ _REPORT = """
 
 
 class ComposeForm:
-    """A form that composes a mailing from a table: choose, preview, mend, test, send.
+    """A form that composes a mailing from a table: fill in, preview, correct, test, send.
 
-    Made by ``frame.d7.compose()``; it shows itself as the last line of a cell. It does what `plan` and `Plan.send` do,
-    and ``code`` says it in Python.
+    ``frame.d7.compose()`` makes it; as the last line of a cell it is displayed. It does what `plan` and `Plan.send` do,
+    and ``code`` is the Python for that.
 
     Args:
         frame: The table.
-        client: Where to send; unless given, ``Client()`` when something is to be sent.
-        content: What to begin with, such as ``Text("Hi {name}")``.
+        client: The client to send with; ``Client()`` unless given, made at the first send.
+        content: The content to begin with, such as ``Text("Hi {name}")``.
         ledger: As `Plan.send` takes it.
-        filters: Pre-send filters of one's own.
-        **terms: What else to begin with: ``to``, ``originator``, ``campaign``, ``country``, ``key``, ``schedule``.
+        filters: Pre-send filters for this plan.
+        **options: Other values to begin with: ``to``, ``originator``, ``campaign``, ``country``, ``key``, ``schedule``.
 
     Attributes:
-        model: The state, with traits to read, to set and to observe.
+        model: The state, whose traits can be read, set and observed.
 
     Example:
         >>> import pandas as pd, d7nb
@@ -85,88 +85,90 @@ class ComposeForm:
         *,
         ledger: Any = None,
         filters: Sequence[RowFilter] = (),
-        **terms: Any,
+        **options: Any,
     ) -> None:
-        self.model = ComposeModel(frame, content, filters=filters, ledger=ledger, **terms)
+        self.model = ComposeModel(frame, content, filters=filters, ledger=ledger, **options)
         self._observed: list[tuple[Callable[..., None], str]] = []
         self._given_client = client
         self._own_client: Client | None = None
-        self._made: tuple[Any, Plan] | None = None
-        self._making = threading.RLock()
+        self._current: tuple[Any, Plan] | None = None
+        self._lock = threading.RLock()
         self._ledger = ledger
-        self._numbered: tuple[Any, str] | None = None
+        self._reported: tuple[Any, str] | None = None
         self._page = 0
-        self._pages: Preview | None = None
+        self._messages: Preview | None = None
         self._background = Debounced(self._refresh, PAUSE)
-        self._send = SendBox(lambda: self.plan, self._client, ledger, self._guarded, self._background.poke)
-        self._view()
+        self._send_panel = SendPanel(
+            lambda: self.plan, self._client, ledger, self._catch_errors, self._background.request
+        )
+        self._build()
         self._follow(self._changed, "version")
-        self._send.withdraw(self.model.version)
-        self._background.poke()
+        self._send_panel.withdraw(self.model.version)
+        self._background.request()
 
     def _changed(self, change: Mapping[str, Any]) -> None:
-        self._send.withdraw(change["new"])
-        self._background.poke()
+        self._send_panel.withdraw(change["new"])
+        self._background.request()
 
     def _follow(self, handler: Callable[..., None], name: str) -> None:
         self._observed.append((handler, name))
         self.model.observe(handler, name)
 
-    # What is at hand in the next cell
+    # For the next cells
 
     @property
     @hides_internals
     def plan(self) -> Plan:
-        """The plan as the form stands now.
+        """The plan as the form is filled in now.
 
         Raises:
             PlanError: Something is missing, or can't be used at all.
         """
         state = self.model.state()
-        with self._making:  # two threads may ask
-            if self._made is None or self._made[0] != state:
-                self._made = state, self.model.plan()
-            return self._made[1]
+        with self._lock:  # the kernel and the background thread
+            if self._current is None or self._current[0] != state:
+                self._current = state, self.model.plan()
+            return self._current[1]
 
     @property
     def delivery(self) -> Delivery | None:
-        """What the last send came to, or has come to so far; None before the first."""
-        return self._send.delivery
+        """The delivery of the last send, which may be running; None before the first."""
+        return self._send_panel.delivery
 
     @property
     def code(self) -> str:
-        """The Python that does the same."""
+        """The Python code that does the same."""
         return self.model.code
 
     @hides_internals
     def send(self, *, confirm: int | None = None, wait: bool = True) -> Delivery:
-        """Send what would go, as the button does.
+        """Send the plan, as the button does.
 
         Args:
-            confirm: How many rows you expect to go; if it is another number, nothing goes.
-            wait: Whether to come back only when all is done.
+            confirm: How many rows you expect to go; if the number differs, nothing is sent.
+            wait: Whether to return only when the send has ended.
         """
-        delivery = self._send.start(self.plan, confirm)
+        delivery = self._send_panel.start(self.plan, confirm)
         if wait:
             delivery.wait()
-            self._send.wait()
+            self._send_panel.wait()
         return delivery
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait until the form shows what it was last told; whether it does."""
+        """Wait until the form shows the last change; return False if that takes longer than `seconds`."""
         return self._background.wait(seconds)
 
     def close(self) -> None:
-        """Take the form away. What is being sent goes on."""
+        """Remove the form. A running send goes on."""
         self._background.wait(10)
         if not self._observed:
             return  # closed already
         while self._observed:
             self.model.unobserve(*self._observed.pop())
-        self._fields.forget()
-        if self._own_client is not None and not self._send.running:
+        self._content_fields.stop_following()
+        if self._own_client is not None and not self._send_panel.running:
             self._own_client.close()
-        close(self.widget)
+        close_tree(self.widget)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return self.widget._repr_mimebundle_(**options)
@@ -177,90 +179,93 @@ class ComposeForm:
     def _client(self) -> Client:
         if self._given_client is not None:
             return self._given_client
-        with self._making:
+        with self._lock:
             if self._own_client is None:
                 self._own_client = Client(ask=False)
             return self._own_client
 
     # The view
 
-    def _view(self) -> None:
+    def _build(self) -> None:
         model = self.model
-        columns = [(parts.label_of(name), name) for name in model.frame.columns]
+        columns = [(controls.column_label(name), name) for name in model.frame.columns]
         self._report, self._preview, self._summary, self._error = w.HTML(), w.HTML(), w.HTML(), w.HTML()
-        self._fields = Fields(model, self._guarded)
+        self._content_fields = ContentFields(model, self._catch_errors)
         self._pager = w.Label()
-        self._code = parts.area("Python", rows=8)
+        self._code = controls.text_area("Python", rows=8)
         self._code.disabled, self._code.layout.display = True, "none"
         numbers = [
-            self._bound("to", parts.choice, "Recipient column", [("choose ...", parts.NOTHING), *columns]),
-            self._bound("country", parts.text, "Country", "of numbers without a country code, such as AE"),
+            self._bound("to", controls.dropdown, "Recipient column", [("choose ...", controls.NOTHING), *columns]),
+            self._bound("country", controls.text_input, "Country", "of numbers without a country code, such as AE"),
         ]
-        kind = self._bound("kind", parts.choice, "Kind of message", [(name, name) for name in model.kinds])
+        kind = self._bound("kind", controls.dropdown, "Kind of message", [(name, name) for name in model.kinds])
         mailing = [
-            self._bound("originator", parts.text, "Originator", "your registered number, such as +97142345678"),
-            self._bound("campaign", parts.text, "Campaign", "the name of this mailing"),
-            self._bound("schedule", parts.text, "Schedule", "at once, or a time: 2026-11-30T09:00+04:00"),
-            self._bound("key", parts.choice, "Row key", [("recipient and text", parts.NOTHING), *columns]),
-            *(self._switch(each.name) for each in model.filters),
+            self._bound(
+                "originator", controls.text_input, "Originator", "your registered number, such as +97142345678"
+            ),
+            self._bound("campaign", controls.text_input, "Campaign", "the name of this mailing"),
+            self._bound("schedule", controls.text_input, "Schedule", "at once, or a time: 2026-11-30T09:00+04:00"),
+            self._bound("key", controls.dropdown, "Row key", [("recipient and text", controls.NOTHING), *columns]),
+            *(self._filter_switch(row_filter.name) for row_filter in model.filters),
         ]
-        turn = [("Previous message", -1), ("Next message", 1)]
-        pages = [parts.button(words, self._guarded(functools.partial(self._turn, step))) for words, step in turn]
-        left = parts.column(
-            *(parts.heading("Recipients"), *numbers, self._report),
-            *(parts.heading("Message"), kind, self._fields.box),
-            *(parts.heading("Mailing"), *mailing),
+        previous = controls.button("Previous message", self._catch_errors(functools.partial(self._turn, -1)))
+        following = controls.button("Next message", self._catch_errors(functools.partial(self._turn, 1)))
+        show_code = controls.button("Show code", self._catch_errors(self._show_code))
+        left = controls.column(
+            *(controls.heading("Recipients"), *numbers, self._report),
+            *(controls.heading("Message"), kind, self._content_fields.box),
+            *(controls.heading("Mailing"), *mailing),
             width="30em",
         )
-        right = parts.column(
-            *(parts.heading("Preview"), parts.row(*pages, self._pager), self._preview, self._summary, self._send.box),
-            *(parts.row(parts.button("Show code", self._guarded(self._show_code))), self._code),
+        right = controls.column(
+            *(controls.heading("Preview"), controls.row(previous, following, self._pager), self._preview),
+            *(self._summary, self._send_panel.box, controls.row(show_code), self._code),
             width="26em",
         )
-        title = parts.heading(f"Compose a mailing to {plural(len(model.frame), 'row')}")
-        self.widget = w.VBox([parts.stylesheet(), title, self._error, parts.row(left, right)])
+        title = controls.heading(f"Compose a mailing to {plural(len(model.frame), 'row')}")
+        self.widget = w.VBox([controls.stylesheet(), title, self._error, controls.row(left, right)])
 
-    def _bound(self, name: str, make: Callable[..., w.Widget], label: str, about: Any) -> w.Widget:
-        """A widget for a trait of the model, each of which follows the other."""
+    def _bound(self, name: str, make: Callable[..., w.Widget], label: str, hint_or_options: Any) -> w.Widget:
+        """Return a widget that shows and sets a trait of the model."""
         value = getattr(self.model, name)
-        if make is parts.choice:
-            widget = make(label, about)
+        if make is controls.dropdown:
+            widget = make(label, hint_or_options)
             _choose(widget, value)
         else:
-            widget = make(label, _text(value), about)
+            widget = make(label, _text(value), hint_or_options)
             widget.disabled = isinstance(value, Column)
 
-        def typed(change: Mapping[str, Any]) -> None:
+        def on_input(change: Mapping[str, Any]) -> None:
             if isinstance(getattr(self.model, name), Column):
-                return  # it was set from code, and can be changed from there
-            new = None if change["new"] == parts.NOTHING else change["new"]
+                return  # set from code, and to be changed there
+            new = None if change["new"] == controls.NOTHING else change["new"]
             if isinstance(widget, w.Dropdown) or new != _text(getattr(self.model, name)):
                 setattr(self.model, name, new)
 
-        def told(change: Mapping[str, Any]) -> None:
+        def on_model_change(change: Mapping[str, Any]) -> None:
             if isinstance(widget, w.Dropdown):
                 _choose(widget, change["new"])
             elif widget.value != _text(change["new"]):
                 widget.value = _text(change["new"])
             widget.disabled = isinstance(change["new"], Column)
 
-        widget.observe(self._guarded(typed), "value")
-        self._follow(told, name)
+        widget.observe(self._catch_errors(on_input), "value")
+        self._follow(on_model_change, name)
         return widget
 
-    def _switch(self, name: str) -> w.Widget:
-        """A box to tick for one of the user's filters."""
-        box = parts.tick(f"Ask the filter {name}", name not in self.model.switched_off)
+    def _filter_switch(self, name: str) -> w.Widget:
+        """Return a box that switches a filter on and off."""
+        box = controls.checkbox(f"Ask the filter {name}", name not in self.model.switched_off)
 
-        def ticked(change: Mapping[str, Any]) -> None:
-            others = [each for each in self.model.switched_off if each != name]
+        def on_tick(change: Mapping[str, Any]) -> None:
+            others = [other for other in self.model.switched_off if other != name]
             self.model.switched_off = others if change["new"] else [*others, name]
 
-        def told(change: Mapping[str, Any]) -> None:
+        def on_model_change(change: Mapping[str, Any]) -> None:
             box.value = name not in change["new"]
 
-        box.observe(self._guarded(ticked), "value")
-        self._follow(told, "switched_off")
+        box.observe(self._catch_errors(on_tick), "value")
+        self._follow(on_model_change, "switched_off")
         return box
 
     def _turn(self, step: int) -> None:
@@ -268,88 +273,94 @@ class ComposeForm:
         self._show_page()
 
     def _show_page(self) -> None:
-        count = len(self._pages.frame) if self._pages is not None else 0
+        count = len(self._messages.frame) if self._messages is not None else 0
         self._page = self._page % count if count else 0
         self._pager.value = f"{self._page + 1} of the {count} strangest" if count else "nothing is ready"
-        self._preview.value = self._pages.only(self._page)._repr_html_() if self._pages is not None and count else ""
+        self._preview.value = (
+            self._messages.only(self._page)._repr_html_() if self._messages is not None and count else ""
+        )
 
     def _show_code(self) -> None:
         hidden = self._code.layout.display == "none"
         self._code.value, self._code.layout.display = self.code, "" if hidden else "none"
 
-    def _guarded(self, act: Callable[..., Any]) -> Callable[..., Any]:
-        """The same function, whose errors are shown in the form: JupyterLab would hide them in a log."""
+    def _catch_errors(self, act: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a callback whose errors are shown in the form; JupyterLab would hide them in its log."""
 
         @functools.wraps(act)
-        def guarded(*arguments: Any) -> Any:
+        def callback(*arguments: Any) -> Any:
             try:
                 result = act(*arguments)
-            except Exception as error:  # noqa: BLE001  (whatever it is, a person must see it)
+            except Exception as error:  # noqa: BLE001  (every error must be seen)
                 self._show_error(error)
                 return None
             self._error.value = ""
             return result
 
-        return guarded
+        return callback
 
     def _show_error(self, error: Exception) -> None:
         kind = "" if isinstance(error, D7Error) else f"{type(error).__name__}: "
-        self._error.value = parts.shown('<p role="alert">{{ words|masked }}</p>', words=f"Not done: {kind}{error}")
+        self._error.value = controls.styled_html(
+            '<p role="alert">{{ text|masked }}</p>', text=f"Not done: {kind}{error}"
+        )
 
-    # What follows from the state: made in the background
+    # What follows from the state, made in the background
 
     def _refresh(self) -> None:
         version = self.model.version
-        with suppress(D7Error):  # the plan will say it
+        with suppress(D7Error):  # the plan below raises it again
             self._show_numbers()
         try:
             self._show_plan(version, self.plan)
         except Exception as error:  # noqa: BLE001  (a thread's error would be seen by nobody)
-            self._send.offer_nothing()
+            self._send_panel.offer_nothing()
             self._preview.value = self._pager.value = ""
-            what = "not a plan yet" if isinstance(error, D7Error) else f"d7nb failed: {type(error).__name__}"
-            self._summary.value = parts.shown("<p>{{ what }}: {{ words|masked }}</p>", what=what, words=str(error))
+            status = "not a plan yet" if isinstance(error, D7Error) else f"d7nb failed: {type(error).__name__}"
+            self._summary.value = controls.styled_html(
+                "<p>{{ status }}: {{ text|masked }}</p>", status=status, text=str(error)
+            )
         if self._code.layout.display != "none":
             self._code.value = self.code
 
     def _show_numbers(self) -> None:
-        """The number report; it depends on two things alone, and so is made once for them."""
+        """Show how many phone numbers are usable, unless column and country are those of the report shown."""
         model, names = self.model, list(self.model.frame.columns)
-        asked_for = (model.to, repr(model.country))
-        if asked_for == self._numbered:
+        source = (model.to, repr(model.country))
+        if source == self._reported:
             return
-        self._numbered, self._report.value = asked_for, ""
-        read = [model.to, *([model.country.name] if isinstance(model.country, Column) else [])]
-        if any(names.count(name) != 1 for name in read):
+        self._reported, self._report.value = source, ""
+        columns = [model.to, *([model.country.name] if isinstance(model.country, Column) else [])]
+        if any(names.count(name) != 1 for name in columns):
             return
-        found = check_numbers(model.frame[model.to], country=model.region())
-        counts = found[["verdict", "message"]].astype("object").value_counts(dropna=False).reset_index()
+        checked = check_numbers(model.frame[model.to], country=model.region())
+        counts = checked[["verdict", "message"]].astype("object").value_counts(dropna=False).reset_index()
         rows = [
             (verdict, int(count), "" if message != message else message)  # noqa: PLR0124  (nan)
             for verdict, message, count in zip(counts["verdict"], counts["message"], counts["count"], strict=True)
         ]
-        column = parts.label_of(model.to)
-        self._report.value = parts.shown(_REPORT, column=column, counts=rows[:SHOWN_PROBLEMS])
+        column = controls.column_label(model.to)
+        self._report.value = controls.styled_html(_NUMBER_REPORT, column=column, counts=rows[:MAX_VERDICTS])
 
     def _show_plan(self, version: int, plan: Plan) -> None:
         client = self._given_client or self._own_client
-        self._pages = plan.preview(PAGES)
+        self._messages = plan.preview(PREVIEWED)
         self._show_page()
-        shown = shown_plan(plan) if client is None else shown_plan(plan, client.rate)
-        self._summary.value = plan_html(shown)
-        self._send.offer(version, plan, int(plan.going(client, ledger=self._ledger).sum()))
+        view = shown_plan(plan) if client is None else shown_plan(plan, client.rate)
+        self._summary.value = plan_html(view)
+        self._send_panel.offer(version, plan, int(plan.going(client, ledger=self._ledger).sum()))
 
 
 def _text(value: Any) -> str:
     if isinstance(value, Column):
-        return f"the column {parts.label_of(value.name)}"
+        return f"the column {controls.column_label(value.name)}"
     return value if isinstance(value, str) else "" if value is None else str(value)
 
 
 def _choose(widget: w.Dropdown, value: Any) -> None:
-    """Show what was chosen, and offer it, if it is not among the choices yet."""
-    value = parts.NOTHING if value is None else tuple(value) if isinstance(value, list) else value
+    """Select a value, adding it to the options if it is not among them."""
+    value = controls.NOTHING if value is None else tuple(value) if isinstance(value, list) else value
     if value not in [option for _, option in widget.options]:
-        widget.options = (*widget.options, (parts.label_of(value), value))
+        widget.options = (*widget.options, (controls.column_label(value), value))
     if widget.value != value:
         widget.value = value

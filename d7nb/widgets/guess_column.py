@@ -1,4 +1,4 @@
-"""Which column holds the phone numbers: by its name, and by what stands in it."""
+"""The guess which column of a table holds the phone numbers, from column names and cells."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SAMPLE = 200
-"""Rows that are looked at."""
-_NAMES = re.compile(
+"""Rows of a column that are checked."""
+_PHONE_NAMES = re.compile(
     r"phone|mobile|\bmob\b|cell|msisdn|whats|recipient|\btel\b|telefon|telephone|handy|celular|m[oó]vil|numero|número|"
     r"هاتف|جوال|موبايل|رقم|फ़ोन|电话|手机|電話",
     re.IGNORECASE,
 )
 _DIGITS = re.compile(r"\d")
-_FEWEST_DIGITS = 7
-_BONUS = 0.3
+_MIN_DIGITS = 7
+_NAME_BONUS = 0.3
 
 
 def guess_recipient(frame: pd.DataFrame, country: str | None = None) -> Hashable | None:
-    """The column that most likely holds the recipients' numbers; None where none does.
+    """Return the column that most likely holds the recipients' numbers; None where no column looks like it.
 
     Args:
         frame: The table.
@@ -39,24 +39,24 @@ def guess_recipient(frame: pd.DataFrame, country: str | None = None) -> Hashable
         >>> guess_recipient(pd.DataFrame({"id": [1, 2], "mobile": ["+12025550123", "+1 202 555 0124"]}))
         'mobile'
     """
-    best, most = None, 0.0
-    for place, name in enumerate(frame.columns):
-        score = _score(frame.iloc[:, place], name, country)
-        if score > most:
-            best, most = name, score
+    best, best_score = None, 0.0
+    for position, name in enumerate(frame.columns):
+        score = _score(frame.iloc[:, position], name, country)
+        if score > best_score:
+            best, best_score = name, score
     return best
 
 
 def _score(column: pd.Series, name: Hashable, country: str | None) -> float:
-    """How much speaks for a column: the share of its cells that are numbers, and its name."""
-    named = bool(_NAMES.search(str(name)))
+    """Rate a column by the share of its cells that are phone numbers, with a bonus for its name."""
+    bonus = _NAME_BONUS * bool(_PHONE_NAMES.search(str(name)))
     cells = column.iloc[:SAMPLE]
     texts = [str(cell) for cell in blanks_to_none(cells.astype("object").where(cells.notna(), None).tolist()) if cell]
     if not texts:
-        return _BONUS * named
+        return bonus
     digits = [len(_DIGITS.findall(text)) for text in texts]
-    if np.mean([count >= _FEWEST_DIGITS for count in digits]) < 0.5:
-        return _BONUS * named if named and max(digits) >= _FEWEST_DIGITS else 0.0
+    if np.mean([count >= _MIN_DIGITS for count in digits]) < 0.5:
+        return bonus if max(digits) >= _MIN_DIGITS else 0.0
     verdicts = check_numbers(cells, country=country)["verdict"]
     share = float(verdicts.isin(["ok", "fixed", "ambiguous"]).sum()) / len(texts)
-    return share + _BONUS * named if share else _BONUS * named
+    return share + bonus

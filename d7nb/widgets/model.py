@@ -1,4 +1,4 @@
-"""The compose form's state, and the plan and the Python that follow from it. No widget is needed to use it."""
+"""The state of the compose form, and the plan and the Python code that follow from it; it works without widgets."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 
 
 class ComposeModel(HasTraits):
-    """What a person has filled in, and what follows from it.
+    """The values filled in, and the plan and the code that follow from them.
 
     Args:
         frame: The table. It is not changed.
-        content: What to begin with.
-        filters: Pre-send filters of the user's own, each of which can be switched off.
-        ledger: As `Plan.send` takes it; only the Python that is shown needs it here.
-        **terms: What else to begin with: ``to``, ``originator``, ``campaign``, ``country``, ``key``, ``schedule``.
+        content: The content to begin with.
+        filters: Pre-send filters for this plan, each of which can be switched off.
+        ledger: As `Plan.send` takes it; here only the code that is shown names it.
+        **options: Other values to begin with: ``to``, ``originator``, ``campaign``, ``country``, ``key``, ``schedule``.
 
     Attributes:
         kind: Name of the content's class, one of `kinds`.
@@ -48,11 +48,11 @@ class ComposeModel(HasTraits):
         to: The column with the phone numbers; guessed at first.
         originator: The registered number that the messages come from.
         campaign: The name of the mailing.
-        country: The region whose national numbers are meant, empty for none.
+        country: The region of numbers without a country code, such as ``AE``; empty for none.
         key: The column that identifies a row; None for recipient and text.
-        schedule: When D7 shall send, empty for at once.
-        switched_off: Names of the user's filters that are not to be asked.
-        version: Counts changes.
+        schedule: When D7 is to send; empty for at once.
+        switched_off: Names of the filters that are not applied.
+        version: The number of changes so far.
 
     Example:
         >>> import pandas as pd
@@ -81,16 +81,16 @@ class ComposeModel(HasTraits):
         *,
         filters: Sequence[RowFilter] = (),
         ledger: Any = None,
-        **terms: Any,
+        **options: Any,
     ) -> None:
         self.frame = frozen(frame)
-        self.filters = tuple(entry.row_filter for entry in select_filters((), filters))
+        self.filters = tuple(named.row_filter for named in select_filters((), filters))
         self.ledger = ledger
         self.kinds: dict[str, type[Content]] = {kind.__name__: kind for kind in content_types()}
-        self._fields_of: dict[str, dict[str, Any]] = {}
-        unknown = [name for name in terms if name not in _TERMS]
+        self._fields_by_kind: dict[str, dict[str, Any]] = {}
+        unknown = [name for name in options if name not in _OPTIONS]
         if unknown:
-            message = f"compose() knows no {unknown[0]!r}; it takes {', '.join(_TERMS)}"
+            message = f"compose() knows no {unknown[0]!r}; it takes {', '.join(_OPTIONS)}"
             raise TypeError(message)
         super().__init__()
         given_content: object = content
@@ -100,35 +100,37 @@ class ComposeModel(HasTraits):
                 raise PlanError(message)
             self.kinds.setdefault(type(content).__name__, type(content))
             self.kind, self.fields = type(content).__name__, fields_of(content)
-        given = {name: value for name, value in terms.items() if value is not None}
+        given = {name: value for name, value in options.items() if value is not None}
         for name, value in given.items():
             setattr(self, name, value)
         if "to" not in given:
             self.to = guess_recipient(frame, self.country if isinstance(self.country, str) and self.country else None)
 
     @validate("kind")
-    def _known_kind(self, proposal: Mapping[str, Any]) -> str:
+    def _check_kind(self, proposal: Mapping[str, Any]) -> str:
         if proposal["value"] not in self.kinds:
             message = f"kind is one of {', '.join(self.kinds)}, not {proposal['value']!r}"
             raise TraitError(message)
         return str(proposal["value"])
 
     @validate("fields")
-    def _without_short_forms(self, proposal: Mapping[str, Any]) -> dict[str, Any]:
-        """A bare text in the place of a part is written out, so that each of its fields can be seen and changed."""
-        return _written_out(self.kinds[self.kind], proposal["value"])
+    def _expand_shorthand(self, proposal: Mapping[str, Any]) -> dict[str, Any]:
+        """Write a bare text that stands for a part out as its fields, so that each can be seen and changed."""
+        return _expanded(self.kinds[self.kind], proposal["value"])
 
     @observe("kind")
     def _keep_fields(self, change: Mapping[str, Any]) -> None:
-        """Each kind keeps what was filled in for it; another begins with what both have, such as a body."""
-        before = {**self.fields}
-        self._fields_of[change["old"]] = before
+        """Keep the fields of the old kind for later; a new kind begins with the fields it shares, such as a body."""
+        fields = {**self.fields}
+        self._fields_by_kind[change["old"]] = fields
         specs = self.kinds[change["new"]].specs()
-        old = self.kinds[change["old"]].specs()
+        old_specs = self.kinds[change["old"]].specs()
         shared = {
-            name: value for name, value in before.items() if name in specs and type(specs[name]) is type(old[name])
+            name: value
+            for name, value in fields.items()
+            if name in specs and type(specs[name]) is type(old_specs[name])
         }
-        self.fields = self._fields_of.get(change["new"], shared)
+        self.fields = self._fields_by_kind.get(change["new"], shared)
 
     @observe("kind", "fields", "to", "originator", "campaign", "country", "key", "schedule", "switched_off")
     def _changed(self, _: Mapping[str, Any]) -> None:
@@ -136,139 +138,148 @@ class ComposeModel(HasTraits):
 
     @hides_internals
     def content(self) -> Content:
-        """The content as it is filled in.
+        """Return the content as it is filled in.
 
         Raises:
             ContentError: Something is missing, or breaks a rule.
         """
         kind = self.kinds[self.kind]
-        return content_of(kind, _with_free_read(kind, self.fields))
+        return content_of(kind, _parse_free_fields(kind, self.fields))
 
-    def terms(self) -> dict[str, Any]:
-        """The plan's options as they are filled in."""
-        rest = {name: getattr(self, name) for name in _TERMS if name != "to"}
-        stripped = {name: value.strip() if isinstance(value, str) else value for name, value in rest.items()}
+    def options(self) -> dict[str, Any]:
+        """Return the plan's options as they are filled in."""
+        values = {name: getattr(self, name) for name in _OPTIONS if name != "to"}
+        stripped = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
         given = {name: value for name, value in stripped.items() if value not in (None, "") or name == "campaign"}
         if isinstance(given.get("key"), tuple) and given["key"] in list(self.frame.columns):
-            given["key"] = [given["key"]]  # a label of several levels is one column
+            given["key"] = [given["key"]]  # one column with a label of several levels
         return {"to": self.to} | given
 
     def region(self) -> Any:
-        """The region of numbers without a country code, or the column that says it; None where there is none."""
+        """Return the region of numbers without a country code, or the column that holds it; None where not given."""
         if isinstance(self.country, Column):
             return self.frame[self.country.name]
         return self.country.strip() or None if isinstance(self.country, str) else self.country
 
     def state(self) -> tuple[Any, ...]:
-        """What tells one state from another, a dict that was changed in place among them."""
+        """Return a value that differs for different states, even where `fields` was changed in place."""
         return self.version, self.kind, value_source(self.fields)
 
-    def asked(self) -> list[RowFilter]:
-        """The user's filters that are not switched off."""
-        return [each for each in self.filters if each.name not in self.switched_off]
+    def active_filters(self) -> list[RowFilter]:
+        """Return the filters that are not switched off."""
+        return [row_filter for row_filter in self.filters if row_filter.name not in self.switched_off]
 
     @hides_internals
     def plan(self) -> Plan:
-        """The plan that follows.
+        """Return the plan as it is filled in.
 
         Raises:
             PlanError: Something is missing, or can't be used at all.
         """
         if self.to is None:
             raise PlanError("no column holds phone numbers, as it seems: choose the recipient column")
-        return plan(self.frame, self.content(), filters=self.asked(), **self.terms())
+        return plan(self.frame, self.content(), filters=self.active_filters(), **self.options())
 
     @property
     def code(self) -> str:
-        """The Python that makes the same plan, and sends it; ``people`` is the table, ``client`` the client."""
-        kind, fault = self.kinds[self.kind], ""
+        """The Python code that makes the same plan and sends it; ``people`` is the table, ``client`` the client."""
+        error_comment = ""
         try:
-            made = source_of(self.content())
+            content = source_of(self.content())
         except PlanError as error:
-            made, fault = "None", f"# not yet: {mask_text(str(error))}\n"
-        terms = {name: _as_written(value) for name, value in self.terms().items()}
-        if self.asked():
-            left = "" if not self.switched_off else f" if each.name not in {sorted(self.switched_off)!r}"
-            terms["filters"] = Expression(f"[each for each in filters{left}]" if left else "filters")
-        written = call_source("d7nb.plan", terms, "people", made)
-        names = [kind.__name__] * kind.__module__.startswith("d7nb.") + ["col"] * ("col(" in written)
-        imports = ["import d7nb", *([f"from d7nb import {', '.join(names)}"] if names else [])]
-        if not kind.__module__.startswith("d7nb."):
-            imports.append(f"from {kind.__module__} import {kind.__name__}")
-        where = {} if self.ledger is None else {"ledger": _place(self.ledger)}
-        known = ["# people: the table; client: where to send"]
-        known += ["# filters: the list that compose() was given"] if "filters" in terms else []
-        known += ["# ledger: the one that compose() was given"] if where.get("ledger") == "ledger" else []
-        sent = call_source("plan.send", where, "client")
-        return "\n".join([*imports, *known, "", f"{fault}plan = {written}", f"delivery = {sent}", ""])
+            content, error_comment = "None", f"# not yet: {mask_text(str(error))}\n"
+        options = {name: _as_source(value) for name, value in self.options().items()}
+        if self.active_filters():
+            options["filters"] = Expression(self._filters_source())
+        send_options = {} if self.ledger is None else {"ledger": _ledger_source(self.ledger)}
+        plan_call = call_source("d7nb.plan", options, "people", content)
+        comments = ["# people: the table; client: where to send"]
+        comments += ["# filters: the list that compose() was given"] if "filters" in options else []
+        comments += ["# ledger: the one that compose() was given"] if send_options.get("ledger") == "ledger" else []
+        lines = [*self._imports(plan_call), *comments, "", f"{error_comment}plan = {plan_call}"]
+        return "\n".join([*lines, f"delivery = {call_source('plan.send', send_options, 'client')}", ""])
+
+    def _filters_source(self) -> str:
+        if not self.switched_off:
+            return "filters"
+        return f"[each for each in filters if each.name not in {sorted(self.switched_off)!r}]"
+
+    def _imports(self, plan_call: str) -> list[str]:
+        kind = self.kinds[self.kind]
+        is_own = kind.__module__.startswith("d7nb.")
+        names = [kind.__name__] * is_own + ["col"] * ("col(" in plan_call)
+        imports = ["import d7nb"]
+        imports += [f"from d7nb import {', '.join(names)}"] if names else []
+        imports += [] if is_own else [f"from {kind.__module__} import {kind.__name__}"]
+        return imports
 
 
-_TERMS = ("to", "originator", "campaign", "country", "key", "schedule")
+_OPTIONS = ("to", "originator", "campaign", "country", "key", "schedule")
 
 
-def _as_written(value: Any) -> Any:
-    """A time as the text that stands for it: the code that is shown imports nothing for it."""
+def _as_source(value: Any) -> Any:
+    """Return a time as text, so that the code needs no import for it."""
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _place(ledger: Any) -> Any:
-    """A path as it was given; a name for what is no path, and for an address, which may hold a password."""
-    path = isinstance(ledger, str | os.PathLike) and "://" not in str(ledger)
-    return str(ledger) if path else Expression("ledger")
+def _ledger_source(ledger: Any) -> Any:
+    """Return a path as it is, and the name ``ledger`` for an object or an address, which may hold a password."""
+    is_path = isinstance(ledger, str | os.PathLike) and "://" not in str(ledger)
+    return str(ledger) if is_path else Expression("ledger")
 
 
-def _written_out(part: type[PartLike], fields: Mapping[str, Any]) -> dict[str, Any]:
-    specs, written = part.specs(), dict(fields)
+def _expanded(part: type[PartLike], fields: Mapping[str, Any]) -> dict[str, Any]:
+    specs, expanded = part.specs(), dict(fields)
     for name, value in fields.items():
         spec = specs.get(name)
         if isinstance(spec, Nested) and value is not None and value != "":
-            written[name] = _one_written_out(spec.part, value)
+            expanded[name] = _item_expanded(spec.part, value)
         elif isinstance(spec, Items) and isinstance(value, list | tuple):
-            written[name] = [_one_written_out(spec.part, item) for item in value]
-    return written
+            expanded[name] = [_item_expanded(spec.part, item) for item in value]
+    return expanded
 
 
-def _one_written_out(part: type[PartLike], value: Any) -> Any:
+def _item_expanded(part: type[PartLike], value: Any) -> Any:
     if isinstance(value, Mapping):
-        return _written_out(part, value)
+        return _expanded(part, value)
     if isinstance(value, part):
         return fields_of(value)
     return dict.fromkeys(part.shorthand, value) if part.shorthand else value
 
 
-def _with_free_read(part: type[PartLike], fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The same, with the texts that were typed for lists and mappings of the user's own read."""
+def _parse_free_fields(part: type[PartLike], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields with the texts parsed that were typed for free lists and mappings."""
     specs = part.specs()
-    read: dict[str, Any] = {}
+    parsed: dict[str, Any] = {}
     for name, value in fields.items():
         spec = specs.get(name)
         if isinstance(spec, Free) and isinstance(value, str):
-            read[name] = read_free(value, spec.shape)
+            parsed[name] = parse_free_text(value, spec.shape)
         elif isinstance(spec, Nested) and isinstance(value, dict):
-            read[name] = _with_free_read(spec.part, value)
+            parsed[name] = _parse_free_fields(spec.part, value)
         elif isinstance(spec, Items) and isinstance(value, list | tuple):
-            read[name] = [_with_free_read(spec.part, item) if isinstance(item, dict) else item for item in value]
+            parsed[name] = [_parse_free_fields(spec.part, item) if isinstance(item, dict) else item for item in value]
         else:
-            read[name] = value
-    return read
+            parsed[name] = value
+    return parsed
 
 
-def read_free(text: str, shape: type) -> Any:
-    r"""What was typed for a list or mapping: JSON, or a line for each item, ``key: value`` where one names keys.
+def parse_free_text(text: str, shape: type) -> Any:
+    r"""Parse a list or mapping typed as JSON, or as one item a line, with ``key: value`` for a mapping.
 
     Example:
-        >>> read_free("{name}\n{balance:,.2f}", dict), read_free("city: {city}", dict)
+        >>> parse_free_text("{name}\n{balance:,.2f}", dict), parse_free_text("city: {city}", dict)
         (['{name}', '{balance:,.2f}'], {'city': '{city}'})
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         return None
     try:
-        found = json.loads(text)
+        parsed = json.loads(text)
     except ValueError:
-        found = None
-    if isinstance(found, dict | list):
-        return found
+        parsed = None
+    if isinstance(parsed, dict | list):
+        return parsed
     pairs = [line.partition(":") for line in lines]
     if shape is dict and all(key.strip().isidentifier() and colon for key, colon, _ in pairs):
         return {key.strip(): value.strip() for key, _, value in pairs}

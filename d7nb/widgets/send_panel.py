@@ -1,4 +1,4 @@
-"""The part of the form that sends: a test first, the count to be typed, progress, and a button that stops it."""
+"""The part of the form that sends: a test, the confirmation by count, progress, and a Stop button."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ipywidgets as w
 
-from d7nb.display.text import about, plural
+from d7nb.display.text import duration_text, plural
 from d7nb.errors import D7Error
-from d7nb.widgets import controls as parts
+from d7nb.widgets import controls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from d7nb.delivery.delivery import Delivery
     from d7nb.planning.plans import Plan
 
-_GLANCE = 0.2
-"""Seconds between two looks at a running send."""
+_UPDATE_EVERY = 0.2
+"""Seconds between two updates of the progress shown."""
 
 
 class Offer(NamedTuple):
-    """What the button would send: the very plan that was shown and counted.
+    """What the Send button would send.
 
     Attributes:
-        plan: The plan.
+        plan: The plan that the form shows.
         going: How many of its rows would go.
     """
 
@@ -35,18 +35,18 @@ class Offer(NamedTuple):
     going: int
 
 
-class SendBox:
-    """Sends the plan that the form shows, in the background, and shows how far it has come.
+class SendPanel:
+    """The widgets that send the plan shown, in the background, and show the progress.
 
     Args:
-        plan: Gives the plan as it is filled in, for a test; raises where there is none.
-        client: Gives the client; raises `TokenError` where there is no token.
+        plan: Returns the plan as it is filled in, for a test; raises where there is none.
+        client: Returns the client; raises `TokenError` where there is no token.
         ledger: As `Plan.send` takes it.
-        guarded: Wraps what a widget calls, so that its errors are seen.
-        sent: Called when something was sent or stopped.
+        catch_errors: Wraps a widget's callback, so that the form shows its errors.
+        after_send: Called when a send has ended.
 
     Attributes:
-        delivery: What the last send came to, or has come to so far.
+        delivery: The delivery of the last send, which may be running; None before the first.
     """
 
     def __init__(
@@ -54,104 +54,110 @@ class SendBox:
         plan: Callable[[], Plan],
         client: Callable[[], Client],
         ledger: Any,
-        guarded: Callable[..., Any],
-        sent: Callable[[], None],
+        catch_errors: Callable[..., Any],
+        after_send: Callable[[], None],
     ) -> None:
-        self._plan, self._client, self._ledger, self._sent = plan, client, ledger, sent
+        self._plan, self._client, self._ledger, self._after_send = plan, client, ledger, after_send
         self.delivery: Delivery | None = None
-        self._offered: Offer | None = None
+        self._offer: Offer | None = None
         self._version = 0
         self._lock = threading.Lock()
         self._idle = threading.Event()
         self._idle.set()
         self._stopping = False
-        self._test_to = parts.text("Send a test to", placeholder="your own number, such as +971501234567")
-        self._test = parts.button("Send test", guarded(self._send_test))
-        self._told_test, self._count, self._word, self._told = w.HTML(), w.HTML(), w.HTML(), w.HTML()
-        self._typed = parts.text("Rows to go")
-        self._send = parts.button("Send", guarded(self._press), style="primary", disabled=True)
-        self._stop = parts.button("Stop", guarded(self.stop), disabled=True)
+        self._test_recipient = controls.text_input(
+            "Send a test to", placeholder="your own number, such as +971501234567"
+        )
+        self._test_button = controls.button("Send test", catch_errors(self._send_test))
+        self._test_result, self._count, self._status, self._result = w.HTML(), w.HTML(), w.HTML(), w.HTML()
+        self._typed_count = controls.text_input("Rows to go")
+        self._send_button = controls.button("Send", catch_errors(self._press), style="primary", disabled=True)
+        self._stop_button = controls.button("Stop", catch_errors(self.stop), disabled=True)
         self._bar = w.IntProgress(0, 0, 1, description="Progress", layout={"width": "auto", "flex": "1 1 12em"})
-        self._typed.observe(lambda _: self._refresh_button(), "value")
-        self.box = parts.stack(
-            parts.heading("Try it out"),
-            parts.row(self._test_to, self._test),
-            self._told_test,
-            parts.heading("Send"),
+        self._typed_count.observe(lambda _: self._refresh_button(), "value")
+        self.box = controls.stack(
+            controls.heading("Try it out"),
+            controls.row(self._test_recipient, self._test_button),
+            self._test_result,
+            controls.heading("Send"),
             self._count,
-            parts.row(self._typed, self._send, self._stop),
-            parts.row(self._bar, self._word),
-            self._told,
+            controls.row(self._typed_count, self._send_button, self._stop_button),
+            controls.row(self._bar, self._status),
+            self._result,
         )
         self._bar.layout.visibility = "hidden"
 
     @property
     def running(self) -> bool:
-        """Whether something is being sent, or what came of it not shown yet."""
+        """Whether a send is running, or its result is not shown yet."""
         return not self._idle.is_set()
 
     def wait(self) -> None:
-        """Wait until nothing is being sent, and what came of it is shown."""
+        """Wait until no send is running and the last result is shown."""
         self._idle.wait()
 
     def withdraw(self, version: int) -> None:
-        """Something was changed: what was shown is no longer what would be sent, and no count of it counts.
+        """Withdraw the offer and the typed count, after a change in the form.
 
         Args:
-            version: The state's version from now on; only a plan of it can be offered.
+            version: The state's version from now on; only a plan of this version can be offered.
         """
         with self._lock:
-            self._version, self._offered = version, None
-        self._typed.value = ""
+            self._version, self._offer = version, None
+        self._typed_count.value = ""
         self._refresh_button()
 
     def offer(self, version: int, plan: Plan, going: int) -> None:
-        """Say what would be sent now, unless something was changed meanwhile.
+        """Offer a plan for sending, unless the form was changed meanwhile.
 
         Args:
-            version: The state's version that the plan is of.
+            version: The version of the state from which the plan was made.
             plan: The plan that is shown.
             going: How many of its rows would go.
         """
         with self._lock:
             if version != self._version:
                 return
-            self._offered = Offer(plan, going)
+            self._offer = Offer(plan, going)
         ready = plan.summary["ready"]
-        kept = f", {plural(ready - going, 'row')} stay: they got it earlier, or the ledger holds them" * (going < ready)
-        self._count.value = parts.shown("{{ words|masked }}", words=f"{going:,} of {ready:,} ready would go{kept}.")
-        self._typed.placeholder = f"type {going} to send {plural(going, 'message')}"
-        self._send.description = f"Send {plural(going, 'message')}"
+        left_out = f", {plural(ready - going, 'row')} stay: they got it earlier, or the ledger holds them" * (
+            going < ready
+        )
+        self._count.value = controls.styled_html(
+            "{{ text|masked }}", text=f"{going:,} of {ready:,} ready would go{left_out}."
+        )
+        self._typed_count.placeholder = f"type {going} to send {plural(going, 'message')}"
+        self._send_button.description = f"Send {plural(going, 'message')}"
         self._refresh_button()
 
     def offer_nothing(self) -> None:
-        """Say that nothing can be sent as things are."""
+        """Offer nothing, because there is no plan."""
         with self._lock:
-            self._offered = None
-        self._count.value, self._typed.placeholder, self._send.description = "", "", "Send 0 messages"
+            self._offer = None
+        self._count.value, self._typed_count.placeholder, self._send_button.description = "", "", "Send 0 messages"
         self._refresh_button()
 
     def _confirmed(self) -> Offer | None:
-        """What is offered, if its count was typed."""
-        offered = self._offered
-        typed = self._typed.value.replace(",", "").strip()
-        return offered if offered and offered.going and typed == str(offered.going) else None
+        """Return the offer if its count was typed."""
+        offer = self._offer
+        typed = self._typed_count.value.replace(",", "").strip()
+        return offer if offer and offer.going and typed == str(offer.going) else None
 
     def _refresh_button(self) -> None:
-        self._send.disabled = self.running or self._confirmed() is None
+        self._send_button.disabled = self.running or self._confirmed() is None
 
     def _press(self) -> None:
         confirmed = self._confirmed()
         if self.running:
-            return  # a second click, on its way when the first one was answered
+            return  # a second click, made before the button was disabled
         if confirmed is None:
-            self._say("Not sent: the number typed is not that of the rows about to go; type it again")
+            self._show_result("Not sent: the number typed is not that of the rows about to go; type it again")
             return
         self._begin()
         threading.Thread(target=self._run, args=(confirmed,), name="d7nb-compose-send", daemon=True).start()
 
     def _run(self, confirmed: Offer) -> None:
-        """In a thread, since the ledger may let us wait: send, and watch."""
+        """Send and show the progress. Runs in a thread, since a locked ledger may block."""
         try:
             delivery = self._send_now(confirmed.plan, confirmed.going)
         except Exception as error:  # noqa: BLE001  (a thread's error would be seen by nobody)
@@ -160,11 +166,11 @@ class SendBox:
             self._watch(delivery)
 
     def start(self, plan: Plan, confirm: int | None) -> Delivery:
-        """Send what would go, in the background.
+        """Send a plan in the background.
 
         Args:
             plan: The plan.
-            confirm: The number of rows that should go.
+            confirm: As `Plan.send` takes it.
         """
         if self.running:
             raise D7Error("something is being sent already: stop it first, or wait")
@@ -180,9 +186,9 @@ class SendBox:
     def _begin(self) -> None:
         self._idle.clear()
         self._stopping = False
-        self._told.value = self._word.value = ""
-        self._typed.value = ""
-        self._send.disabled, self._stop.disabled = True, False
+        self._result.value = self._status.value = ""
+        self._typed_count.value = ""
+        self._send_button.disabled, self._stop_button.disabled = True, False
         self._bar.value, self._bar.layout.visibility = 0, "visible"
 
     def _send_now(self, plan: Plan, confirm: int | None) -> Delivery:
@@ -197,55 +203,55 @@ class SendBox:
         self._stopping = True
         if self.running and self.delivery is not None:
             self.delivery.stop()
-            self._show(self.delivery, 0.0)
+            self._show_progress(self.delivery, 0.0)
 
     def _watch(self, delivery: Delivery) -> None:
-        """In a thread: show how far it is, then what came of it."""
-        began, failure = time.monotonic(), ""
+        """Show the progress until the end, then the result. Runs in a thread."""
+        started, failure = time.monotonic(), ""
         try:
             while not delivery.done:
-                self._show(delivery, time.monotonic() - began)
-                threading.Event().wait(_GLANCE)
+                self._show_progress(delivery, time.monotonic() - started)
+                threading.Event().wait(_UPDATE_EVERY)
             delivery.wait()
         except BaseException as error:  # noqa: BLE001  (a thread's error would be seen by nobody)
             failure = f"The send failed: {type(error).__name__}: {error}"
         self._end(failure, delivery)
 
     def _end(self, failure: str = "", delivery: Delivery | None = None) -> None:
-        self._stop.disabled, self._bar.layout.visibility, self._word.value = True, "hidden", ""
-        self._say(failure, delivery)
+        self._stop_button.disabled, self._bar.layout.visibility, self._status.value = True, "hidden", ""
+        self._show_result(failure, delivery)
         self._idle.set()
         self._refresh_button()
-        self._sent()
+        self._after_send()
 
-    def _say(self, failure: str, delivery: Delivery | None = None) -> None:
-        told = parts.shown('<p role="alert">{{ words|masked }}</p>', words=failure) if failure else ""
-        self._told.value = told + (delivery._repr_html_() if delivery else "")
+    def _show_result(self, failure: str, delivery: Delivery | None = None) -> None:
+        alert = controls.styled_html('<p role="alert">{{ text|masked }}</p>', text=failure) if failure else ""
+        self._result.value = alert + (delivery._repr_html_() if delivery else "")
 
-    def _show(self, delivery: Delivery, seconds: float) -> None:
+    def _show_progress(self, delivery: Delivery, seconds: float) -> None:
         progress = delivery.progress
         self._bar.max, self._bar.value = max(progress.total, 1), progress.finished
-        pace = progress.finished / seconds if seconds else 0.0
-        left = f", {about((progress.total - progress.finished) / pace)} left" if pace else ""
-        words = [f"{progress.finished:,} of {plural(progress.total, 'row')}, {pace:,.0f} a second{left}", progress.word]
+        rate = progress.finished / seconds if seconds else 0.0
+        left = f", {duration_text((progress.total - progress.finished) / rate)} left" if rate else ""
+        parts = [f"{progress.finished:,} of {plural(progress.total, 'row')}, {rate:,.0f} a second{left}", progress.word]
         if self._stopping:
-            words = ["stopping: what is on its way is finished first"]
-        self._word.value = parts.shown(
-            "{{ words|masked }}", words=". ".join(filter(None, [*words, *delivery.warnings]))
+            parts = ["stopping: what is on its way is finished first"]
+        self._status.value = controls.styled_html(
+            "{{ text|masked }}", text=". ".join(filter(None, [*parts, *delivery.warnings]))
         )
 
     def _send_test(self) -> None:
-        self._test.disabled = True
-        self._told_test.value = parts.shown("sending the test ...")
+        self._test_button.disabled = True
+        self._test_result.value = controls.styled_html("sending the test ...")
         threading.Thread(target=self._run_test, name="d7nb-compose-test", daemon=True).start()
 
     def _run_test(self) -> None:
         try:
-            delivery = self._plan().test(self._client(), to=self._test_to.value.strip(), ledger=self._ledger)
+            delivery = self._plan().test(self._client(), to=self._test_recipient.value.strip(), ledger=self._ledger)
             counts = ", ".join(f"{count:,} {outcome}" for outcome, count in delivery.summary.items() if count)
             reasons = list(delivery.frame["d7_reason"].dropna().unique()[:3])
-            words = f"the test: {counts}" + (f" ({'; '.join(reasons)})" if reasons else "")
+            text = f"the test: {counts}" + (f" ({'; '.join(reasons)})" if reasons else "")
         except Exception as error:  # noqa: BLE001  (a thread's error would be seen by nobody)
-            words = f"the test was not sent: {error}"
-        self._told_test.value = parts.shown("{{ words|masked }}", words=words)
-        self._test.disabled = False
+            text = f"the test was not sent: {error}"
+        self._test_result.value = controls.styled_html("{{ text|masked }}", text=text)
+        self._test_button.disabled = False

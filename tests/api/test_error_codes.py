@@ -13,7 +13,7 @@ import d7nb
 from d7nb import errors
 from d7nb.api.error_codes import ADVICE, ENTRIES, advice_for, entry_for
 from d7nb.delivery.outcomes import OUTCOMES
-from d7nb.display.deliveries import Reason, ShownDelivery, delivery_html, delivery_text, grouped
+from d7nb.display.deliveries import DeliveryView, Reason, delivery_html, delivery_text, group_reasons
 from tests.support.html import Element, read
 from tests.support.plans import PHONES
 from tests.support.samples import saying
@@ -210,11 +210,11 @@ def test_reasons_with_different_verbs_are_told_apart() -> None:
         Reason("rejected", "D7", "131047: Message failed", 3),
         Reason("rejected", "D7", "131049: Message failed", 1),
     ]
-    assert [(each.verb, each.rows) for each in grouped(told)] == [("fix the data", 5), ("wait a day", 1)]
+    assert [(each.advice, each.rows) for each in group_reasons(told)] == [("fix the data", 5), ("wait a day", 1)]
 
 
 def test_what_a_filter_says_is_no_code() -> None:
-    assert grouped([Reason("skipped", "mine", "131047", 1)])[0].verb == ""
+    assert group_reasons([Reason("skipped", "mine", "131047", 1)])[0].advice == ""
 
 
 def test_every_row_of_the_reasons_has_a_cell_in_every_column() -> None:
@@ -222,9 +222,9 @@ def test_every_row_of_the_reasons_has_a_cell_in_every_column() -> None:
     assert [row[2:] for row in rows(html)] == [["(#131049) x", "D7", "wait a day"], ["stopped", "d7nb", ""]]
 
 
-def shown(*reasons: Reason) -> ShownDelivery:
+def shown(*reasons: Reason) -> DeliveryView:
     summary = dict.fromkeys(OUTCOMES, 0) | {reasons[0].outcome: sum(reason.rows for reason in reasons)}
-    return ShownDelivery(summary, reasons, None, done=True, warnings=[])
+    return DeliveryView(summary, reasons, None, done=True, warnings=[])
 
 
 def rows(html: str) -> list[list[str]]:

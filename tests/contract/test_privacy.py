@@ -32,7 +32,7 @@ from d7nb.display.previews import Preview
 from d7nb.planning.release import chosen_numbers
 from d7nb.store.claims import Run
 from d7nb.store.dead_letters import DeadLetter
-from d7nb.widgets import controls as parts
+from d7nb.widgets import controls
 from tests.support.ledgers import NOW, keys, people, postgres
 from tests.support.privacy_watch import (
     HOUSE,
@@ -580,7 +580,7 @@ def leak_html() -> None:
 
 
 def leak_form() -> None:
-    parts.shown("<p>{{ words }}</p>", words=GOOD[0])
+    controls.styled_html("<p>{{ words }}</p>", words=GOOD[0])
 
 
 def leak_print() -> None:

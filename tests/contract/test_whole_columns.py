@@ -287,9 +287,9 @@ def strangest_one_by_one(texts: list[str]) -> dict[str, int]:
     )
 )
 def test_the_strangest_rows_are_those_that_a_look_at_each_finds(texts: list[str]) -> None:
-    found = strangest._Found(lambda rows: [texts[row] for row in rows], np.arange(len(texts)))
+    found = strangest._MessageScan(lambda rows: [texts[row] for row in rows], np.arange(len(texts)))
     assert dict(found.reasons()) == strangest_one_by_one(texts)
-    assert list(found.different()) == [place for place, text in enumerate(texts) if text not in texts[:place]]
+    assert list(found.distinct_rows()) == [place for place, text in enumerate(texts) if text not in texts[:place]]
 
 
 @given(st.lists(st.sampled_from(PHONES[:6]), max_size=14))

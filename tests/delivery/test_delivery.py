@@ -13,7 +13,7 @@ from hypothesis import given, settings, strategies as st
 
 import d7nb
 from d7nb import Sandbox, Text
-from d7nb.display.deliveries import Reason, ShownDelivery, delivery_html, delivery_text
+from d7nb.display.deliveries import DeliveryView, Reason, delivery_html, delivery_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -213,7 +213,7 @@ def test_at_every_glance_at_a_running_delivery_the_books_are_whole(sandbox: Sand
     assert delivery.summary["accepted"] == len(frame)
 
 
-# Requests
+# RequestCounts
 
 
 def test_requests_tell_what_each_came_to(sandbox: Sandbox) -> None:
@@ -278,7 +278,7 @@ def test_no_display_of_a_delivery_shows_a_whole_number(sandbox: Sandbox) -> None
 def test_reasons_are_masked_whoever_gave_them() -> None:
     summary = dict.fromkeys(OUTCOMES, 0) | {"skipped": 1}
     reasons = [Reason("skipped", f"list of {PERSON}", f"asked for by {PERSON}", 1)]
-    shown = ShownDelivery(summary, reasons, None, done=True, warnings=[f"to {PERSON}"])
+    shown = DeliveryView(summary, reasons, None, done=True, warnings=[f"to {PERSON}"])
     for text in (delivery_text(shown), delivery_html(shown)):
         for words in ("list of", "asked for by", "to"):
             assert f"{words} +120••••••23" in text

@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 import d7nb
 from d7nb import Text, col
 from d7nb.display.css import STYLE
-from d7nb.display.deliveries import Reason, ShownDelivery, delivery_html, delivery_text
+from d7nb.display.deliveries import DeliveryView, Reason, delivery_html, delivery_text
 from tests.support.html import Element, read
 from tests.support.plans import ORIGINATOR, PHONES
 from tests.support.samples import delivered, harmful, saying, troubled
@@ -209,7 +209,7 @@ def test_what_to_do_is_what_can_be_done(sandbox: d7nb.Sandbox) -> None:
         delivery = plan.send(client, progress=False)
         assert 'delivery.settle("sent")' in repr(delivery)
         delivery.settle("not_sent")
-        assert "1 row not tried: run it again, and only what is left goes. plan.send(client)" in repr(delivery)
+        assert "1 row not sent yet. To send only what is left: plan.send(client)" in repr(delivery)
         assert plan.send(client, progress=False).summary["accepted"] == 1
         again = plan.send(client, progress=False)
         assert "1 row already sent" in repr(again)
@@ -246,7 +246,7 @@ def test_statuses_are_counted_and_a_failure_says_what_to_do(sandbox: d7nb.Sandbo
     assert told == {
         "failed": ["1", "it did not arrive; the reasons say why"],
         "read": ["1", "it was read"],
-        "<b>Throttled</b> for +120••••••23": ["1", "D7's own word; d7nb does not know it, and asks on"],
+        "<b>Throttled</b> for +120••••••23": ["1", "a status of D7's that d7nb does not know; refresh() asks again"],
     }
     (reason,) = table(shown, "1 reason")
     assert reason[:3] == ["accepted", "1", "failed after D7 accepted it: 131026: Message undeliverable"]
@@ -263,7 +263,7 @@ def test_a_running_delivery_says_so(sandbox: d7nb.Sandbox) -> None:
         running, html = repr(delivery), delivery._repr_html_()
         delivery.wait()
     assert "still being sent" in running
-    assert "1 unsent: its turn has not come yet" in running or "1 unknown: on its way" in running
+    assert "1 unsent: waiting for its turn" in running or "1 unknown: on its way" in running
     assert "delivery.wait() or delivery.stop()" in running
     assert [code.text for code in read(html).all("code")] == ["delivery.wait()", "delivery.stop()"]
     assert "still being sent" not in repr(delivery)
@@ -272,7 +272,7 @@ def test_a_running_delivery_says_so(sandbox: d7nb.Sandbox) -> None:
 def test_what_the_ledger_knows_is_shown_as_that() -> None:
     delivery = saying("a").delivery()
     for shown in (read(delivery._repr_html_()).text, repr(delivery)):
-        assert "nothing was sent for this: it is what the ledger knows" in shown
+        assert "from the ledger; nothing was sent just now" in shown
 
 
 def test_a_delivery_stays_masked_whatever_is_revealed(sandbox: d7nb.Sandbox) -> None:
@@ -286,7 +286,7 @@ def test_a_delivery_stays_masked_whatever_is_revealed(sandbox: d7nb.Sandbox) -> 
 
 def test_of_many_warnings_the_first_are_shown() -> None:
     summary = dict.fromkeys(OUTCOMES, 0) | {"accepted": 1}
-    shown = ShownDelivery(summary, [], None, done=True, warnings=[f"w{n}" for n in range(9)])
+    shown = DeliveryView(summary, [], None, done=True, warnings=[f"w{n}" for n in range(9)])
     for text in (delivery_text(shown), read(delivery_html(shown)).text):
         assert "w4" in text
         assert "w5" not in text
@@ -297,8 +297,8 @@ def test_of_many_warnings_the_first_are_shown() -> None:
 def test_whatever_d7_or_a_filter_says_stays_in_its_cell(reason: str, decider: str, warning: str) -> None:
     summary = dict.fromkeys(OUTCOMES, 0) | {"skipped": 1}
 
-    def shown(*words: str) -> ShownDelivery:
-        return ShownDelivery(summary, [Reason("skipped", *words[:2], 1)], None, done=True, warnings=[words[2]])
+    def shown(*words: str) -> DeliveryView:
+        return DeliveryView(summary, [Reason("skipped", *words[:2], 1)], None, done=True, warnings=[words[2]])
 
     html = delivery_html(shown(f"x{decider}", f"x{reason}", f"x{warning}"))
     assert read(html).shape == read(delivery_html(shown("x", "x", "x"))).shape

@@ -421,7 +421,7 @@ def test_each_picked_row_says_why_in_the_display_too() -> None:
         ),
         (["aa", "bb"], {0: "one of the first", 1: "one of the first"}),
         (["a", "bb", "bb"], {1: "longest, the same for 2 rows", 0: "shortest", 2: "one of the first"}),
-        (["a\ufeffb", "plain text"], {1: "longest", 0: "shortest, characters that nobody sees"}),
+        (["a\ufeffb", "plain text"], {1: "longest", 0: "shortest, invisible characters"}),
         (["1.00", "a 12.0 b", "x"], {1: "longest, a number that looks like 1.0", 2: "shortest", 0: "one of the first"}),
         (["1️⃣", "a ⭐", "🇦🇪 flag"], {2: "longest", 0: "shortest, emoji", 1: "one of the first"}),
     ],
@@ -548,13 +548,13 @@ def test_a_plugin_whose_drawing_fails_is_drawn_all_the_same(kind: type[Poll], wh
 
 
 def test_a_message_that_says_nothing_says_so() -> None:
-    assert "says nothing" in read(STYLE + bubble_html(Bubble())).text
-    assert bubble_text(Bubble()) == "(says nothing)"
+    assert "empty message" in read(STYLE + bubble_html(Bubble())).text
+    assert bubble_text(Bubble()) == "(empty message)"
 
 
 def test_cards_go_only_so_deep() -> None:
     deep = Bubble(body="bottom")
     for _ in range(2000):
         deep = Bubble(cards=(deep,))
-    assert "what is inside of this" in read(STYLE + bubble_html(deep)).text
+    assert "more cards inside this one" in read(STYLE + bubble_html(deep)).text
     assert "bottom" not in bubble_text(deep)

@@ -25,7 +25,7 @@ from d7nb.widgets.controls import NOTHING
 from d7nb.widgets.debounce import Debounced
 from d7nb.widgets.form import ComposeForm
 from d7nb.widgets.guess_column import guess_recipient
-from d7nb.widgets.model import ComposeModel, read_free
+from d7nb.widgets.model import ComposeModel, parse_free_text
 from tests.support.contents import CASES, Case
 
 ORIGINATOR = "+12025550100"
@@ -208,7 +208,7 @@ def test_what_can_t_be_is_refused_in_words() -> None:
     ],
 )
 def test_lists_and_mappings_are_typed_line_by_line_or_as_json(text: str, shape: type, read: Any) -> None:
-    assert read_free(text, shape) == read
+    assert parse_free_text(text, shape) == read
 
 
 # The view
@@ -235,7 +235,7 @@ def test_a_content_that_is_given_fills_the_form_and_typing_in_it_changes_the_pla
 ) -> None:
     content = case.build(lambda value: value)
     form = compose(content=content, originator=ORIGINATOR)
-    texts = [each for each in below(form._fields.box) if isinstance(each, w.Text | w.Textarea) and each.value]
+    texts = [each for each in below(form._content_fields.box) if isinstance(each, w.Text | w.Textarea) and each.value]
     assert texts
     for each in texts:  # as if it was typed anew
         before, each.value = each.value, each.value + "x"
@@ -389,7 +389,7 @@ def test_the_count_is_typed_and_what_was_shown_is_sent(
         assert button.disabled
     typed.value = "6"
     press(form, "Send 6 messages")
-    form._send.wait()
+    form._send_panel.wait()
     assert form.delivery is not None
     assert form.delivery.summary["accepted"] == 6
     assert sandbox.messages["content"].tolist() == [
@@ -420,7 +420,7 @@ def test_stop_leaves_the_rest_and_sending_again_goes_on(
     press(form, "Send 6 messages")
     until(lambda: len(sandbox.messages) >= 2)
     press(form, "Stop")
-    form._send.wait()
+    form._send_panel.wait()
     assert form.delivery is not None
     first = form.delivery.summary
     assert first["accepted"] == len(sandbox.messages) < 6
@@ -454,7 +454,7 @@ def test_without_a_token_the_form_plans_and_says_at_the_button_what_is_missing(
     assert form.plan.summary["ready"] == 6
     labelled(form, "Rows to go").value = "6"
     press(form, "Send 6 messages")
-    form._send.wait()
+    form._send_panel.wait()
     assert "Not sent: no API token: give Client(token=...), set D7_API_TOKEN" in seen(form)
     assert form.delivery is None
 
@@ -482,10 +482,10 @@ def test_work_in_the_background_is_done_once_for_many_calls_and_again_for_a_late
     background = Debounced(work, 0.02)
     assert background.wait(0)
     for _ in range(50):
-        background.poke()
+        background.request()
     assert begun.wait(30)
     assert not background.wait(0)
-    background.poke()  # while it is being done
+    background.request()  # while it is being done
     go_on.set()
     assert background.wait(30)
     assert done == [1, 1]
@@ -509,7 +509,7 @@ def test_an_edit_takes_the_offer_back_at_once(
     assert labelled(form, "Rows to go").value == ""
     labelled(form, "Rows to go").value = "6"
     button.click()  # on its way before the button could be seen to be off
-    form._send.wait()
+    form._send_panel.wait()
     assert "Not sent: the number typed is not that of the rows about to go" in seen(form)
     assert sandbox.messages.empty
 
@@ -521,7 +521,7 @@ def test_what_is_sent_is_the_plan_that_was_shown_even_if_the_form_is_changed_mea
     labelled(form, "Rows to go").value = "6"
     press(form, "Send 6 messages")
     edited(form, "another text")
-    form._send.wait()
+    form._send_panel.wait()
     assert [content["text"]["body"] for content in sandbox.messages["content"]] == [f"Hi N{row}" for row in range(6)]
 
 
@@ -537,7 +537,7 @@ def test_a_locked_ledger_keeps_nobody_waiting_but_the_send(
         began = time.monotonic()
         press(form, "Send 6 messages")
         assert time.monotonic() - began < 0.5
-        form._send.wait()
+        form._send_panel.wait()
         assert "Not sent: the ledger locked.sqlite3 is locked by another program" in seen(form)
         locker.execute("ROLLBACK")
         locker.close()
@@ -555,11 +555,11 @@ def test_two_sends_one_after_the_other_each_have_their_stop_and_their_word(
     delivery = form.send(confirm=6, wait=False)
     until(lambda: delivery.progress.finished > 0)
     assert not labelled(form, "Stop").disabled
-    assert "Delivery of" not in form._send._told.value
+    assert "Delivery of" not in form._send_panel._result.value
     press(form, "Stop")
     assert "stopping: what is on its way is finished first" in seen(form)
-    form._send.wait()
-    assert form._send._told.value == delivery._repr_html_()
+    form._send_panel.wait()
+    assert form._send_panel._result.value == delivery._repr_html_()
 
 
 def test_a_broken_ledger_takes_the_offer_back(compose: Callable[..., ComposeForm], tmp_path: Path) -> None:
