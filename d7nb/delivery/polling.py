@@ -1,4 +1,4 @@
-"""Asking D7 what became of requests: one report each, several at once, never faster than the client's rate."""
+"""Ask D7 for the reports of requests, several at once and never faster than the client's rate."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
     from d7nb.api.statuses import StatusUpdate
 
 NOT_YET = "WHATSAPP_LOG_NOT_EXISTS"
-"""D7's word for a request of which it has no report, or none yet (d7-api.md section 4)."""
+"""D7's code for a request of which it has no report, or none yet (D7 API docs, "Get Status")."""
 TRIES = 4
-"""How often a report is asked for, where D7 asks to wait or can't be reached."""
+"""The most times that one report is asked for."""
 FIRST_WAIT = 0.5
 """Seconds before the second try where D7 does not say how long; each further wait is twice the last."""
-_PACE = "report"
-"""Reports have a pace of their own beside that of each originator's messages: D7 documents no limit for either."""
-_GLANCE = 0.1
-"""Seconds between two looks at what has come: a signal must not wait for an answer."""
+_RATE_KEY = "report"
+"""The rate limiter's key for reports, which count apart from every originator's messages; D7 documents no limit."""
+_POLL_INTERVAL = 0.1
+"""Seconds between two looks at the results, so that an interrupt is not held up by a slow answer."""
 
 
 class ReportResult(NamedTuple):
-    """What came of asking for one report.
+    """The result of asking for one report.
 
     Attributes:
-        updates: What it says of each message.
-        fault: Why there is none; None where there is one, or none yet.
-        pending: Whether D7 has none yet.
+        updates: The report's status of each message.
+        fault: Why the report could not be read; None where it could, or is pending.
+        pending: Whether D7 has no report yet.
     """
 
     updates: Sequence[StatusUpdate] = ()
@@ -43,49 +43,49 @@ class ReportResult(NamedTuple):
     pending: bool = False
 
 
-def ask(client: Client, request_ids: Sequence[str]) -> Generator[list[ReportResult]]:
-    """Ask for the reports of requests, each once.
+def fetch_reports(client: Client, request_ids: Sequence[str]) -> Generator[list[ReportResult]]:
+    """Ask for the report of each request, and yield the results as they come.
 
-    Whoever stops listening, by an interrupt for instance, ends it when the reports under way are there.
+    A caller that stops iterating, for instance after an interrupt, waits for the reports that are being asked for.
 
     Args:
         client: Asks, with as many workers and at the rate that it has.
-        request_ids: As D7 gave them.
+        request_ids: D7's ids of the requests.
 
-    Returns:
-        What came, as it comes. After a refused token, or where D7 asks to wait for long, nothing more is asked for.
+    Yields:
+        Some results. After a refused token, or where D7 asks to wait for long, no further report is asked for.
     """
     stopping = threading.Event()
-    waiting = iter(request_ids)
+    waiting_ids = iter(request_ids)
 
-    def one(request_id: str) -> ReportResult:
-        asked = _report(client, request_id, stopping)
-        if isinstance(asked.fault, Unauthorized | Forbidden) or _asks_for_long(asked.fault):
+    def fetch(request_id: str) -> ReportResult:
+        result = _fetch_report(client, request_id, stopping)
+        if isinstance(result.fault, Unauthorized | Forbidden) or _asks_for_long_wait(result.fault):
             stopping.set()
-        return asked
+        return result
 
     with ThreadPoolExecutor(client.workers, thread_name_prefix="d7nb-report") as pool:
-        flying: set[Future[ReportResult]] = set()
+        pending: set[Future[ReportResult]] = set()
         try:
             while True:
-                while len(flying) < 2 * client.workers and not stopping.is_set():
-                    request_id = next(waiting, None)
+                while len(pending) < 2 * client.workers and not stopping.is_set():
+                    request_id = next(waiting_ids, None)
                     if request_id is None:
                         break
-                    flying.add(pool.submit(one, request_id))
-                if not flying:
+                    pending.add(pool.submit(fetch, request_id))
+                if not pending:
                     return
-                landed, flying = wait(flying, _GLANCE, FIRST_COMPLETED)
-                yield [future.result() for future in landed]
+                done, pending = wait(pending, _POLL_INTERVAL, FIRST_COMPLETED)
+                yield [future.result() for future in done]
         finally:
             stopping.set()
 
 
-def _report(client: Client, request_id: str, stopping: threading.Event) -> ReportResult:
-    """In a worker: wait for leave, ask, and try again where that is all that D7 asks for."""
+def _fetch_report(client: Client, request_id: str, stopping: threading.Event) -> ReportResult:
+    """Ask for one report, in a worker; try again where D7 asks to wait or can't be reached."""
     fault: ApiError | None = None
     for attempt in range(TRIES):
-        if not _has_leave(client, stopping):
+        if not _wait_for_turn(client, stopping):
             break
         try:
             body, at = client.dated_report(request_id)
@@ -94,8 +94,8 @@ def _report(client: Client, request_id: str, stopping: threading.Event) -> Repor
             return ReportResult(pending=True) if error.code == NOT_YET else ReportResult(fault=error)
         except (RateLimited, NotConnected) as error:
             fault = error
-            if _asks_for_long(error):
-                break  # whoever waits for the others' answers, or sends with this client, need not wait so long
+            if _asks_for_long_wait(error):
+                break  # the other reports, and a send with this client, need not wait so long
             client.hold(error.retry_after if error.retry_after is not None else FIRST_WAIT * 2**attempt)
         except ApiError as error:
             return ReportResult(fault=error)
@@ -104,13 +104,14 @@ def _report(client: Client, request_id: str, stopping: threading.Event) -> Repor
     return ReportResult(fault=fault)
 
 
-def _asks_for_long(error: ApiError | None) -> bool:
+def _asks_for_long_wait(error: ApiError | None) -> bool:
     return error is not None and (error.retry_after or 0) > LONGEST_WAIT
 
 
-def _has_leave(client: Client, stopping: threading.Event) -> bool:
+def _wait_for_turn(client: Client, stopping: threading.Event) -> bool:
+    """Wait until the rate limit allows a request, and return whether it does; False where polling stops."""
     while not stopping.is_set():
-        seconds = client.acquire(_PACE, 1)
+        seconds = client.acquire(_RATE_KEY, 1)
         if seconds <= 0:
             return True
         stopping.wait(seconds)

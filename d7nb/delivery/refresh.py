@@ -11,7 +11,7 @@ import pandas as pd
 from d7nb.api.error_codes import with_advice
 from d7nb.api.statuses import FINAL
 from d7nb.delivery.eligibility import look_up, outcomes_known
-from d7nb.delivery.polling import ask
+from d7nb.delivery.polling import fetch_reports
 from d7nb.errors import Forbidden, Unauthorized
 from d7nb.store.schema import HEARD
 
@@ -140,7 +140,7 @@ def take_reports(
         return len(gone) - ledger.take_in(destination, updates=gone, at=mailing.clock()) if gone else 0
 
     try:
-        with closing(ask(client, request_ids)) as landing:
+        with closing(fetch_reports(client, request_ids)) as landing:
             for landed in landing:
                 for asked in landed:
                     waiting += asked.updates
