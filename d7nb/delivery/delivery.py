@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from d7nb.api.client import Client
-from d7nb.api.destinations import BASE_URL
+from d7nb.api.destinations import BASE_URL, destination_of
 from d7nb.delivery.eligibility import outcomes_known
 from d7nb.delivery.funnel import funnel, reached, segmented
 from d7nb.delivery.outcomes import COLUMNS, OutcomeTable
@@ -30,18 +30,22 @@ from d7nb.display.deliveries import Reason, Requests, ShownDelivery, delivery_ht
 from d7nb.display.progress import Progress
 from d7nb.display.text import plural
 from d7nb.errors import Interrupted, PlanError, hides_internals
+from d7nb.store.lookup import find_row_states
 from d7nb.store.schema import SETTLED
-from d7nb.store.store import Store, opened
+from d7nb.store.settle import settle
+from d7nb.store.store import Store, open_campaign
 from d7nb.tables.frames import positions, with_columns
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Hashable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     import pandas as pd
 
     from d7nb.delivery.mailing import Mailing
     from d7nb.delivery.sending.loop import SendLoop
+    from d7nb.store.campaign import CampaignLedger
     from d7nb.store.lookup import RowStates
 
     Place = Store | str | os.PathLike[str] | None
@@ -79,7 +83,6 @@ class Delivery:
         mailing: Mailing,
         outcomes: OutcomeTable,
         ledger: Place,
-        destination: str,
         *,
         client: Client | None = None,
         sending: SendLoop | None = None,
@@ -89,7 +92,7 @@ class Delivery:
         self._mailing = mailing
         self._outcomes = outcomes
         self._ledger = ledger
-        self._destination = destination
+        self._destination = destination_of(client)
         self._client = client
         self._followed: FollowUp | None = None
         self._asked_in_vain: list[str] = []
@@ -245,22 +248,21 @@ class Delivery:
         """
         client = self._asker(client)
         try:
-            with opened(self._ledger) as ledger:
-                followed = self._follow(ledger)
+            with self._open_campaign() as campaign:
+                followed = self._follow(campaign)
                 count = len(followed.open)
                 try:
                     with Progress(count, shown=progress and count > 0, unit="report") as bar:
                         reports = take_reports(
                             client,
                             followed.open,
-                            self._mailing,
-                            ledger,
-                            self._destination,
+                            campaign,
+                            self._mailing.clock,
                             step=lambda n: bar.show(n, ""),
                         )
                 finally:
                     rows = self._mailing, self._outcomes
-                    self._followed = reload_statuses(followed, *rows, ledger, self._destination, settle=self.done)
+                    self._followed = reload_statuses(followed, *rows, campaign, settle=self.done)
         except KeyboardInterrupt:
             raise Interrupted("asking for reports was interrupted; what was heard is kept", self) from None
         self._asked_in_vain = _in_vain(reports)
@@ -386,6 +388,9 @@ class Delivery:
         counts = funnel(lines.iloc[:, :0], codes, reached(went, heard))  # without the user's names, which may be ours
         return plot(lines, codes, counts, waits)
 
+    def _open_campaign(self) -> AbstractContextManager[CampaignLedger]:
+        return open_campaign(self._ledger, self._destination, self._mailing.campaign)
+
     def _asker(self, client: Client | None) -> Client:
         """Who asks D7."""
         if client is None and self._client is None:
@@ -401,18 +406,16 @@ class Delivery:
             )
         return asker
 
-    def _follow(self, ledger: Store, found: tuple[np.ndarray, RowStates] | None = None) -> FollowUp:
+    def _follow(self, campaign: CampaignLedger, found: tuple[np.ndarray, RowStates] | None = None) -> FollowUp:
         """What was heard by now; `found` is what the ledger knows of the rows, where that was just looked up."""
-        self._followed = load_follow_up(
-            self._mailing, self._outcomes, ledger, self._destination, settle=self.done, found=found
-        )
+        self._followed = load_follow_up(self._mailing, self._outcomes, campaign, settle=self.done, found=found)
         return self._followed
 
     def _known(self) -> FollowUp:
         """What was heard, read from the ledger if that was not done yet."""
         if self._followed is None:
-            with opened(self._ledger) as ledger:
-                return self._follow(ledger)
+            with self._open_campaign() as campaign:
+                return self._follow(campaign)
         return self._followed
 
     @hides_internals
@@ -454,10 +457,9 @@ class Delivery:
             raise PlanError(message)
         mailing = self._mailing
         keys, now = mailing.keys[chosen], mailing.clock()
-        with opened(self._ledger) as ledger:
-            ledger.settle(self._destination, keys, word, now)
-            people = mailing.people[chosen].tolist()
-            known = ledger.look_up(self._destination, mailing.campaign, keys, people, at=now)
+        with self._open_campaign() as campaign:
+            settle(campaign, keys, word, now)
+            known = find_row_states(campaign, keys, mailing.people[chosen].tolist(), at=now)
         there = np.flatnonzero(known.outcome.astype(bool))
         self._outcomes.recall(chosen[there], outcomes_known(known).take(there))
         if otherwise := int((known.outcome != ("accepted" if word == "sent" else "unsent")).sum()):

@@ -11,16 +11,18 @@ from d7nb.api.error_codes import NEVER, advice_for
 from d7nb.delivery.outcomes import LedgerOutcomes
 from d7nb.errors import PlanError
 from d7nb.store.claims import OTHER_TEXT
+from d7nb.store.lookup import find_row_states, has_earlier_request_in_doubt
+from d7nb.store.message_status import find_statuses
 from d7nb.store.schema import SETTLED
 from d7nb.tables.arrays import chosen_of, group_codes
 from d7nb.tables.frames import positions
 
 if TYPE_CHECKING:
     from d7nb.delivery.mailing import Mailing
+    from d7nb.store.campaign import CampaignLedger
     from d7nb.store.claims import Claim
     from d7nb.store.lookup import RowStates
     from d7nb.store.message_status import MessageStatuses
-    from d7nb.store.store import Store
 
 LEDGER = "ledger"
 RESENDS = ("failed", "changed")
@@ -50,7 +52,7 @@ class Eligibility(NamedTuple):
     told: LedgerOutcomes
 
 
-def look_up(mailing: Mailing, ledger: Store, destination: str) -> tuple[np.ndarray, RowStates]:
+def look_up(mailing: Mailing, campaign: CampaignLedger) -> tuple[np.ndarray, RowStates]:
     """What the ledger knows of a plan's ready rows.
 
     Returns:
@@ -59,30 +61,28 @@ def look_up(mailing: Mailing, ledger: Store, destination: str) -> tuple[np.ndarr
     """
     keyed, now = mailing.keyed, mailing.clock()
     keys, people = chosen_of(mailing.keys, keyed), chosen_of(mailing.people, keyed).tolist()
-    known = ledger.look_up(destination, mailing.campaign, keys, people, at=now)
+    known = find_row_states(campaign, keys, people, at=now)
     every = len(keyed) == len(mailing.ready)
     return np.arange(len(keyed)) if every else np.searchsorted(keyed, mailing.ready), known
 
 
-def check_eligibility(mailing: Mailing, ledger: Store, destination: str, resend: Any) -> Eligibility:
+def check_eligibility(mailing: Mailing, campaign: CampaignLedger, resend: Any) -> Eligibility:
     """Say which rows of a plan may go now.
 
     Args:
         mailing: The plan's rows.
-        ledger: What knows of earlier sends.
-        destination: Where the rows would go.
+        campaign: The campaign in the ledger, which knows of earlier sends.
         resend: As `Plan.send` explains.
     """
-    places, known = look_up(mailing, ledger, destination)
+    places, known = look_up(mailing, campaign)
     ready = mailing.ready
     chosen = _chosen(resend, mailing)[ready]
     again = np.zeros(len(mailing.frame), dtype=np.int64)
-    if not known.seen:  # the campaign has not begun: nothing speaks against anybody
+    if not known.last_request_seen:  # the campaign has not begun: nothing speaks against anybody
         return Eligibility(ready, again, 0, ready[:0], outcomes_known(known, places[:0]))
     if says(resend, "failed"):
-        numbers = known.request[places]
-        heard = ledger.heard(destination, mailing.campaign, mailing.keys[ready], numbers)
-        chosen |= _may_arrive(heard) & ~ledger.doubtful_before(destination, mailing.campaign, mailing.keys[ready])
+        heard = find_statuses(campaign, mailing.keys[ready], known.request[places])
+        chosen |= _may_arrive(heard) & ~has_earlier_request_in_doubt(campaign, mailing.keys[ready])
     outcome, sending = known.outcome[places], known.sending[places]
     sent, doubtful = outcome == "accepted", outcome == "unknown"
     changed = _other_text(mailing, known, places) & ~sent & ~doubtful & ~sending
@@ -92,24 +92,23 @@ def check_eligibility(mailing: Mailing, ledger: Store, destination: str, resend:
     told = outcomes_known(known, places[kept], already=True)
     _hold(told, changed[kept])
     again[ready] = np.where(chosen, known.request[places], 0)
-    return Eligibility(ready[~stays], again, known.seen, ready[kept], told)
+    return Eligibility(ready[~stays], again, known.last_request_seen, ready[kept], told)
 
 
-def with_sent_rows_ready(mailing: Mailing, ledger: Store, destination: str) -> Mailing:
+def with_sent_rows_ready(mailing: Mailing, campaign: CampaignLedger) -> Mailing:
     """The rows as they were when they went out, whatever filters and clocks say against sending them today.
 
     Of rows that are the same, the first is the one that went.
 
     Args:
         mailing: The plan's rows.
-        ledger: What knows of earlier sends.
-        destination: Where they went.
+        campaign: The campaign in the ledger, which knows of earlier sends.
     """
     spared = np.setdiff1d(mailing.keyed, mailing.ready)
     if not len(spared):
         return mailing
     keyed, now = mailing.keyed, mailing.clock()
-    known = ledger.look_up(destination, mailing.campaign, mailing.keys[keyed], mailing.people[keyed].tolist(), at=now)
+    known = find_row_states(campaign, mailing.keys[keyed], mailing.people[keyed].tolist(), at=now)
     in_turn = np.concatenate([mailing.ready, spared])
     firsts = in_turn[np.unique(group_codes(mailing.keys[in_turn]), return_index=True)[1]]
     went = keyed[np.isin(known.outcome, np.array(["accepted", "unknown"], dtype=object)) | known.sending]

@@ -16,6 +16,7 @@ from d7nb.delivery.start import remembered
 from d7nb.problems import Verdicts
 from d7nb.recipients.check import check_numbers, number_problems
 from d7nb.recipients.variants import family
+from d7nb.store.lookup import last_keys
 from d7nb.tables.arrays import texts_of
 from d7nb.tables.frames import frozen, listed, require
 
@@ -62,7 +63,7 @@ def history(
         keys[ready] = keys_by_columns(campaign, (texts[row] for row in ready))
     else:
         people = texts_of(family(recipients.take(ready))).tolist()
-        keys[ready] = ledger.last_keys(destination_of(client), campaign, people)
+        keys[ready] = last_keys(ledger.campaign(destination_of(client), campaign), people)
     mailing = Mailing(
         frame=kept,
         verdicts=verdicts.frame(kept.index, recipients),
@@ -73,4 +74,4 @@ def history(
         clock=clock,
     )
     why = _UNKNOWN_KEY if key_columns else _UNKNOWN_NUMBER
-    return remembered(mailing, ledger, destination_of(client), client, why)
+    return remembered(mailing, ledger, client, why)

@@ -13,19 +13,22 @@ from d7nb.api.statuses import FINAL
 from d7nb.delivery.eligibility import look_up, outcomes_known
 from d7nb.delivery.polling import fetch_reports
 from d7nb.errors import Forbidden, Unauthorized
+from d7nb.store.incoming import take_in
+from d7nb.store.message_status import find_statuses
 from d7nb.store.schema import HEARD
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from d7nb.api.client import Client
     from d7nb.api.statuses import StatusUpdate
     from d7nb.delivery.mailing import Mailing
     from d7nb.delivery.outcomes import OutcomeTable
     from d7nb.errors import ApiError
+    from d7nb.store.campaign import CampaignLedger
     from d7nb.store.lookup import RowStates
     from d7nb.store.message_status import MessageStatuses
-    from d7nb.store.store import Store
 
 _AT_ONCE = 5_000
 """So many statuses are written in one transaction: others want to write, too."""
@@ -64,8 +67,7 @@ class PollSummary(NamedTuple):
 def load_follow_up(
     mailing: Mailing,
     outcomes: OutcomeTable,
-    ledger: Store,
-    destination: str,
+    campaign: CampaignLedger,
     *,
     settle: bool = True,
     found: tuple[np.ndarray, RowStates] | None = None,
@@ -77,15 +79,14 @@ def load_follow_up(
     Args:
         mailing: The rows.
         outcomes: Their books.
-        ledger: What knows.
-        destination: Where they went.
+        campaign: The campaign in the ledger.
         settle: Whether to look for such rows.
         found: What `look_up` just gave; it is asked unless given.
     """
     ready, count = mailing.ready, len(mailing.frame)
-    places, known = found or look_up(mailing, ledger, destination)
+    places, known = found or look_up(mailing, campaign)
     numbers, codes = known.request[places], known.code[places]
-    heard = ledger.heard(destination, mailing.campaign, mailing.keys[ready], numbers)
+    heard = find_statuses(campaign, mailing.keys[ready], numbers)
     another = ~outcomes.went()[ready] | (outcomes.request_ids()[ready] != known.request_id[places])
     told = another & (known.outcome[places] == "accepted")  # what was in doubt, or what was sent again since
     if settle and told.any():
@@ -99,22 +100,21 @@ def load_follow_up(
 
 
 def reload_statuses(
-    past: FollowUp, mailing: Mailing, outcomes: OutcomeTable, ledger: Store, destination: str, *, settle: bool = True
+    past: FollowUp, mailing: Mailing, outcomes: OutcomeTable, campaign: CampaignLedger, *, settle: bool = True
 ) -> FollowUp:
     """The same again, when only reports have come since: where nothing is in doubt, no row has another request now."""
     if len(outcomes.rows_with("unknown")):
-        return load_follow_up(mailing, outcomes, ledger, destination, settle=settle)
+        return load_follow_up(mailing, outcomes, campaign, settle=settle)
     ready = mailing.ready
-    heard = ledger.heard(destination, mailing.campaign, mailing.keys[ready], past.numbers)
+    heard = find_statuses(campaign, mailing.keys[ready], past.numbers)
     return past._replace(heard=heard.spread(ready, len(mailing.frame)))
 
 
 def take_reports(
     client: Client,
     request_ids: list[str],
-    mailing: Mailing,
-    ledger: Store,
-    destination: str,
+    campaign: CampaignLedger,
+    clock: Callable[[], datetime],
     *,
     step: Callable[[int], None],
 ) -> PollSummary:
@@ -123,9 +123,8 @@ def take_reports(
     Args:
         client: Asks.
         request_ids: Of which requests.
-        mailing: Whose they are.
-        ledger: Where it is written.
-        destination: Where they went.
+        campaign: Whose they are, in the ledger where it is written.
+        clock: Tells the time.
         step: Is told how many are through.
 
     Raises:
@@ -137,7 +136,9 @@ def take_reports(
 
     def write() -> int:
         gone, waiting[:] = waiting[:], []
-        return len(gone) - ledger.take_in(destination, updates=gone, at=mailing.clock()) if gone else 0
+        if not gone:
+            return 0
+        return len(gone) - take_in(campaign.database, campaign.destination, updates=gone, at=clock())
 
     try:
         with closing(fetch_reports(client, request_ids)) as landing:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from d7nb.api.client import Client
+from d7nb.api.destinations import destination_of
 from d7nb.delivery.delivery import Delivery
 from d7nb.delivery.eligibility import check_eligibility, look_up, recall, says, with_sent_rows_ready
 from d7nb.delivery.outcomes import OutcomeTable
@@ -19,8 +20,8 @@ from d7nb.delivery.sending.loop import SendLoop
 from d7nb.delivery.sending.queue import Canary
 from d7nb.display.text import plural
 from d7nb.errors import ConfirmError, LedgerWarning, PlanError
-from d7nb.store.claims import LEEWAY
-from d7nb.store.store import opened
+from d7nb.store.claims import LEEWAY, Run
+from d7nb.store.store import open_campaign
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,24 +58,23 @@ def deliver(
         raise PlanError("canary= counts rows from 1, and stop_if= is a share from 0 to 1")
     if resend is True and confirm is None:
         raise ConfirmError("resend=True sends again to everybody: say confirm= with the number of rows to go")
-    destination = client.destination
     with ExitStack() as stack:
-        books = stack.enter_context(opened(ledger))
-        standing = check_eligibility(mailing, books, destination, resend)
+        campaign = stack.enter_context(open_campaign(ledger, client.destination, mailing.campaign))
+        standing = check_eligibility(mailing, campaign, resend)
         if confirm is not None and confirm != len(standing.going):
             raise ConfirmError(_not_confirmed(confirm, len(standing.going), len(standing.kept)))
-        if not client.is_local and books.warning:
-            warnings.warn(books.warning, LedgerWarning, stacklevel=4)
+        if not client.is_local and campaign.database.warning:
+            warnings.warn(campaign.database.warning, LedgerWarning, stacklevel=4)
         outcomes = OutcomeTable(mailing.verdicts)
         outcomes.recall(standing.kept, standing.told)
         lifetime = timedelta(seconds=sum(_FOREVER if limit is None else limit for limit in client.timeout)) + LEEWAY
-        run = stack.enter_context(books.run(lifetime=lifetime, seen=standing.seen))
+        run = stack.enter_context(Run(campaign, lifetime=lifetime, last_request_seen=standing.seen))
         sending = SendLoop(
             packer,
             standing.going,
             client,
             outcomes,
-            ledger=LedgerWriter(run, mailing, destination, standing.again, unless_arrived=says(resend, "failed")),
+            ledger=LedgerWriter(run, mailing, standing.again, unless_arrived=says(resend, "failed")),
             send_time_filters=recheck,
             split=split,
             canary=None if canary is None else Canary(canary, stop_if),
@@ -83,14 +83,13 @@ def deliver(
             mailing,
             outcomes,
             ledger,
-            destination,
             client=client,
             sending=sending,
             closing=stack.pop_all(),
             after_send=after_send,
         )
-        if not client.is_local and books.warning:
-            delivery.warnings.append(books.warning)
+        if not client.is_local and campaign.database.warning:
+            delivery.warnings.append(campaign.database.warning)
     if wait:
         return delivery.wait(progress=progress)
     with delivery._interruptible(sending):
@@ -103,34 +102,31 @@ def _not_confirmed(confirm: int, going: int, kept: int) -> str:
     return f"confirm={confirm!r}, but {plural(going, 'row')} would go{why}; nothing was sent. Look at the plan again"
 
 
-def remembered(
-    mailing: Mailing, ledger: Place, destination: str, client: Client | None, why: str = "no run has come to it"
-) -> Delivery:
+def remembered(mailing: Mailing, ledger: Place, client: Client | None, why: str = "no run has come to it") -> Delivery:
     """What the ledger knows of rows, as a delivery; nothing is sent.
 
     Args:
         mailing: The rows.
         ledger: What knows.
-        destination: Where they went.
-        client: Asks D7 later, if asked to.
+        client: Says where they went, the real API unless given; asks D7 later, if asked to.
         why: What to say of rows that the ledger does not know.
     """
-    with opened(ledger) as books:
-        mailing = with_sent_rows_ready(mailing, books, destination)
-        found = look_up(mailing, books, destination)
+    with open_campaign(ledger, destination_of(client), mailing.campaign) as campaign:
+        mailing = with_sent_rows_ready(mailing, campaign)
+        found = look_up(mailing, campaign)
         rows, told = recall(mailing, *found)
         outcomes = OutcomeTable(mailing.verdicts)
         outcomes.recall(rows, told)
         outcomes.close(why)
-        delivery = Delivery(mailing, outcomes, ledger, destination, client=client)
-        delivery._follow(books, found)
+        delivery = Delivery(mailing, outcomes, ledger, client=client)
+        delivery._follow(campaign, found)
     return delivery
 
 
-def going(mailing: Mailing, ledger: Place, destination: str, resend: Any) -> pd.Series:
+def going(mailing: Mailing, ledger: Place, client: Client | None, resend: Any) -> pd.Series:
     """Which rows would go now."""
-    with opened(ledger) as books:
-        standing = check_eligibility(mailing, books, destination, resend)
+    with open_campaign(ledger, destination_of(client), mailing.campaign) as campaign:
+        standing = check_eligibility(mailing, campaign, resend)
     goes = np.zeros(len(mailing.frame), dtype=bool)
     goes[standing.going] = True
     return pd.Series(goes, index=mailing.frame.index, name="d7_going")

@@ -11,7 +11,6 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from d7nb.api.destinations import destination_of
 from d7nb.api.rate_limit import RATE
 from d7nb.content.preview import bubble_of
 from d7nb.delivery.mailing import Mailing
@@ -415,7 +414,7 @@ class Plan:
         """
         from d7nb.delivery.start import remembered  # noqa: PLC0415
 
-        return remembered(self._mailing, ledger, destination_of(client), client)
+        return remembered(self._mailing, ledger, client)
 
     @hides_internals
     def going(
@@ -448,7 +447,7 @@ class Plan:
         """
         from d7nb.delivery.start import going  # noqa: PLC0415
 
-        return going(self._mailing, ledger, destination_of(client), resend)
+        return going(self._mailing, ledger, client, resend)
 
     @cached_property
     def _mailing(self) -> Mailing:

@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, delete, func, insert, literal_column, select, 
 from d7nb.api.statuses import ARRIVED
 from d7nb.errors import LedgerError, hides_internals
 from d7nb.privacy import mask_number, mask_text
-from d7nb.store.database import Database, prepare
+from d7nb.store.database import prepare
 from d7nb.store.faults import guarded
 from d7nb.store.keys import key_bytes
 from d7nb.store.processes import this_process
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from d7nb.store.campaign import CampaignLedger
+
 
 LEEWAY = timedelta(seconds=110)
 """What a request may live beyond its time-outs: the wait for its turn, a slow disk, clocks that differ."""
@@ -51,7 +53,7 @@ _BEGIN = insert(requests).values({name: bindparam(name) for name in _CLAIMED}).r
 _ADD = {dialect: insert_into(rows).on_conflict_do_nothing() for dialect, insert_into in INSERT.items()}
 _MOVE = (
     update(rows)
-    .where(rows.c.destination == bindparam("place"), rows.c.key == bindparam("row"))
+    .where(rows.c.destination == bindparam("destination_id"), rows.c.key == bindparam("row"))
     .values({name: bindparam(f"new_{name}") for name in ("request", "sent", "person", "recipient")})
 )
 _SAID = ("outcome", "request_id", "created_at", "status", "code", "reason", "recorded_at")
@@ -64,7 +66,7 @@ _SEEN_AT = select(_earlier.c.claimed_at).where(_earlier.c.id == bindparam("seen"
 _LATER = select(requests.c.id).where(
     requests.c.id > bindparam("seen"),
     requests.c.id < bindparam("own"),
-    requests.c.destination == bindparam("place"),
+    requests.c.destination == bindparam("destination_id"),
     requests.c.campaign == bindparam("name"),
     requests.c.run != bindparam("run"),
     # What was split off an older request is no later one, though its number is.
@@ -89,7 +91,7 @@ class Claim:
         open: Which of the granted rows are not recorded yet.
     """
 
-    def __init__(self, keys: list[bytes], place: int) -> None:
+    def __init__(self, keys: list[bytes], destination_id: int) -> None:
         self.granted = np.ones(len(keys), dtype=bool)
         self.outcome: list[str | None] = [None] * len(keys)
         self.reason: list[str | None] = [None] * len(keys)
@@ -97,7 +99,7 @@ class Claim:
         self.created_at: list[str | None] = [None] * len(keys)
         self.open = np.zeros(len(keys), dtype=bool)
         self.keys = keys
-        self.place = place
+        self.destination_id = destination_id
         self.request = 0
 
     def __repr__(self) -> str:
@@ -117,24 +119,29 @@ class Claim:
 
 
 class Run:
-    """One send's standing in the ledger; made by `Ledger.run`, and used by one thread, inside its ``with`` block.
+    """One send's standing in the ledger; used by one thread, inside its ``with`` block.
 
     Args:
-        database: The ledger's.
-        lifetime: How long a request can live.
-        seen: The campaign's last request that was looked at before the run; later ones of other runs may have told the
-            same people something else.
+        campaign: The campaign whose rows it sends.
+        lifetime: How long a request can live: a claim that is older, and was not recorded, is in doubt.
+        last_request_seen: The campaign's last request that was looked at before the run, as
+            `RowStates.last_request_seen` gives it; later ones of other runs may have told the same people something
+            else.
 
     Attributes:
         id: What its claims bear.
+        campaign: The campaign.
     """
 
-    def __init__(self, database: Database, lifetime: timedelta, seen: int | None = None) -> None:
+    def __init__(
+        self, campaign: CampaignLedger, *, lifetime: timedelta = LIFETIME, last_request_seen: int | None = None
+    ) -> None:
         self.id = secrets.token_hex(8)
-        self._seen = seen
+        self.campaign = campaign
+        self._last_request_seen = last_request_seen
         self._told_elsewhere: dict[bytes, set[bytes]] = {}
         self._begun: set[int] = set()
-        self._database = database
+        self._database = database = campaign.database
         self._lifetime = lifetime // timedelta(microseconds=1)
         self._connection: Connection | None = None
         self._joint: tuple[Connection, list[tuple[Claim, np.ndarray]]] | None = None
@@ -184,28 +191,24 @@ class Run:
     @hides_internals
     def claim(
         self,
-        destination: str,
-        campaign: str,
         keys: np.ndarray,
         people: Sequence[str | None],
         numbers: Sequence[str],
         *,
         at: datetime,
-        again: np.ndarray | None = None,
+        override_of: np.ndarray | None = None,
         unless_arrived: bool = False,
         ours: Callable[[bytes], bool] | None = None,
     ) -> Claim:
         """Claim the rows of one request, before it leaves: those granted are no other run's, on no other machine.
 
         Args:
-            destination: Where the request goes: the origin of D7's address, or a sandbox's own.
-            campaign: The name of the mailing.
             keys: Each row's key, ``uint8`` of shape (rows, 16).
             people: Each row's recipient, one form for all national variants; only a keyed hash is kept.
             numbers: Each row's number; only a masked form is kept.
             at: Now.
-            again: For each row, the number of the request that may have sent it and does not stand in its way, since
-                the user said so; 0 where there is none. Another request does.
+            override_of: For each row, the number of the request that may have sent it and does not stand in its way,
+                since the user said so; 0 where there is none. Another request does.
             unless_arrived: Whether such a request does stand in the way if its message was delivered by now.
             ours: Whether a key is one of the run's own rows. Given, rows are held whose person got another text, under
                 another key, from another run since this one began.
@@ -221,24 +224,24 @@ class Run:
             raise ValueError(
                 "a key stands twice in one request: its second row would be sent on the claim of its first"
             )
-        claim = Claim(texts, self._database.make_destination(destination))
+        claim = Claim(texts, self.campaign.make_destination_id())
         if not texts:
             return claim
         hashes = self._database.people(people)
         masked = [mask_number(number) for number in numbers]
         with self._database.writing(self._connection) as connection:
-            values = (self.id, claim.place, campaign, to_number(at), self._lifetime, "", "")
+            values = (self.id, claim.destination_id, self.campaign.name, to_number(at), self._lifetime, "", "")
             claim.request = self._begin(connection, dict(zip(_CLAIMED, values, strict=True))).scalar_one()
             if ours is not None:
-                self._hold_if_contacted_by_other_run(connection, claim, campaign, hashes, ours)
+                self._hold_if_contacted_by_other_run(connection, claim, hashes, ours)
             wanted = np.flatnonzero(claim.granted).tolist()
-            new = [(claim.place, texts[row], claim.request, None, hashes[row], masked[row]) for row in wanted]
+            new = [(claim.destination_id, texts[row], claim.request, None, hashes[row], masked[row]) for row in wanted]
             if new and self._add(connection, new).rowcount < len(new):
-                self._claim_held(connection, claim, (hashes, masked), at, again, unless_arrived=unless_arrived)
+                self._claim_held(connection, claim, (hashes, masked), at, override_of, unless_arrived=unless_arrived)
             if not claim.granted.any():
                 connection.execute(delete(requests).where(requests.c.id == claim.request))
         if ours is not None:
-            self._seen = claim.request - (not claim.granted.any())  # SQLite gives a deleted number again
+            self._last_request_seen = claim.request - (not claim.granted.any())  # SQLite gives a deleted number again
         claim.open = claim.granted.copy()
         self._begun.add(claim.request)
         return claim
@@ -247,13 +250,18 @@ class Run:
         self,
         connection: Connection,
         claim: Claim,
-        campaign: str,
         hashes: Sequence[bytes | None],
         ours: Callable[[bytes], bool],
     ) -> None:
         """Two runs with two texts for the same people: whoever comes second to a person holds the row."""
-        if self._seen is not None:
-            values = {"seen": self._seen, "own": claim.request, "place": claim.place, "name": campaign, "run": self.id}
+        if self._last_request_seen is not None:
+            values = {
+                "seen": self._last_request_seen,
+                "own": claim.request,
+                "destination_id": claim.destination_id,
+                "name": self.campaign.name,
+                "run": self.id,
+            }
             later = self._later(connection, values).scalars().all()
             for start in range(0, len(later), AT_ONCE):
                 these = select(rows.c.person, rows.c.key).join(deciding, deciding.c.id == rows.c.request)
@@ -272,7 +280,7 @@ class Run:
         claim: Claim,
         columns: tuple[Sequence[bytes | None], Sequence[str]],
         at: datetime,
-        again: np.ndarray | None,
+        override_of: np.ndarray | None,
         *,
         unless_arrived: bool,
     ) -> None:
@@ -281,12 +289,16 @@ class Run:
         row_of = {claim.keys[row]: row for row in np.flatnonzero(claim.granted).tolist()}
         moves = []
         found = [
-            known for known in held(connection, claim.place, list(row_of), at) if known.request.id != claim.request
+            known
+            for known in held(connection, claim.destination_id, list(row_of), at)
+            if known.request.id != claim.request
         ]
         arrived = _arrived(connection, found) if unless_arrived else set()
         for known in found:
             row = row_of[known.key]
-            wanted = again is not None and again[row] == known.request.id and known.request.outcome is not None
+            wanted = (
+                override_of is not None and override_of[row] == known.request.id and known.request.outcome is not None
+            )
             wanted = wanted and known.key not in arrived
             if not known.request.free and not wanted:
                 claim.refuse(row, known.request, at)
@@ -294,7 +306,7 @@ class Run:
             sent = None if known.request.free else known.earlier or known.request.id
             moves.append(
                 {
-                    "place": claim.place,
+                    "destination_id": claim.destination_id,
                     "row": known.key,
                     "new_request": claim.request,
                     "new_sent": sent,
@@ -414,7 +426,7 @@ class Run:
         count = 0
         for start in range(0, len(keys), AT_ONCE):
             still_ours = update(rows).where(
-                rows.c.destination == claim.place,
+                rows.c.destination == claim.destination_id,
                 rows.c.key.in_(keys[start : start + AT_ONCE]),
                 rows.c.request == claim.request,
             )

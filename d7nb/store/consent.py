@@ -91,7 +91,7 @@ def last_inbound(
 ) -> np.ndarray:
     """Say when people last wrote; see `Ledger.last_inbound`."""
     times = np.full(len(people), _NEVER)
-    place = database.destination(destination)
+    place = database.destination_id(destination)
     if place is None:
         return times
     persons = database.people(people)
@@ -115,7 +115,7 @@ def last_inbound(
 
 def opted_out(database: Database, destination: str, people: Sequence[str | None]) -> np.ndarray:
     """Say who does not want to be written to; see `Ledger.opted_out`."""
-    place = database.destination(destination)
+    place = database.destination_id(destination)
     if place is None:
         return np.zeros(len(people), dtype=bool)
     persons = database.people(people)
@@ -163,7 +163,7 @@ def say_opt_outs(
         raise LedgerError(f"{unread} of the numbers are none: give them with their country code; nothing was noted")
     known = read["recipient"].fillna(read["candidates"].str[0].astype("str"))  # either way it is one person
     at = at or datetime.now(UTC)
-    place = database.make_destination(destination)
+    place = database.make_destination_id(destination)
     with database.writing() as connection:
         said = [(number, "", at) for number in known.tolist()]
         write_opt_outs(connection, place, database.people, said, stopped=stopped)

@@ -256,7 +256,7 @@ class Database:
             )
         return secret
 
-    def destination(self, origin: str) -> int | None:
+    def destination_id(self, origin: str) -> int | None:
         """The number that stands for a destination; None where nothing ever went there."""
         if origin not in self._destinations:
             with self.reading() as connection:
@@ -266,15 +266,15 @@ class Database:
             self._destinations[origin] = number
         return self._destinations[origin]
 
-    def make_destination(self, origin: str) -> int:
+    def make_destination_id(self, origin: str) -> int:
         """The same, from now on."""
-        number = self.destination(origin)
+        number = self.destination_id(origin)
         if number is not None:
             return number
         with self.writing() as connection:
             if connection.execute(_DESTINATION, {"origin": origin}).scalar() is None:
                 connection.execute(insert(destinations), {"origin": origin})
-        return self.make_destination(origin)
+        return self.make_destination_id(origin)
 
     def people(self, families: Iterable[str | None]) -> list[bytes | None]:
         """The keyed hash of each number's variant family; None stays None."""

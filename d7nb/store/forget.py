@@ -27,7 +27,7 @@ def forget(database: Database, campaign: str, before: datetime, destination: str
         requests.c.id.not_in(select(rows.c.sent).where(rows.c.sent.is_not(None))),
     ]
     if destination is not None:
-        place = database.destination(destination)
+        place = database.destination_id(destination)
         these.append(rows.c.destination == place)
         unused.append(requests.c.destination == place)
     doubtful = deciding.c.outcome.is_(None) | (deciding.c.outcome == "unknown")

@@ -27,7 +27,7 @@ def take_in(
     at: datetime,
 ) -> int:
     """Write down what came in after a send; see `Store.take_in`."""
-    place, people = database.make_destination(destination), database.people
+    place, people = database.make_destination_id(destination), database.people
     with database.writing() as connection:
         strays = write_updates(connection, place, people, updates, at)
         write_inbound(connection, place, people, inbound, at)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
+    from d7nb.store.campaign import CampaignLedger
     from d7nb.store.database import Database
 
 _NOBODY = bytes(HASH_SIZE)
@@ -27,7 +28,7 @@ _NOBODY = bytes(HASH_SIZE)
 
 @dataclass(frozen=True)
 class RowStates:
-    """What the ledger knows of some rows, in their order; made by `Ledger.look_up`.
+    """What the ledger knows of some rows, in their order; made by `find_row_states`.
 
     Attributes:
         outcome: accepted, rejected, unknown or unsent; None where the ledger does not know the row.
@@ -40,7 +41,7 @@ class RowStates:
         since: Since when, ``datetime64`` in UTC.
         other_text: Whether the person already got another row of this campaign, or may have: one not among these.
         request: The number of the request that decides about the row; 0 where the ledger does not know the row.
-        seen: The number of the campaign's last request that this knows of.
+        last_request_seen: The number of the campaign's last request that this knows of.
     """
 
     outcome: np.ndarray
@@ -53,7 +54,7 @@ class RowStates:
     since: np.ndarray
     other_text: np.ndarray
     request: np.ndarray
-    seen: int = 0
+    last_request_seen: int = 0
 
     @classmethod
     def nothing(cls, count: int) -> RowStates:
@@ -80,23 +81,35 @@ class _Stored(NamedTuple):
     requests: np.ndarray
 
 
-def look_up(
-    database: Database, destination: str, campaign: str, keys: np.ndarray, people: Sequence[str | None], *, at: datetime
+def find_row_states(
+    campaign: CampaignLedger, keys: np.ndarray, people: Sequence[str | None], *, at: datetime
 ) -> RowStates:
-    """Say what is known of some rows; see `Ledger.look_up`."""
+    """Look up what the ledger knows of some rows of a campaign, without claiming them.
+
+    Args:
+        campaign: The campaign.
+        keys: Each row's key, ``uint8`` of shape (rows, 16).
+        people: Each row's recipient, one form for all national variants; None where there is none.
+        at: Now.
+
+    Returns:
+        What is known, row by row.
+
+    Raises:
+        LedgerError: The ledger can't be used.
+    """
     check_keys(keys)
     known, few = RowStates.nothing(len(keys)), len(keys) <= FEW
-    place = database.destination(destination)
-    if place is None:
+    if campaign.destination_id is None:
         return known
-    ours = [requests.c.destination == place, requests.c.campaign == campaign]
+    database, ours = campaign.database, campaign.conditions(requests)
     _presume(database, ours, at)
     with database.reading() as connection:
         found = _requests(connection, ours)
         if not found:
             return known
-        known = replace(known, seen=found[-1].id)
-        wanted = [last.c.destination == place, last.c.campaign == campaign]
+        known = replace(known, last_request_seen=found[-1].id)
+        wanted = campaign.conditions(last)
         if few:
             wanted.append(rows.c.key.in_(key_bytes(keys)) | rows.c.person.in_(database.people(people)))
         stored = _rows(connection, wanted)
@@ -114,14 +127,24 @@ def look_up(
     return known
 
 
-def last_keys(database: Database, destination: str, campaign: str, people: Sequence[str | None]) -> np.ndarray:
-    """Say which row of a campaign each person got last; see `Ledger.last_keys`."""
+def last_keys(campaign: CampaignLedger, people: Sequence[str | None]) -> np.ndarray:
+    """Look up which row of a campaign each person got last, or is to get.
+
+    Args:
+        campaign: The campaign.
+        people: One form for all variants of a number; None for nobody.
+
+    Returns:
+        Its key, ``uint8`` of shape (people, 16); zeros where there is none.
+
+    Raises:
+        LedgerError: The ledger can't be used.
+    """
     keys = np.zeros((len(people), KEY_SIZE), dtype=np.uint8)
-    place = database.destination(destination)
-    if place is None:
+    if campaign.destination_id is None:
         return keys
-    ours = [requests.c.destination == place, requests.c.campaign == campaign]
-    wanted = [last.c.destination == place, last.c.campaign == campaign]
+    database, ours = campaign.database, campaign.conditions(requests)
+    wanted = campaign.conditions(last)
     hashes = database.people(people)
     if len(people) <= FEW:
         wanted.append(rows.c.person.in_([each for each in hashes if each is not None]))
@@ -143,14 +166,22 @@ def last_keys(database: Database, destination: str, campaign: str, people: Seque
     return keys
 
 
-def doubtful_before(database: Database, destination: str, campaign: str, keys: np.ndarray) -> np.ndarray:
-    """Say of which rows an earlier message is in doubt; see `Ledger.doubtful_before`."""
-    place, earlier = database.destination(destination), requests.alias("earlier")
-    if place is None:
+def has_earlier_request_in_doubt(campaign: CampaignLedger, keys: np.ndarray) -> np.ndarray:
+    """Tell for each row whether it was sent again on purpose while it is unknown if an earlier request arrived.
+
+    Args:
+        campaign: The campaign.
+        keys: Each row's key, ``uint8`` of shape (rows, 16).
+
+    Raises:
+        LedgerError: The ledger can't be used.
+    """
+    earlier = requests.alias("earlier")
+    if campaign.destination_id is None:
         return np.zeros(len(keys), dtype=bool)
     query = select(rows.c.key).join(last, last.c.id == rows.c.request).join(earlier, earlier.c.id == rows.c.sent)
-    query = query.where(last.c.destination == place, last.c.campaign == campaign, earlier.c.outcome == "unknown")
-    with database.reading() as connection:
+    query = query.where(*campaign.conditions(last), earlier.c.outcome == "unknown")
+    with campaign.database.reading() as connection:
         doubtful = set(connection.execute(query).scalars())
     return np.array([key in doubtful for key in key_bytes(keys)], dtype=bool)
 

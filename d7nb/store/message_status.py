@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
-    from d7nb.store.database import Database
+    from d7nb.store.campaign import CampaignLedger
 
 
 @dataclass(frozen=True)
 class MessageStatuses:
-    """What was heard of some rows, in their order; made by `Ledger.heard`.
+    """What was heard of some rows, in their order; made by `find_statuses`.
 
     Attributes:
         status: The status that counts, by `d7nb.api.statuses`; None where nothing was heard.
@@ -75,17 +75,26 @@ class MessageStatuses:
         return spread
 
 
-def find_statuses(
-    database: Database, destination: str, campaign: str, keys: np.ndarray, numbers: np.ndarray
-) -> MessageStatuses:
-    """Say what was heard of some rows; see `Ledger.heard`."""
-    place = database.destination(destination)
-    if place is None or not numbers.any():
+def find_statuses(campaign: CampaignLedger, keys: np.ndarray, numbers: np.ndarray) -> MessageStatuses:
+    """Look up the statuses of some rows of a campaign.
+
+    Args:
+        campaign: The campaign.
+        keys: Each row's key, ``uint8`` of shape (rows, 16).
+        numbers: The request that decides about each row, as `RowStates.request` gives it; 0 where there is none.
+
+    Returns:
+        The statuses, row by row.
+
+    Raises:
+        LedgerError: The ledger can't be used.
+    """
+    if campaign.destination_id is None or not numbers.any():
         return MessageStatuses.nothing(len(keys))
-    where = [requests.c.destination == place, requests.c.campaign == campaign]
+    where = campaign.conditions(requests)
     if len(keys) <= FEW:
         where.append(statuses.c.key.in_(key_bytes(keys)))
-    with database.reading() as connection:
+    with campaign.database.reading() as connection:
         stored = _stored(connection, where)
     if not len(stored.requests):
         return MessageStatuses.nothing(len(keys))

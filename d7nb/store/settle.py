@@ -16,29 +16,41 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from d7nb.store.database import Database
+    from d7nb.store.campaign import CampaignLedger
 
 _SETTLED = {"sent": ("accepted", "you said that it was sent"), "not_sent": ("unsent", "you said that it was not sent")}
 _MOVE = (
     update(rows)
-    .where(rows.c.destination == bindparam("place"), rows.c.key == bindparam("row"))
+    .where(rows.c.destination == bindparam("destination_id"), rows.c.key == bindparam("row"))
     .values(request=bindparam("new_request"), sent=bindparam("new_sent"))
 )
 
 
-def settle(
-    database: Database, destination: str, keys: np.ndarray, word: Literal["sent", "not_sent"], at: datetime
-) -> int:
-    """Settle rows of which it is unknown whether they went out; see `Store.settle`."""
+def settle(campaign: CampaignLedger, keys: np.ndarray, word: Literal["sent", "not_sent"], at: datetime) -> int:
+    """Write down a person's word on rows of which it is unknown whether they went out.
+
+    Args:
+        campaign: The campaign whose rows these are.
+        keys: Each row's key; those with another outcome are passed over, but for those of which a person said
+            that they were not sent: that can be taken back.
+        word: ``sent``: they count as sent; ``not_sent``: they are free.
+        at: Now.
+
+    Returns:
+        How many rows were settled.
+
+    Raises:
+        LedgerError: Some are just being sent; none was settled.
+    """
     if word not in _SETTLED:
         raise ValueError(f"word is 'sent' or 'not_sent', not {word!r}")
-    place = database.destination(destination)
-    if place is None:
+    destination_id = campaign.destination_id
+    if destination_id is None:
         return 0
     outcome, reason = _SETTLED[word]
     said = {"outcome": outcome, "code": SETTLED, "reason": reason, "recorded_at": to_number(at)}
-    with database.writing() as connection:
-        found = list(held(connection, place, key_bytes(keys), at))
+    with campaign.database.writing() as connection:
+        found = list(held(connection, destination_id, key_bytes(keys), at))
         going = sum(known.request.outcome is None for known in found)
         if going:
             message = f"{going} of the rows are just being sent: settle them when that has ended"
@@ -51,7 +63,12 @@ def settle(
         numbers = {known.request.id for known in doubtful}
         split = {number: split_off(connection, number, said) for number in sorted(numbers)}
         moves = [
-            {"place": place, "row": known.key, "new_request": split[known.request.id], "new_sent": known.earlier}
+            {
+                "destination_id": destination_id,
+                "row": known.key,
+                "new_request": split[known.request.id],
+                "new_sent": known.earlier,
+            }
             for known in doubtful
         ]
         if moves:

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 from d7nb.errors import hides_internals
-from d7nb.store.claims import LIFETIME, Run
+from d7nb.store.campaign import CampaignLedger
 from d7nb.store.consent import last_inbound, opted_out
 from d7nb.store.database import Database
 from d7nb.store.incoming import take_in
 from d7nb.store.location import find_place
-from d7nb.store.lookup import RowStates, doubtful_before, last_keys, look_up
-from d7nb.store.message_status import MessageStatuses, find_statuses
-from d7nb.store.settle import settle
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     import numpy as np
 
@@ -52,57 +49,14 @@ class Store:
         """One sentence on why the ledger may not last where it is; None where nothing speaks against it."""
         return self._database.warning
 
-    def run(self, *, lifetime: timedelta = LIFETIME, seen: int | None = None) -> Run:
-        """Begin a send; to be used as a context manager.
+    def campaign(self, destination: str, name: str) -> CampaignLedger:
+        """Return the part of the ledger that belongs to one campaign.
 
         Args:
-            lifetime: How long a request can live: a claim that is older, and was not recorded, is in doubt.
-            seen: What `Known.seen` said of the campaign; texts that other runs sent since then count.
-
-        Returns:
-            What claims rows and records outcomes.
+            destination: Where its messages go, as a client's ``destination`` names it.
+            name: The name of the campaign.
         """
-        return Run(self._database, lifetime, seen)
-
-    @hides_internals
-    def look_up(
-        self, destination: str, campaign: str, keys: np.ndarray, people: Sequence[str | None], *, at: datetime
-    ) -> RowStates:
-        """Say what is known of some rows, without claiming them.
-
-        Args:
-            destination: Where they would go.
-            campaign: The name of the mailing.
-            keys: Each row's key, ``uint8`` of shape (rows, 16).
-            people: Each row's recipient, one form for all national variants; None where there is none.
-            at: Now.
-
-        Returns:
-            What is known, row by row.
-
-        Raises:
-            LedgerError: The ledger can't be used.
-        """
-        return look_up(self._database, destination, campaign, keys, people, at=at)
-
-    @hides_internals
-    def settle(self, destination: str, keys: np.ndarray, word: Literal["sent", "not_sent"], at: datetime) -> int:
-        """Write down a person's word on rows of which it is unknown whether they went out.
-
-        Args:
-            destination: Where they went, or did not.
-            keys: Each row's key; those with another outcome are passed over, but for those of which a person said
-                that they were not sent: that can be taken back.
-            word: ``sent``: they count as sent; ``not_sent``: they are free.
-            at: Now.
-
-        Returns:
-            How many rows were settled.
-
-        Raises:
-            LedgerError: Some are just being sent; none was settled.
-        """
-        return settle(self._database, destination, keys, word, at)
+        return CampaignLedger(self._database, destination, name)
 
     @hides_internals
     def take_in(
@@ -136,46 +90,6 @@ class Store:
         return take_in(
             self._database, destination, updates=updates, inbound=inbound, opt_outs=opt_outs, aside=aside, at=at
         )
-
-    @hides_internals
-    def heard(self, destination: str, campaign: str, keys: np.ndarray, numbers: np.ndarray) -> MessageStatuses:
-        """Say what was heard of some rows after they were sent.
-
-        Args:
-            destination: Where they went.
-            campaign: The name of the mailing.
-            keys: Each row's key, ``uint8`` of shape (rows, 16).
-            numbers: The request that decides about each row, as `look_up` gives it; 0 where there is none.
-
-        Returns:
-            What was heard, row by row.
-
-        Raises:
-            LedgerError: The ledger can't be used.
-        """
-        return find_statuses(self._database, destination, campaign, keys, numbers)
-
-    @hides_internals
-    def doubtful_before(self, destination: str, campaign: str, keys: np.ndarray) -> np.ndarray:
-        """Of which rows, sent again on purpose, an earlier message is in doubt; arguments as for `heard`."""
-        return doubtful_before(self._database, destination, campaign, keys)
-
-    @hides_internals
-    def last_keys(self, destination: str, campaign: str, people: Sequence[str | None]) -> np.ndarray:
-        """Say which row of a campaign each person got last, or is to get.
-
-        Args:
-            destination: Where it went.
-            campaign: The name of the mailing.
-            people: One form for all variants of a number; None for nobody.
-
-        Returns:
-            Its key, ``uint8`` of shape (people, 16); zeros where there is none.
-
-        Raises:
-            LedgerError: The ledger can't be used.
-        """
-        return last_keys(self._database, destination, campaign, people)
 
     @hides_internals
     def last_inbound(
@@ -224,14 +138,21 @@ class Store:
 
 
 @contextmanager
-def opened(ledger: Store | str | os.PathLike[str] | None) -> Iterator[Store]:
-    """The ledger that is meant: an open one, which stays open, or a place, opened for a ``with`` block.
+def open_campaign(
+    ledger: Store | str | os.PathLike[str] | None, destination: str, name: str
+) -> Iterator[CampaignLedger]:
+    """Open one campaign of a ledger for a ``with`` block.
+
+    Args:
+        ledger: An open ledger, which stays open, or the path or URL of one, which is closed at the end of the block.
+        destination: Where the campaign's messages go, as a client's ``destination`` names it.
+        name: The name of the campaign.
 
     Raises:
-        LedgerError: It can't be used.
+        LedgerError: The ledger can't be used.
     """
     if isinstance(ledger, Store):
-        yield ledger
+        yield ledger.campaign(destination, name)
     else:
-        with Store(ledger) as own:
-            yield own
+        with Store(ledger) as store:
+            yield store.campaign(destination, name)

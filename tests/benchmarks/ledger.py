@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from d7nb.ledger import Ledger
+from d7nb.store.claims import Run
 from tests.benchmarks.measuring import Result, Target
 
 if TYPE_CHECKING:
@@ -37,10 +38,10 @@ def keys_of(rows: int) -> np.ndarray:
 def send(ledger: Ledger, rows: int, size: int = REQUEST, campaign: str = CAMPAIGN) -> np.ndarray:
     """Claim and record as a send does."""
     keys, numbers = keys_of(rows), people(rows)
-    with ledger.run(seen=0) as run:
+    with Run(ledger.campaign(PLACE, campaign), last_request_seen=0) as run:
         for start in range(0, rows, size):
             part = slice(start, start + size)
-            claim = run.claim(PLACE, campaign, keys[part], numbers[part], numbers[part], at=NOW, ours=lambda _: True)
+            claim = run.claim(keys[part], numbers[part], numbers[part], at=NOW, ours=lambda _: True)
             run.record(claim, "accepted", **ANSWER, at=NOW)
     return keys
 

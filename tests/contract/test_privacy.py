@@ -30,6 +30,7 @@ from d7nb.api.statuses import InboundMessage, StatusUpdate
 from d7nb.cli import main
 from d7nb.display.previews import Preview
 from d7nb.planning.release import chosen_numbers
+from d7nb.store.claims import Run
 from d7nb.store.dead_letters import DeadLetter
 from d7nb.widgets import controls as parts
 from tests.support.ledgers import NOW, keys, people, postgres
@@ -401,10 +402,10 @@ def test_what_stops_a_send_shows_nothing_of_its_rows(
 
 def test_a_ledger_that_is_gone_shows_nothing_of_what_was_to_be_claimed(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite3"
-    with d7nb.Ledger(path) as ledger, ledger.run() as run:
+    with d7nb.Ledger(path) as ledger, Run(ledger.campaign("d7", "otters")) as run:
         path.rename(tmp_path / "elsewhere")
         with pytest.raises(errors.LedgerError) as caught:
-            run.claim("d7", "otters", keys([1]), people([1]), people([1]), at=NOW)
+            run.claim(keys([1]), people([1]), people([1]), at=NOW)
         check_error(caught.value, errors.LedgerError)
 
 

@@ -25,7 +25,7 @@ import sqlalchemy
 from d7nb.errors import LedgerError
 from d7nb.ledger import Ledger
 from d7nb.store import database, location as places
-from tests.support.ledgers import CAMPAIGN, NOW, claim, look_up, people, postgres, send
+from tests.support.ledgers import CAMPAIGN, NOW, claim, look_up, people, postgres, send, start_run
 
 ROOT = Path(__file__).parents[2]
 FIRST, GOLDEN = (Path(__file__).parents[1] / "data" / f"ledger-{version}.sql" for version in (1, 2))
@@ -204,7 +204,7 @@ def test_every_commit_reaches_the_disk(
 def test_neither_file_holds_a_number_nor_its_plain_hash(path: Path) -> None:
     rows = range(200)
     with Ledger(path) as ledger:
-        with ledger.run() as run:
+        with start_run(ledger) as run:
             claimed = claim(run, rows)
             told = f"no WhatsApp at {people([0])[0]} nor at +1 201 555 01 01"
             run.record(claimed, "rejected", reason=told, rows=[0], at=NOW)
@@ -383,13 +383,13 @@ def test_a_ledger_that_another_program_keeps_locked_grants_nothing(path: Path) -
         send(ledger, [0])
         locker = sqlite3.connect(path, isolation_level=None)
         locker.execute("BEGIN IMMEDIATE")
-        with pytest.raises(LedgerError, match=r"ledger.sqlite3 is locked by another program: wait"), ledger.run():
+        with pytest.raises(LedgerError, match=r"ledger.sqlite3 is locked by another program: wait"), start_run(ledger):
             pass
         with pytest.raises(LedgerError, match="is locked by another program"):
             Ledger(path, patience=0.02)
         assert look_up(ledger, [0]).outcome.tolist() == ["accepted"]  # who only reads need not wait
         locker.execute("ROLLBACK")
-        with ledger.run() as run:
+        with start_run(ledger) as run:
             locker.execute("BEGIN IMMEDIATE")
             with pytest.raises(LedgerError, match="is locked by another program"):
                 claim(run, [1])
@@ -400,7 +400,7 @@ def test_a_ledger_that_another_program_keeps_locked_grants_nothing(path: Path) -
 
 
 def test_a_database_that_another_client_keeps_locked_grants_nothing() -> None:
-    with postgres() as url, Ledger(url, patience=0.05) as ledger, ledger.run() as run:
+    with postgres() as url, Ledger(url, patience=0.05) as ledger, start_run(ledger) as run:
         locker = sqlalchemy.create_engine(url)
         with locker.connect() as connection:
             connection.exec_driver_sql("SELECT * FROM d7nb_meta FOR UPDATE")
@@ -412,7 +412,7 @@ def test_a_database_that_another_client_keeps_locked_grants_nothing() -> None:
 
 @pytest.mark.parametrize("change", ["removed", "replaced"])
 def test_a_file_that_is_gone_grants_nothing(path: Path, change: str) -> None:
-    with Ledger(path) as ledger, ledger.run() as run:
+    with Ledger(path) as ledger, start_run(ledger) as run:
         assert claim(run, [0]).granted.all()
         path.rename(path.with_name("moved"))
         if change == "replaced":
@@ -430,7 +430,7 @@ from tests.support.ledgers import *
 if sys.argv[2] == "limit":
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 granted, refused, words = [], [], set()
-with Ledger(sys.argv[1]) as ledger, ledger.run() as run:
+with Ledger(sys.argv[1]) as ledger, start_run(ledger) as run:
     for start in range(0, 2_000, 50):
         rows = range(start, start + 50)
         try:

@@ -14,7 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from d7nb.errors import LedgerError
 from d7nb.ledger import Ledger
 from d7nb.store.claims import Claim, Run
-from tests.support.ledgers import CAMPAIGN, DESTINATION, NOW, claim, keys, look_up
+from d7nb.store.settle import settle
+from tests.support.ledgers import CAMPAIGN, DESTINATION, NOW, claim, keys, look_up, start_run
 
 ROWS = range(5)
 LIFETIME = timedelta(seconds=60)
@@ -50,7 +51,7 @@ class Model(RuleBasedStateMachine):
         self.stack = ExitStack()
         folder = self.stack.enter_context(TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None))
         self.ledger = self.stack.enter_context(Ledger(f"{folder}/ledger.sqlite3"))
-        self.senders = [Sender(self.stack.enter_context(self.ledger.run(lifetime=LIFETIME))) for _ in range(3)]
+        self.senders = [Sender(self.stack.enter_context(start_run(self.ledger, lifetime=LIFETIME))) for _ in range(3)]
         self.tries: dict[int, list[Try]] = {row: [] for row in ROWS}
         self.clock = timedelta()
 
@@ -134,7 +135,7 @@ class Model(RuleBasedStateMachine):
         before = {id(one): (one, one.outcome, one.presumed) for row in rows for one in self.tries[row]}
         self.presume(rows)
         try:
-            count = self.ledger.settle(DESTINATION, keys(rows, CAMPAIGN), word, NOW + self.clock)  # type: ignore[arg-type]
+            count = settle(self.ledger.campaign(DESTINATION, CAMPAIGN), keys(rows, CAMPAIGN), word, NOW + self.clock)  # type: ignore[arg-type]
         except LedgerError:
             assert any(self.state(row) == "sending" for row in rows)
             for one, outcome, presumed in before.values():

@@ -19,7 +19,7 @@ import sqlalchemy
 from d7nb.errors import LedgerError
 from d7nb.ledger import Ledger
 from d7nb.store.claims import LIFETIME
-from tests.support.ledgers import NOW, claim, look_up, postgres, send
+from tests.support.ledgers import NOW, claim, look_up, postgres, send, start_run
 
 ROOT = Path(__file__).parents[2]
 ROWS = 2_000
@@ -31,7 +31,7 @@ from tests.support.ledgers import *
 sys.stdin.readline()  # both are ready
 rows, granted = list(range(2_000)), []
 random.Random(sys.argv[2]).shuffle(rows)
-with Ledger(sys.argv[1]) as ledger, ledger.run() as run:
+with Ledger(sys.argv[1]) as ledger, start_run(ledger) as run:
     for start in range(0, len(rows), 50):
         part = rows[start : start + 50]
         claimed = claim(run, part)
@@ -47,7 +47,7 @@ from tests.support.ledgers import *
 
 place, first, waits_at = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 sys.stdin.readline()
-with Ledger(place) as ledger, ledger.run() as run:
+with Ledger(place) as ledger, start_run(ledger) as run:
     for row in range(first, first + 400, 2):
         claimed = claim(run, [row, row + 1])
         print("claimed", row, flush=True)
@@ -128,7 +128,7 @@ def test_a_killed_process_leaves_its_rows_in_doubt_never_free(place: str) -> Non
                 assert outcome[claimed[0] - first : claimed[0] - first + 2] == ["unknown", "unknown"]
             reached = max(row for _, row in words) + 2 - first
             assert set(outcome[reached + 2 :]) == {None}  # it was killed before its end
-            with ledger.run() as run:
+            with start_run(ledger) as run:
                 again = claim(run, range(first, first + reached, 2))
                 assert not again.granted.any()
 
@@ -143,7 +143,7 @@ def pretend(place: str, **values: object) -> None:
 
 
 def test_a_run_on_another_machine_is_believed_for_a_request_s_lifetime(place: str) -> None:
-    with Ledger(place) as ledger, ledger.run() as run:
+    with Ledger(place) as ledger, start_run(ledger) as run:
         claim(run, [0])
         pretend(place, machine="another", host="far-away", pid=1)
         young, old = NOW + LIFETIME, NOW + LIFETIME + timedelta(seconds=1)
@@ -153,7 +153,7 @@ def test_a_run_on_another_machine_is_believed_for_a_request_s_lifetime(place: st
 
 
 def test_another_process_with_the_same_number_is_not_the_run_s(place: str) -> None:
-    with Ledger(place) as ledger, ledger.run() as run:
+    with Ledger(place) as ledger, start_run(ledger) as run:
         claim(run, [0])
         assert look_up(ledger, [0]).sending.all()
         pretend(place, process="1")
@@ -161,7 +161,7 @@ def test_another_process_with_the_same_number_is_not_the_run_s(place: str) -> No
 
 
 def test_a_process_that_ended_but_was_not_buried_is_not_alive(place: str) -> None:
-    with Ledger(place) as ledger, ledger.run() as run:
+    with Ledger(place) as ledger, start_run(ledger) as run:
         claim(run, [0])
         child = subprocess.Popen([sys.executable, "-c", ""])
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
@@ -173,7 +173,7 @@ def test_a_process_that_ended_but_was_not_buried_is_not_alive(place: str) -> Non
 
 
 def test_where_processes_can_t_be_told_apart_age_decides(place: str) -> None:
-    with Ledger(place) as ledger, ledger.run() as run:
+    with Ledger(place) as ledger, start_run(ledger) as run:
         claim(run, [0, 1])
         pretend(place, machine="", process="")
         assert look_up(ledger, [0], NOW + LIFETIME).sending.all()
@@ -182,7 +182,7 @@ def test_where_processes_can_t_be_told_apart_age_decides(place: str) -> None:
 
 def test_a_server_that_drops_the_connection_grants_nothing_and_is_found_again() -> None:
     name = f"d7nb-{secrets.token_hex(6)}"
-    with postgres() as url, Ledger(f"{url}&application_name={name}") as ledger, ledger.run() as run:
+    with postgres() as url, Ledger(f"{url}&application_name={name}") as ledger, start_run(ledger) as run:
         engine = sqlalchemy.create_engine(url)
         with engine.begin() as connection:
             ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %(name)s"

@@ -19,8 +19,11 @@ from d7nb.errors import LedgerError
 from d7nb.ledger import Ledger
 from d7nb.store.dead_letters import DeadLetter
 from d7nb.store.keys import base32
+from d7nb.store.lookup import find_row_states
+from d7nb.store.message_status import find_statuses
+from d7nb.store.settle import settle
 from tests.support import ledgers
-from tests.support.ledgers import CAMPAIGN, DESTINATION, NOW, claim, look_up, people
+from tests.support.ledgers import CAMPAIGN, DESTINATION, NOW, claim, look_up, people, start_run
 
 START = datetime(2026, 11, 23, 10, tzinfo=UTC)
 
@@ -130,11 +133,11 @@ def test_every_order_comes_to_the_same(place: str, name: str) -> None:
     said = list(orders(case))
     assert len(said) == 3 * np.prod(range(1, len(case.heard) + 1))
     with Ledger(place) as ledger:
-        with ledger.run() as run:
+        with start_run(ledger) as run:
             run.record(claim(run, range(len(said))), "accepted", request_id="request-1", at=NOW)
         tell(ledger, said)
         known = look_up(ledger, range(len(said)))
-        heard = ledger.heard(DESTINATION, CAMPAIGN, keys(range(len(said))), known.request)
+        heard = find_statuses(ledger.campaign(DESTINATION, CAMPAIGN), keys(range(len(said))), known.request)
     assert set(heard.status) == {case.status}
     assert set(heard.reason) == {case.reason}
     assert set(heard.msg_id) == {"m1"}
@@ -151,13 +154,15 @@ def test_every_order_comes_to_the_same(place: str, name: str) -> None:
 
 def test_what_was_never_said_is_told_of_nobody(place: str) -> None:
     with Ledger(place) as ledger:
-        with ledger.run() as run:
+        with start_run(ledger) as run:
             run.record(claim(run, range(3)), "accepted", request_id="request-1", at=NOW)
         tell(ledger, [[], [Heard("sent", 1)], []])
-        heard = ledger.heard(DESTINATION, CAMPAIGN, keys(range(4)), look_up(ledger, range(4)).request)
+        heard = find_statuses(ledger.campaign(DESTINATION, CAMPAIGN), keys(range(4)), look_up(ledger, range(4)).request)
         assert heard.status.tolist() == [None, "sent", None, None]
         assert (
-            ledger.heard("elsewhere", CAMPAIGN, keys(range(4)), np.ones(4, dtype=np.int64)).status.tolist()
+            find_statuses(
+                ledger.campaign("elsewhere", CAMPAIGN), keys(range(4)), np.ones(4, dtype=np.int64)
+            ).status.tolist()
             == [None] * 4
         )
 
@@ -169,7 +174,7 @@ def test_a_message_is_known_by_its_key_else_by_request_and_recipient_else_not(pl
     numbers = people(range(4))
     marks = base32(keys(range(4)))
     with Ledger(place) as ledger:
-        with ledger.run() as run:
+        with start_run(ledger) as run:
             run.record(claim(run, [0, 1]), "accepted", request_id="one", at=NOW)
             run.record(claim(run, [2, 3]), "accepted", request_id="two", at=NOW)
 
@@ -183,7 +188,7 @@ def test_a_message_is_known_by_its_key_else_by_request_and_recipient_else_not(pl
         assert told("two", (), numbers[1]) == 0
         assert told("three", ("A" * 26,), "") == 0
         assert told("three", (), numbers[0]) == 0
-        heard = ledger.heard(DESTINATION, CAMPAIGN, keys(range(4)), look_up(ledger, range(4)).request)
+        heard = find_statuses(ledger.campaign(DESTINATION, CAMPAIGN), keys(range(4)), look_up(ledger, range(4)).request)
         assert heard.status.tolist() == ["sent", "sent", None, None]
         assert len(ledger.aside()) == 4
         assert set(ledger.aside()["why"]) == {"no row of this ledger has its key, or its request and recipient"}
@@ -193,8 +198,8 @@ def test_a_message_is_known_by_its_key_else_by_request_and_recipient_else_not(pl
 def test_of_two_rows_of_one_person_in_a_request_neither_is_guessed(place: str) -> None:
     number = people([0])[0]
     with Ledger(place) as ledger:
-        with ledger.run() as run:
-            both = run.claim(DESTINATION, CAMPAIGN, keys([0, 1]), [number] * 2, [number] * 2, at=NOW)
+        with start_run(ledger) as run:
+            both = run.claim(keys([0, 1]), [number] * 2, [number] * 2, at=NOW)
             run.record(both, "accepted", request_id="one", at=NOW)
         assert ledger.take_in(DESTINATION, updates=[StatusUpdate("one", "sent", NOW, recipient=number)], at=NOW) == 0
         marks = base32(keys([1]))
@@ -204,15 +209,15 @@ def test_of_two_rows_of_one_person_in_a_request_neither_is_guessed(place: str) -
 def test_a_row_that_was_sent_again_has_the_status_of_its_last_message(place: str) -> None:
     mark = base32(keys([0]))[0]
     with Ledger(place) as ledger:
-        with ledger.run() as run:
+        with start_run(ledger) as run:
             run.record(claim(run, [0]), "accepted", request_id="first", at=NOW)
         ledger.take_in(DESTINATION, updates=[StatusUpdate("first", "failed", NOW, "m1", "131000", (mark,))], at=NOW)
-        with ledger.run() as run:
+        with start_run(ledger) as run:
             again = claim(run, [0], again=[True])
             run.record(again, "accepted", request_id="second", at=NOW)
         ledger.take_in(DESTINATION, updates=[StatusUpdate("second", "sent", NOW, "m2", "", (mark,))], at=NOW)
         ledger.take_in(DESTINATION, updates=[StatusUpdate("first", "read", NOW, "m1", "", (mark,))], at=NOW)
-        heard = ledger.heard(DESTINATION, CAMPAIGN, keys([0]), look_up(ledger, [0]).request)
+        heard = find_statuses(ledger.campaign(DESTINATION, CAMPAIGN), keys([0]), look_up(ledger, [0]).request)
         assert (heard.status.tolist(), heard.msg_id.tolist()) == (["sent"], ["m2"])
 
 
@@ -223,7 +228,7 @@ def test_a_row_that_was_sent_again_has_the_status_of_its_last_message(place: str
 def test_d7_s_word_settles_a_row_in_doubt_and_that_row_alone(place: str, status: str) -> None:
     marks = base32(keys(range(3)))
     with Ledger(place) as ledger:
-        with ledger.run() as run:
+        with start_run(ledger) as run:
             run.record(claim(run, range(3)), "unknown", reason="no answer", at=NOW)
         for _ in range(2):
             told = [StatusUpdate("late", status, NOW, f"m{row}", "", (marks[row],)) for row in (0, 2)]
@@ -232,16 +237,16 @@ def test_d7_s_word_settles_a_row_in_doubt_and_that_row_alone(place: str, status:
         assert known.outcome.tolist() == ["accepted", "unknown", "accepted"]
         assert known.request_id.tolist() == ["late", None, "late"]
         assert len(set(known.request)) == 2  # one request for all that it tells of
-        heard = ledger.heard(DESTINATION, CAMPAIGN, keys(range(3)), known.request)
+        heard = find_statuses(ledger.campaign(DESTINATION, CAMPAIGN), keys(range(3)), known.request)
         assert heard.status.tolist() == [status, None, status]
-        with ledger.run() as run:
+        with start_run(ledger) as run:
             assert claim(run, range(3)).outcome == ["already_sent", "unknown", "already_sent"]
 
 
 def test_an_event_may_be_faster_than_the_answer(place: str) -> None:
     marks = base32(keys(range(2)))
     with Ledger(place) as ledger:
-        with ledger.run() as run:
+        with start_run(ledger) as run:
             claimed = claim(run, range(2))
             ledger.take_in(DESTINATION, updates=[StatusUpdate("one", "queued", NOW, "m", "", (marks[0],))], at=NOW)
             assert look_up(ledger, range(2)).outcome.tolist() == ["accepted", "unsent"]
@@ -250,14 +255,14 @@ def test_an_event_may_be_faster_than_the_answer(place: str) -> None:
         assert (known.outcome.tolist(), known.request_id.tolist()) == (["accepted"] * 2, ["one"] * 2)
         told = [StatusUpdate("one", "read", NOW, f"m{row}", "", (marks[row],)) for row in range(2)]
         assert ledger.take_in(DESTINATION, updates=told, at=NOW) == 2
-        heard = ledger.heard(DESTINATION, CAMPAIGN, keys(range(2)), known.request)
+        heard = find_statuses(ledger.campaign(DESTINATION, CAMPAIGN), keys(range(2)), known.request)
         assert heard.status.tolist() == ["read", "read"]
 
 
 def test_an_event_outlives_a_sender_that_died_before_it_recorded(place: str) -> None:
     marks = base32(keys(range(2)))
     with Ledger(place) as ledger:
-        with ledger.run() as run:
+        with start_run(ledger) as run:
             claim(run, range(2))
             ledger.take_in(DESTINATION, updates=[StatusUpdate("one", "sent", NOW, "m", "", (marks[0],))], at=NOW)
         later = NOW + timedelta(days=1)
@@ -270,9 +275,9 @@ def test_an_event_outlives_a_sender_that_died_before_it_recorded(place: str) -> 
 )
 def test_d7_knows_better_than_who_said_that_it_was_not_sent(place: str, status: str, outcome: str) -> None:
     with Ledger(place) as ledger:
-        with ledger.run() as run:
+        with start_run(ledger) as run:
             run.record(claim(run, [0]), "unknown", reason="no answer", at=NOW)
-        ledger.settle(DESTINATION, keys([0]), "not_sent", NOW)
+        settle(ledger.campaign(DESTINATION, CAMPAIGN), keys([0]), "not_sent", NOW)
         told = StatusUpdate("late", status, NOW, "m", "", tuple(base32(keys([0]))))
         ledger.take_in(DESTINATION, updates=[told], at=NOW)
         assert look_up(ledger, [0]).outcome.tolist() == [outcome]
@@ -285,16 +290,16 @@ def told_of_one(ledger: Ledger, request_id: str, status: str) -> int:
 
 def state_of_one(ledger: Ledger) -> tuple[str, str | None, str | None]:
     known = look_up(ledger, [0])
-    heard = ledger.heard(DESTINATION, CAMPAIGN, keys([0]), known.request)
+    heard = find_statuses(ledger.campaign(DESTINATION, CAMPAIGN), keys([0]), known.request)
     return known.outcome[0], known.request_id[0], heard.status[0]
 
 
 def test_the_failure_of_what_was_refused_says_nothing_of_an_earlier_message_in_doubt(place: str) -> None:
     """Else it would count as failed, and go again, though it may have arrived."""
     with Ledger(place) as ledger:
-        with ledger.run() as run:
+        with start_run(ledger) as run:
             run.record(claim(run, [0]), "unknown", reason="no answer", at=NOW)
-        with ledger.run() as run:
+        with start_run(ledger) as run:
             run.record(claim(run, [0], again=[True]), "rejected", request_id="refused", at=NOW)
         assert told_of_one(ledger, "refused", "failed") == 0
         assert state_of_one(ledger) == ("unknown", None, None)
@@ -305,10 +310,10 @@ def test_of_two_messages_of_a_row_the_one_that_arrived_counts(place: str, answer
     """The first was in doubt, a person said that it was not sent, and yet D7 has news of it when the second is away."""
     request_id = "two" if answer == "accepted" else None
     with Ledger(place) as ledger:
-        with ledger.run() as run:
+        with start_run(ledger) as run:
             run.record(claim(run, [0]), "unknown", reason="no answer", at=NOW)
-        ledger.settle(DESTINATION, keys([0]), "not_sent", NOW)
-        with ledger.run() as run:
+        settle(ledger.campaign(DESTINATION, CAMPAIGN), keys([0]), "not_sent", NOW)
+        with start_run(ledger) as run:
             second = claim(run, [0])
             assert told_of_one(ledger, "one", "failed") == 1
             run.record(second, answer, request_id=request_id, at=NOW)
@@ -323,9 +328,9 @@ def test_of_two_messages_of_a_row_the_one_that_arrived_counts(place: str, answer
 def test_whoever_read_a_message_that_was_sent_twice_in_doubt_is_in_doubt_no_more(place: str, answer: str) -> None:
     request_id = "two" if answer == "accepted" else None
     with Ledger(place) as ledger:
-        with ledger.run() as run:
+        with start_run(ledger) as run:
             run.record(claim(run, [0]), "unknown", reason="no answer", at=NOW)
-        with ledger.run() as run:
+        with start_run(ledger) as run:
             second = claim(run, [0], again=[True])
             told_of_one(ledger, "two", "queued")  # faster than the answer
             run.record(second, answer, request_id=request_id, at=NOW)
@@ -337,13 +342,13 @@ def test_whoever_read_a_message_that_was_sent_twice_in_doubt_is_in_doubt_no_more
 def test_whoever_has_a_message_that_nobody_remembers_has_it(place: str, last: str) -> None:
     """Three messages of one row, the second in doubt and said not to be sent: it is that one which arrived."""
     with Ledger(place) as ledger:
-        with ledger.run() as run:
+        with start_run(ledger) as run:
             run.record(claim(run, [0]), "accepted", request_id="one", at=NOW)
         told_of_one(ledger, "one", "failed")
-        with ledger.run() as run:
+        with start_run(ledger) as run:
             run.record(claim(run, [0], again=[True]), "unknown", at=NOW)
-        ledger.settle(DESTINATION, keys([0]), "not_sent", NOW)
-        with ledger.run() as run:
+        settle(ledger.campaign(DESTINATION, CAMPAIGN), keys([0]), "not_sent", NOW)
+        with start_run(ledger) as run:
             run.record(claim(run, [0], again=[True]), last, request_id="three", at=NOW)
         assert told_of_one(ledger, "two", "read") == 1
         told_of_one(ledger, "three", "failed")
@@ -352,34 +357,38 @@ def test_whoever_has_a_message_that_nobody_remembers_has_it(place: str, last: st
 
 def test_what_somebody_said_was_sent_gets_its_id_and_its_status(place: str) -> None:
     with Ledger(place) as ledger:
-        with ledger.run() as run:
+        with start_run(ledger) as run:
             run.record(claim(run, [0]), "unknown", reason="no answer", at=NOW)
-        ledger.settle(DESTINATION, keys([0]), "sent", NOW)
+        settle(ledger.campaign(DESTINATION, CAMPAIGN), keys([0]), "sent", NOW)
         told = StatusUpdate("late", "read", NOW, "m", "", tuple(base32(keys([0]))))
         assert ledger.take_in(DESTINATION, updates=[told], at=NOW) == 1
         known = look_up(ledger, [0])
         assert (known.outcome.tolist(), known.request_id.tolist()) == (["accepted"], ["late"])
-        assert ledger.heard(DESTINATION, CAMPAIGN, keys([0]), known.request).status.tolist() == ["read"]
+        assert find_statuses(ledger.campaign(DESTINATION, CAMPAIGN), keys([0]), known.request).status.tolist() == [
+            "read"
+        ]
 
 
 def test_forgetting_a_campaign_forgets_what_was_heard_of_it(place: str) -> None:
     with Ledger(place) as ledger:
-        with ledger.run() as run:
+        with start_run(ledger) as run:
             run.record(claim(run, [0]), "accepted", request_id="one", at=NOW)
         told = StatusUpdate("one", "read", NOW, "m", "", tuple(base32(keys([0]))))
         ledger.take_in(DESTINATION, updates=[told], at=NOW)
         assert ledger.forget(CAMPAIGN, NOW + timedelta(days=1)) == 1
         assert ledger.take_in(DESTINATION, updates=[told], at=NOW) == 0
-        with ledger.run() as run:
+        with start_run(ledger) as run:
             run.record(claim(run, [0]), "accepted", request_id="two", at=NOW)
-        assert ledger.heard(DESTINATION, CAMPAIGN, keys([0]), look_up(ledger, [0]).request).status.tolist() == [None]
+        assert find_statuses(
+            ledger.campaign(DESTINATION, CAMPAIGN), keys([0]), look_up(ledger, [0]).request
+        ).status.tolist() == [None]
 
 
 def test_forgetting_a_rehearsal_leaves_what_was_heard_of_the_real_messages(place: str) -> None:
     with Ledger(place) as ledger:
         for destination in (DESTINATION, "http://rehearsal"):
-            with ledger.run() as run:
-                run.record(claim(run, [0], destination=destination), "accepted", request_id="one", at=NOW)
+            with start_run(ledger, destination=destination) as run:
+                run.record(claim(run, [0]), "accepted", request_id="one", at=NOW)
             told = StatusUpdate("one", "read", NOW, "m", "", tuple(base32(keys([0]))))
             assert ledger.take_in(destination, updates=[told], at=NOW) == 1
         assert ledger.forget(CAMPAIGN, NOW + timedelta(days=1), destination="http://rehearsal") == 1
@@ -389,19 +398,22 @@ def test_forgetting_a_rehearsal_leaves_what_was_heard_of_the_real_messages(place
 def test_what_was_settled_during_a_run_is_no_later_text_but_what_was_sent_is(place: str) -> None:
     """D7's late word on the old text does not hold up a run that corrects it; another run's text does."""
     old, new, numbers = ledgers.keys([0], "old"), ledgers.keys([0], "new"), people([0])
-    told = (DESTINATION, CAMPAIGN)
     with Ledger(place) as ledger:
-        with ledger.run() as run:
-            run.record(run.claim(*told, old, numbers, numbers, at=NOW), "unknown", reason="no answer", at=NOW)
-        seen = ledger.look_up(*told, new, numbers, at=NOW).seen
-        with ledger.run(seen=seen) as run, ledger.run(seen=seen) as late, ledger.run() as another:
+        with start_run(ledger) as run:
+            run.record(run.claim(old, numbers, numbers, at=NOW), "unknown", reason="no answer", at=NOW)
+        seen = find_row_states(ledger.campaign(DESTINATION, CAMPAIGN), new, numbers, at=NOW).last_request_seen
+        with (
+            start_run(ledger, last_request_seen=seen) as run,
+            start_run(ledger, last_request_seen=seen) as late,
+            start_run(ledger) as another,
+        ):
             ledger.take_in(
                 DESTINATION, updates=[StatusUpdate("late", "sent", NOW, "m", "", tuple(base32(old)))], at=NOW
             )
-            assert run.claim(*told, new, numbers, numbers, at=NOW, ours=lambda _: False).granted.all()
+            assert run.claim(new, numbers, numbers, at=NOW, ours=lambda _: False).granted.all()
             third, fourth = (ledgers.keys([0], text) for text in ("third", "fourth"))
-            assert another.claim(*told, third, numbers, numbers, at=NOW).granted.all()
-            assert late.claim(*told, fourth, numbers, numbers, at=NOW, ours=lambda _: False).outcome == ["held"]
+            assert another.claim(third, numbers, numbers, at=NOW).granted.all()
+            assert late.claim(fourth, numbers, numbers, at=NOW, ours=lambda _: False).outcome == ["held"]
 
 
 # people

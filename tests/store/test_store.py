@@ -19,8 +19,9 @@ from d7nb.errors import LedgerError
 from d7nb.ledger import Ledger
 from d7nb.store.claims import LIFETIME
 from d7nb.store.keys import base32
-from d7nb.store.lookup import RowStates
-from tests.support.ledgers import CAMPAIGN, DESTINATION, LATER, NOW, claim, keys, look_up, people, send
+from d7nb.store.lookup import RowStates, find_row_states
+from d7nb.store.settle import settle
+from tests.support.ledgers import CAMPAIGN, DESTINATION, LATER, NOW, claim, keys, look_up, people, send, start_run
 
 SECOND = timedelta(seconds=1)
 
@@ -46,7 +47,7 @@ def outcomes(known: RowStates) -> list[str | None]:
 
 
 def test_a_row_is_granted_once(ledger: Ledger, other: Ledger) -> None:
-    with ledger.run() as run, other.run() as rival:
+    with start_run(ledger) as run, start_run(other) as rival:
         assert claim(run, range(100)).granted.all()
         assert claim(rival, range(50, 150)).granted.tolist() == [False] * 50 + [True] * 50
         assert not claim(run, range(150)).granted.any()
@@ -55,7 +56,7 @@ def test_a_row_is_granted_once(ledger: Ledger, other: Ledger) -> None:
 @pytest.mark.parametrize("outcome", ["accepted", "unknown"])
 def test_what_went_out_or_may_have_is_not_granted_again(ledger: Ledger, outcome: str) -> None:
     send(ledger, [0], outcome)
-    with ledger.run() as run:
+    with start_run(ledger) as run:
         assert not claim(run, [0], LATER).granted.any()
         assert claim(run, [1], LATER).granted.all()
 
@@ -72,7 +73,7 @@ def test_what_did_not_go_out_is_free_again(ledger: Ledger, outcome: str) -> None
 def test_a_refused_claim_says_why(ledger: Ledger, other: Ledger) -> None:
     send(ledger, [0])
     send(ledger, [1], "unknown")
-    with ledger.run() as run, other.run() as rival:
+    with start_run(ledger) as run, start_run(other) as rival:
         claim(run, [2], NOW)
         refused = claim(rival, [0, 1, 2, 3], NOW + SECOND)
         assert refused.granted.tolist() == [False, False, False, True]
@@ -89,15 +90,15 @@ def test_a_refused_claim_says_why(ledger: Ledger, other: Ledger) -> None:
 
 def test_a_campaign_s_name_and_its_destination_are_part_of_what_is_remembered(ledger: Ledger) -> None:
     send(ledger, [0])
-    with ledger.run() as run:
-        assert claim(run, [0], destination="sandbox 5f2c").granted.all()
-        assert claim(run, [0], campaign="another").granted.all()
+    for elsewhere in ({"destination": "sandbox 5f2c"}, {"campaign": "another"}):
+        with start_run(ledger, **elsewhere) as run:
+            assert claim(run, [0]).granted.all()
     assert outcomes(look_up(ledger, [0], destination="nowhere")) == [None]
     assert outcomes(look_up(ledger, [0], campaign="nothing")) == [None]
 
 
 def test_a_key_twice_in_one_request_is_a_mistake(ledger: Ledger) -> None:
-    with ledger.run() as run:
+    with start_run(ledger) as run:
         with pytest.raises(ValueError, match="twice"):
             claim(run, [0, 0])
         assert claim(run, [0]).granted.all()
@@ -105,27 +106,27 @@ def test_a_key_twice_in_one_request_is_a_mistake(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("wrong", [np.zeros((1, 15), dtype=np.uint8), np.zeros((1, 16)), np.zeros(16, dtype=np.uint8)])
 def test_keys_are_sixteen_bytes_a_row(ledger: Ledger, wrong: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="uint8 of shape"), ledger.run() as run:
-        run.claim(DESTINATION, CAMPAIGN, wrong, ["+12025550123"], ["+12025550123"], at=NOW)
+    with pytest.raises(ValueError, match="uint8 of shape"), start_run(ledger) as run:
+        run.claim(wrong, ["+12025550123"], ["+12025550123"], at=NOW)
     with pytest.raises(ValueError, match="uint8 of shape"):
-        ledger.look_up(DESTINATION, CAMPAIGN, wrong, ["+12025550123"], at=NOW)
+        find_row_states(ledger.campaign(DESTINATION, CAMPAIGN), wrong, ["+12025550123"], at=NOW)
 
 
 def test_a_time_without_a_zone_is_a_mistake(ledger: Ledger) -> None:
-    with pytest.raises(ValueError, match="zone"), ledger.run() as run:
+    with pytest.raises(ValueError, match="zone"), start_run(ledger) as run:
         claim(run, [0], datetime(2026, 11, 23))  # noqa: DTZ001
     assert outcomes(look_up(ledger, [0])) == [None]
 
 
 def test_an_empty_claim_is_no_claim(ledger: Ledger) -> None:
-    with ledger.run() as run:
+    with start_run(ledger) as run:
         nothing = claim(run, [])
         assert len(nothing.granted) == 0
         assert run.record(nothing, "accepted", at=NOW) == 0
 
 
 def test_an_unknown_outcome_or_row_can_t_be_recorded(ledger: Ledger) -> None:
-    with ledger.run() as run:
+    with start_run(ledger) as run:
         claimed = claim(run, [0, 1])
         with pytest.raises(ValueError, match="outcome is one of"):
             run.record(claimed, "already_sent", at=NOW)
@@ -135,7 +136,7 @@ def test_an_unknown_outcome_or_row_can_t_be_recorded(ledger: Ledger) -> None:
 
 
 def test_a_request_that_was_taken_apart_is_recorded_part_by_part(ledger: Ledger, other: Ledger) -> None:
-    with ledger.run() as run:
+    with start_run(ledger) as run:
         claimed = claim(run, range(6))
         assert run.record(claimed, "rejected", reason="no such person", status=422, rows=[1, 4], at=NOW) == 2
         assert outcomes(look_up(other, range(6))) == ["unsent", "rejected", "unsent", "unsent", "rejected", "unsent"]
@@ -150,7 +151,7 @@ def test_a_request_that_was_taken_apart_is_recorded_part_by_part(ledger: Ledger,
 
 
 def test_the_rest_of_a_request_can_be_released_and_claimed_anew(ledger: Ledger) -> None:
-    with ledger.run() as run:
+    with start_run(ledger) as run:
         claimed = claim(run, range(4))
         run.record(claimed, "rejected", rows=[3], at=NOW)
         run.record(claimed, "unsent", at=NOW)
@@ -163,7 +164,7 @@ def test_the_rest_of_a_request_can_be_released_and_claimed_anew(ledger: Ledger) 
 def test_a_person_s_word_lets_a_row_go_again(ledger: Ledger, other: Ledger) -> None:
     send(ledger, [0])
     send(ledger, [1], "unknown")
-    with ledger.run() as run, other.run() as rival:
+    with start_run(ledger) as run, start_run(other) as rival:
         claim(rival, [2])
         again = claim(run, [0, 1, 2, 3], again=[True, True, True, False])
         assert again.granted.tolist() == [True, True, False, True]
@@ -177,17 +178,17 @@ def test_a_person_s_word_lets_a_row_go_again(ledger: Ledger, other: Ledger) -> N
 def test_sending_again_in_vain_does_not_undo_what_was_sent(ledger: Ledger, first: str, second: str) -> None:
     send(ledger, [0], first)
     for at in (NOW + SECOND, LATER):
-        with ledger.run() as run:
+        with start_run(ledger) as run:
             run.record(claim(run, [0], at, again=[True]), second, at=at)
         assert outcomes(look_up(ledger, [0])) == [first]
-        with ledger.run() as run:
+        with start_run(ledger) as run:
             assert not claim(run, [0], LATER).granted.any()
 
 
 def test_of_several_sendings_the_one_that_surely_arrived_decides(ledger: Ledger) -> None:
     send(ledger, [0])
     for outcome in ("unknown", "rejected"):
-        with ledger.run() as run:
+        with start_run(ledger) as run:
             run.record(claim(run, [0], again=[True]), outcome, at=NOW)
     assert outcomes(look_up(ledger, [0])) == ["accepted"]
     assert look_up(ledger, [0]).request_id.tolist() == ["request-1"]
@@ -196,7 +197,7 @@ def test_of_several_sendings_the_one_that_surely_arrived_decides(ledger: Ledger)
 def test_a_claim_that_was_granted_nothing_leaves_nothing_behind(ledger: Ledger, place: str) -> None:
     engine = sqlalchemy.create_engine(place if "://" in place else f"sqlite:///{place}")
     send(ledger, [0])
-    with ledger.run() as run, engine.connect() as connection:
+    with start_run(ledger) as run, engine.connect() as connection:
         assert not claim(run, [0]).granted.any()
         assert connection.execute(sqlalchemy.text("SELECT count(*) FROM d7nb_requests")).scalar() == 1
     engine.dispose()
@@ -205,8 +206,8 @@ def test_a_claim_that_was_granted_nothing_leaves_nothing_behind(ledger: Ledger, 
 def test_a_number_that_was_corrected_goes_with_its_row(ledger: Ledger) -> None:
     """With ``key=`` columns, a row keeps its key while its recipient changes."""
     for number in ("+12025550123", "+12025550124"):
-        with ledger.run() as run:
-            claimed = run.claim(DESTINATION, CAMPAIGN, keys([0]), [number], [number], at=NOW)
+        with start_run(ledger) as run:
+            claimed = run.claim(keys([0]), [number], [number], at=NOW)
             run.record(claimed, "rejected", at=NOW)
     assert ledger.frame()["recipient"].tolist() == ["+120••••••24"]
 
@@ -215,19 +216,19 @@ def test_a_number_that_was_corrected_goes_with_its_row(ledger: Ledger) -> None:
 
 
 def test_what_a_run_leaves_unrecorded_is_unknown_from_then_on(ledger: Ledger, other: Ledger) -> None:
-    with ledger.run() as run:
+    with start_run(ledger) as run:
         claim(run, [0, 1])
         assert look_up(other, [0, 1]).sending.all()
     known = look_up(other, [0, 1])
     assert outcomes(known) == ["unknown"] * 2
     assert not known.sending.any()
     assert "did not record" in known.reason[0]
-    with other.run() as run:
+    with start_run(other) as run:
         assert claim(run, [0]).outcome == ["unknown"]
 
 
 def test_a_claim_of_a_living_run_is_in_doubt_once_no_request_lives_so_long(ledger: Ledger, other: Ledger) -> None:
-    with ledger.run(lifetime=60 * SECOND) as run, other.run() as rival:
+    with start_run(ledger, lifetime=60 * SECOND) as run, start_run(other) as rival:
         claim(run, [0, 1])
         assert claim(rival, [0], NOW + 60 * SECOND).outcome == ["unsent"]
         assert outcomes(look_up(other, [0], NOW + 60 * SECOND)) == ["unsent"]
@@ -240,7 +241,7 @@ def test_the_longest_life_of_a_request_covers_the_client_s_time_outs() -> None:
 
 
 def test_a_late_answer_is_recorded_although_others_had_given_it_up(ledger: Ledger, other: Ledger) -> None:
-    with ledger.run() as run:
+    with start_run(ledger) as run:
         claimed = claim(run, [0, 1, 2])
         assert outcomes(look_up(other, [0, 1, 2], LATER)) == ["unknown"] * 3
         assert run.record(claimed, "rejected", rows=[2], at=LATER) == 1
@@ -251,7 +252,7 @@ def test_a_late_answer_is_recorded_although_others_had_given_it_up(ledger: Ledge
 def test_an_answer_that_comes_just_when_others_give_it_up_stays(
     ledger: Ledger, other: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with ledger.run() as run:
+    with start_run(ledger) as run:
         claimed = claim(run, [0])
         writing = other._database.writing
 
@@ -264,9 +265,9 @@ def test_an_answer_that_comes_just_when_others_give_it_up_stays(
 
 
 def test_a_late_answer_does_not_touch_what_is_no_longer_the_run_s_own(ledger: Ledger, other: Ledger) -> None:
-    with ledger.run() as run, other.run() as rival:
+    with start_run(ledger) as run, start_run(other) as rival:
         claimed = claim(run, [0, 1, 2])
-        assert other.settle(DESTINATION, keys([0], CAMPAIGN), "not_sent", LATER) == 1
+        assert settle(other.campaign(DESTINATION, CAMPAIGN), keys([0], CAMPAIGN), "not_sent", LATER) == 1
         theirs = claim(rival, [0, 1], LATER, again=[False, True])
         assert theirs.granted.all()
         assert run.record(claimed, "rejected", at=LATER) == 1
@@ -276,7 +277,7 @@ def test_a_late_answer_does_not_touch_what_is_no_longer_the_run_s_own(ledger: Le
 
 
 def test_a_claim_can_only_be_recorded_by_its_own_run(ledger: Ledger, other: Ledger) -> None:
-    with ledger.run() as run, other.run() as rival:
+    with start_run(ledger) as run, start_run(other) as rival:
         claimed = claim(run, [0, 1])
         assert rival.record(claimed, "rejected", rows=[0], at=NOW) == 0
         assert rival.record(claimed, "rejected", at=NOW) == 0
@@ -288,7 +289,7 @@ def test_a_claim_can_only_be_recorded_by_its_own_run(ledger: Ledger, other: Ledg
 def test_a_clock_that_goes_backwards_frees_nothing(ledger: Ledger, other: Ledger, back: timedelta) -> None:
     send(ledger, [0])
     send(ledger, [1], "unknown")
-    with ledger.run() as run, other.run() as rival:
+    with start_run(ledger) as run, start_run(other) as rival:
         claim(run, [2])
         assert claim(rival, [0, 1, 2], NOW - back).outcome == ["already_sent", "unknown", "unsent"]
         assert outcomes(look_up(other, [0, 1, 2], NOW - back)) == ["accepted", "unknown", "unsent"]
@@ -302,12 +303,12 @@ def test_a_clock_that_goes_backwards_frees_nothing(ledger: Ledger, other: Ledger
 def test_a_person_settles_what_is_unknown(ledger: Ledger, word: str, outcome: str, free: bool) -> None:
     send(ledger, [0, 1, 2], "unknown")
     send(ledger, [3])
-    assert ledger.settle(DESTINATION, keys([0, 1, 3, 4], CAMPAIGN), word, LATER) == 2
+    assert settle(ledger.campaign(DESTINATION, CAMPAIGN), keys([0, 1, 3, 4], CAMPAIGN), word, LATER) == 2
     known = look_up(ledger, range(5))
     assert outcomes(known) == [outcome, outcome, "unknown", "accepted", None]
     assert known.recorded_at[0] == np.datetime64(LATER.replace(tzinfo=None))
     assert "you said" in known.reason[0]
-    with ledger.run() as run:
+    with start_run(ledger) as run:
         claimed = claim(run, [0], LATER)
         assert claimed.granted.tolist() == [free]
         assert claimed.outcome == [None if free else "already_sent"]
@@ -315,26 +316,26 @@ def test_a_person_settles_what_is_unknown(ledger: Ledger, word: str, outcome: st
 
 def test_a_person_can_t_settle_what_a_living_run_is_sending(ledger: Ledger, other: Ledger) -> None:
     send(ledger, [0], "unknown")
-    with ledger.run() as run:
+    with start_run(ledger) as run:
         claim(run, [1, 2])
         with pytest.raises(LedgerError, match=r"^2 of the rows are just being sent"):
-            other.settle(DESTINATION, keys([0, 1, 2], CAMPAIGN), "not_sent", NOW)
+            settle(other.campaign(DESTINATION, CAMPAIGN), keys([0, 1, 2], CAMPAIGN), "not_sent", NOW)
     assert outcomes(look_up(other, [0])) == ["unknown"]
-    assert other.settle(DESTINATION, keys([0, 1, 2], CAMPAIGN), "not_sent", NOW) == 3
+    assert settle(other.campaign(DESTINATION, CAMPAIGN), keys([0, 1, 2], CAMPAIGN), "not_sent", NOW) == 3
 
 
 def test_only_two_words_settle(ledger: Ledger) -> None:
     with pytest.raises(ValueError, match="'sent' or 'not_sent'"):
-        ledger.settle(DESTINATION, keys([0]), "maybe", NOW)  # type: ignore[arg-type]
-    assert ledger.settle("nowhere", keys([0]), "sent", NOW) == 0
+        settle(ledger.campaign(DESTINATION, CAMPAIGN), keys([0]), "maybe", NOW)  # type: ignore[arg-type]
+    assert settle(ledger.campaign("nowhere", CAMPAIGN), keys([0]), "sent", NOW) == 0
 
 
 def test_a_row_that_was_sent_stays_sent_when_only_its_second_sending_was_in_doubt(ledger: Ledger) -> None:
     send(ledger, [0])
     send(ledger, [1], "unknown")
-    with ledger.run() as run:
+    with start_run(ledger) as run:
         run.record(claim(run, [0, 1], again=[True, True]), "unknown", at=NOW)
-    assert ledger.settle(DESTINATION, keys([0, 1], CAMPAIGN), "not_sent", LATER) == 2
+    assert settle(ledger.campaign(DESTINATION, CAMPAIGN), keys([0, 1], CAMPAIGN), "not_sent", LATER) == 2
     assert outcomes(look_up(ledger, [0, 1])) == ["accepted", "unsent"]
 
 
@@ -344,7 +345,7 @@ def test_a_row_that_was_sent_stays_sent_when_only_its_second_sending_was_in_doub
 def test_looking_up_tells_all_that_was_recorded(ledger: Ledger) -> None:
     send(ledger, [5])
     known = look_up(ledger, [4, 5])
-    columns = [field.name for field in fields(RowStates) if field.name != "seen"]
+    columns = [field.name for field in fields(RowStates) if field.name != "last_request_seen"]
     assert {name: getattr(known, name).tolist()[1] for name in columns} == {
         "outcome": "accepted",
         "code": "",
@@ -355,7 +356,7 @@ def test_looking_up_tells_all_that_was_recorded(ledger: Ledger) -> None:
         "sending": False,
         "since": None,
         "other_text": False,
-        "request": known.seen,
+        "request": known.last_request_seen,
     }
     assert [getattr(known, name).tolist()[0] for name in columns] == [*[None] * 6, False, None, False, 0]
 
@@ -363,14 +364,16 @@ def test_looking_up_tells_all_that_was_recorded(ledger: Ledger) -> None:
 @pytest.mark.parametrize("count", [3, 6_000], ids=["few", "many"])
 def test_looking_up_keeps_rows_in_their_places(ledger: Ledger, count: int) -> None:
     """A few rows are picked out by the database, many are matched here: the answers are the same."""
-    with ledger.run() as run:
+    with start_run(ledger) as run:
         for start, outcome in ((1, "accepted"), (2, "rejected"), (0, "unknown")):
             part = range(start, min(count, 1_900), 3)
             run.record(claim(run, part), outcome, at=NOW)
         claim(run, [1_950])
     order = np.random.default_rng(1).permutation(count)
     numbers = np.array([*people(range(2_000)), *[None] * 10_000], dtype=object)
-    known = ledger.look_up(DESTINATION, CAMPAIGN, keys(range(count), CAMPAIGN)[order], numbers[order], at=NOW)
+    known = find_row_states(
+        ledger.campaign(DESTINATION, CAMPAIGN), keys(range(count), CAMPAIGN)[order], numbers[order], at=NOW
+    )
     expected = np.array(["unknown", "accepted", "rejected"] * 2_000, dtype=object)[order]
     expected[(order >= 1_900) & (order != 1_950)] = None
     assert (known.outcome == expected).all()
@@ -385,13 +388,13 @@ def test_looking_up_keeps_rows_in_their_places(ledger: Ledger, count: int) -> No
 def test_looking_up_finds_people_who_got_another_text(
     ledger: Ledger, outcome: str, other_text: bool, padding: int
 ) -> None:
-    with ledger.run() as run:
+    with start_run(ledger) as run:
         claimed = claim(run, [0, 1])
         if outcome != "claimed":
             run.record(claimed, outcome, at=NOW)
         corrected = np.concatenate([keys([0], "corrected"), keys(range(1, 3 + padding), CAMPAIGN)])
         asked: list[str | None] = [*people([0, 1, 2]), *[None] * padding]
-        known = ledger.look_up(DESTINATION, CAMPAIGN, corrected, asked, at=NOW)
+        known = find_row_states(ledger.campaign(DESTINATION, CAMPAIGN), corrected, asked, at=NOW)
         assert known.outcome[0] is None
         assert known.other_text.tolist() == [other_text, False, False, *[False] * padding]
 
@@ -407,7 +410,7 @@ def test_another_campaign_or_destination_is_no_other_text(ledger: Ledger) -> Non
 def test_a_second_text_that_failed_after_the_first_went_out_leaves_the_first(ledger: Ledger) -> None:
     """The row that decides is the earlier one, also for whoever asks with another text."""
     send(ledger, [0])
-    with ledger.run() as run:
+    with start_run(ledger) as run:
         run.record(claim(run, [0], again=[True]), "rejected", at=NOW)
     assert look_up(ledger, [0], text="corrected").other_text.all()
 
@@ -424,7 +427,7 @@ def test_people_are_hashed_alike_by_whoever_opens_the_ledger(ledger: Ledger, oth
 
 def test_the_frame_shows_every_row_with_its_number_masked(ledger: Ledger) -> None:
     send(ledger, [0])
-    with ledger.run() as run:
+    with start_run(ledger) as run:
         run.record(claim(run, [1]), "rejected", status=422, code="BAD", reason="not +1 202 555 0123", at=LATER)
         claim(run, [2], LATER)
         frame = ledger.frame()
@@ -453,7 +456,7 @@ def test_campaigns_are_counted_by_destination_and_outcome(ledger: Ledger) -> Non
     send(ledger, [2], "rejected")
     send(ledger, [0, 1, 2], "unknown", campaign="another")
     send(ledger, [0], destination="sandbox 5f2c")
-    with ledger.run() as run:
+    with start_run(ledger) as run:
         run.record(claim(run, [0], again=[True]), "rejected", at=NOW)
         claim(run, [4])
         counts = ledger.campaigns().set_index(["campaign", "destination"])
@@ -481,7 +484,7 @@ def test_what_is_forgotten_is_free(ledger: Ledger) -> None:
 def test_what_may_have_gone_out_is_forgotten_only_by_force(ledger: Ledger) -> None:
     send(ledger, [0])
     send(ledger, [1], "unknown")
-    with ledger.run() as run:
+    with start_run(ledger) as run:
         claimed = claim(run, [2, 3])
         with pytest.raises(LedgerError, match=r"^3 rows of this campaign are unknown or being sent"):
             ledger.forget(CAMPAIGN, LATER)
@@ -493,7 +496,7 @@ def test_what_may_have_gone_out_is_forgotten_only_by_force(ledger: Ledger) -> No
 
 def test_a_row_sent_twice_is_forgotten_by_what_decides_about_it(ledger: Ledger) -> None:
     send(ledger, [0, 1])
-    with ledger.run() as run:
+    with start_run(ledger) as run:
         run.record(claim(run, [0], LATER, again=[True]), "rejected", at=LATER)
     assert ledger.forget(CAMPAIGN, NOW) == 0
     assert ledger.forget(CAMPAIGN, LATER) == 2
@@ -508,7 +511,7 @@ def test_a_run_may_work_in_a_thread_of_its_own(ledger: Ledger) -> None:
 
     def work(part: range) -> None:
         try:
-            with ledger.run() as run:
+            with start_run(ledger) as run:
                 for row in part:
                     run.record(claim(run, [row]), "accepted", at=NOW)
         except BaseException as failure:  # noqa: BLE001
@@ -529,7 +532,7 @@ def test_several_programs_may_begin_a_ledger_at_once(tmp_path: Path) -> None:
 
     def begin(path: Path) -> str:
         together.wait()
-        with Ledger(path) as ledger, ledger.run() as run:
+        with Ledger(path) as ledger, start_run(ledger) as run:
             return run.id
 
     with ThreadPoolExecutor(4) as pool:
@@ -539,7 +542,7 @@ def test_several_programs_may_begin_a_ledger_at_once(tmp_path: Path) -> None:
 
 
 def test_what_is_recorded_together_is_on_the_disk_together_or_not_at_all(place: str) -> None:
-    with Ledger(place) as ledger, ledger.run() as run:
+    with Ledger(place) as ledger, start_run(ledger) as run:
         first, second = claim(run, [0, 1]), claim(run, [2])
 
         def record(mishap: Exception | None) -> None:

@@ -15,7 +15,7 @@ import sqlalchemy
 
 from d7nb.ledger import Ledger
 from d7nb.store.claims import Claim, Run
-from d7nb.store.lookup import RowStates, look_up as raw_look_up
+from d7nb.store.lookup import RowStates, find_row_states
 from tests.support.requirements import lacking
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -37,6 +37,10 @@ def keys(rows: list[int] | range, text: str = "") -> np.ndarray:
     return np.frombuffer(digests, dtype=np.uint8).reshape(-1, 16)
 
 
+def start_run(ledger: Ledger, *, campaign: str = CAMPAIGN, destination: str = DESTINATION, **options: Any) -> Run:
+    return Run(ledger.campaign(destination, campaign), **options)
+
+
 def claim(
     run: Run,
     rows: list[int] | range,
@@ -44,13 +48,11 @@ def claim(
     *,
     again: list[bool] | None = None,
     text: str = "",
-    campaign: str = CAMPAIGN,
-    destination: str = DESTINATION,
 ) -> Claim:
-    numbers, own = people(rows), keys(rows, text + campaign)
-    known = raw_look_up(run._database, destination, campaign, own, numbers, at=at)
+    numbers, own = people(rows), keys(rows, text + run.campaign.name)
+    known = find_row_states(run.campaign, own, numbers, at=at)
     wanted = None if again is None else np.where(again, known.request, 0)
-    return run.claim(destination, campaign, own, numbers, numbers, at=at, again=wanted)
+    return run.claim(own, numbers, numbers, at=at, override_of=wanted)
 
 
 def look_up(
@@ -62,7 +64,8 @@ def look_up(
     campaign: str = CAMPAIGN,
     destination: str = DESTINATION,
 ) -> RowStates:
-    return ledger.look_up(destination, campaign, keys(rows, text + campaign), people(rows), at=at)
+    own = ledger.campaign(destination, campaign)
+    return find_row_states(own, keys(rows, text + campaign), people(rows), at=at)
 
 
 def send(
@@ -78,8 +81,8 @@ def send(
     answer: dict[str, Any] = {"reason": f"told {outcome}"}
     if outcome == "accepted":
         answer = {"request_id": "request-1", "created_at": "2026-11-23T09:30:05Z", "status": 200}
-    with ledger.run() as run:
-        claimed = claim(run, rows, at, campaign=campaign, destination=destination)
+    with start_run(ledger, campaign=campaign, destination=destination) as run:
+        claimed = claim(run, rows, at)
         assert claimed.granted.all()
         run.record(claimed, outcome, at=at, **answer)
 

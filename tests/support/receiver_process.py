@@ -23,8 +23,10 @@ import uvicorn
 
 from d7nb.events.server import listen
 from d7nb.ledger import Ledger
+from d7nb.store.claims import Run
 from d7nb.store.keys import base32
-from d7nb.store.message_status import MessageStatuses
+from d7nb.store.lookup import find_row_states
+from d7nb.store.message_status import MessageStatuses, find_statuses
 from tests.support.ledgers import CAMPAIGN, DESTINATION, NOW, keys
 from tests.support.sender_process import fictional
 from tests.support.servers import free_port
@@ -53,10 +55,10 @@ def time_of(word: str) -> datetime:
 def accepted(place: str, rows: int) -> list[str]:
     """A ledger in which D7 accepted so many rows; their keys, as they travel."""
     own, numbers = keys(range(rows)), fictional(rows)
-    with Ledger(place) as ledger, ledger.run(seen=0) as run:
+    with Ledger(place) as ledger, Run(ledger.campaign(DESTINATION, CAMPAIGN), last_request_seen=0) as run:
         for start in range(0, rows, REQUEST):
             part = slice(start, min(start + REQUEST, rows))
-            claim = run.claim(DESTINATION, CAMPAIGN, own[part], numbers[part], numbers[part], at=NOW)
+            claim = run.claim(own[part], numbers[part], numbers[part], at=NOW)
             run.record(claim, "accepted", request_id=request_of(start), at=NOW)
     return base32(own)
 
@@ -65,9 +67,10 @@ def heard(place: str, rows: int) -> MessageStatuses:
     """What a ledger has heard of those rows."""
     with Ledger(place) as ledger:
         own = keys(range(rows))
-        known = ledger.look_up(DESTINATION, CAMPAIGN, own, fictional(rows), at=NOW)
+        campaign = ledger.campaign(DESTINATION, CAMPAIGN)
+        known = find_row_states(campaign, own, fictional(rows), at=NOW)
         assert set(known.outcome) == {"accepted"}
-        return ledger.heard(DESTINATION, CAMPAIGN, own, known.request)
+        return find_statuses(campaign, own, known.request)
 
 
 def event(row: int, word: str, key: str, *, nested: bool = False, **more: Any) -> dict[str, Any]:

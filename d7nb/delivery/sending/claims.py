@@ -45,7 +45,6 @@ class LedgerWriter:
     Args:
         run: The send's run in the ledger.
         mailing: The plan's rows.
-        destination: Where the rows are sent.
         override_of: For every row, the number of the earlier request in spite of which it is sent; 0 for none.
         unless_arrived: Whether a row stays after all if that request's message was delivered by the time of the claim.
 
@@ -53,12 +52,9 @@ class LedgerWriter:
         superseded: The number of rows that were no longer claimed by this run when their outcome was recorded.
     """
 
-    def __init__(
-        self, run: Run, mailing: Mailing, destination: str, override_of: np.ndarray, *, unless_arrived: bool = False
-    ) -> None:
+    def __init__(self, run: Run, mailing: Mailing, override_of: np.ndarray, *, unless_arrived: bool = False) -> None:
         self._run = run
         self._mailing = mailing
-        self._destination = destination
         self._override_of = override_of
         self._unless_arrived = unless_arrived
         self._pending: list[tuple[Claim, str, dict[str, Any]]] = []
@@ -74,13 +70,11 @@ class LedgerWriter:
         mailing = self._mailing
         try:
             claim = self._run.claim(
-                self._destination,
-                mailing.campaign,
                 mailing.keys[rows],
                 mailing.people[rows].tolist(),
                 mailing.numbers[rows].tolist(),
                 at=mailing.clock(),
-                again=self._override_of[rows],
+                override_of=self._override_of[rows],
                 unless_arrived=self._unless_arrived,
                 ours=self._is_key_of_this_plan if mailing.by_content else None,
             )
