@@ -170,8 +170,8 @@ class Delivery:
         with self._interruptible(sending), Progress(sending.total, shown=progress) as bar:
             self._start()
             while not self._observed.wait(_GLANCE):
-                bar.show(sending.finished, sending.word)
-            bar.show(sending.finished, sending.word)
+                bar.show(sending.finished, sending.waiting_for)
+            bar.show(sending.finished, sending.waiting_for)
         if self._failure is not None:
             raise self._failure
         return self
@@ -203,7 +203,11 @@ class Delivery:
     def progress(self) -> Progressed:
         """How far the send has come: how many rows are to go, how many have their outcome, what it is waiting for."""
         sending = self._sending
-        return Progressed(0, 0, "") if sending is None else Progressed(sending.total, sending.finished, sending.word)
+        return (
+            Progressed(0, 0, "")
+            if sending is None
+            else Progressed(sending.total, sending.finished, sending.waiting_for)
+        )
 
     @property
     def requests(self) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""How far messages came: accepted, sent, delivered, read, or failed; counted for each segment of a table."""
+"""The delivery funnel: how many messages of each segment of a table were accepted, sent, delivered, read or failed."""
 
 from __future__ import annotations
 
@@ -16,27 +16,34 @@ if TYPE_CHECKING:
     from d7nb.store.message_status import MessageStatuses
 
 STAGES = ("accepted", "sent", "delivered", "read", "failed")
-_HAVING_REACHED = {"sent": ("sent", "delivered", "read"), "delivered": ("delivered", "read"), "read": ("read",)}
+_IMPLIED_BY = {"sent": ("sent", "delivered", "read"), "delivered": ("delivered", "read"), "read": ("read",)}
+"""For each stage the statuses that show that it was reached: D7 may not have reported those before."""
 
 
-def reached(went: np.ndarray, heard: MessageStatuses) -> dict[str, np.ndarray]:
-    """Which rows came how far; whoever read a message had it delivered, whether D7 said so or not.
+def reached(accepted: np.ndarray, statuses: MessageStatuses) -> dict[str, np.ndarray]:
+    """Return for each stage which rows have reached it.
 
     Args:
-        went: Which rows D7 accepted, now or earlier.
-        heard: What was heard of each row.
+        accepted: For each row, whether D7 accepted it, in this send or an earlier one.
+        statuses: The status of each row.
     """
-    ever = {word: ~np.isnat(times) for word, times in heard.since.items()}
-    stages = {stage: went & np.any([ever[word] for word in words], axis=0) for stage, words in _HAVING_REACHED.items()}
-    return {"accepted": went, **stages, "failed": went & (heard.status == "failed")}
+    had_status = {status: ~np.isnat(times) for status, times in statuses.since.items()}
+    stages = {
+        stage: accepted & np.any([had_status[status] for status in implying], axis=0)
+        for stage, implying in _IMPLIED_BY.items()
+    }
+    return {"accepted": accepted, **stages, "failed": accepted & (statuses.status == "failed")}
 
 
 def segmented(frame: pd.DataFrame, by: Hashable | Sequence[Hashable] | None) -> tuple[pd.DataFrame, np.ndarray]:
-    """The segments of a table, one line each in the order of their values, and the line of each row.
+    """Divide a table into segments: one for each distinct value of some columns.
 
     Args:
         frame: The user's table.
-        by: A column, or several; none for one segment.
+        by: A column, or several; None for one segment of all rows.
+
+    Returns:
+        The segments, a row for each in the order of their values, and for each row of the table its segment's number.
 
     Raises:
         ColumnError: There is no such column.
@@ -51,24 +58,26 @@ def segmented(frame: pd.DataFrame, by: Hashable | Sequence[Hashable] | None) -> 
     try:
         codes = segments.groupby(list(segments.columns), dropna=False, observed=True, sort=True).ngroup().to_numpy()
     except TypeError:  # lists, or values of kinds that have no order among them
-        told = ", ".join(map(repr, names))
-        raise PlanError(f"by= takes columns of plain values, such as texts or numbers; make {told} so first") from None
-    lines = segments.take(np.unique(codes, return_index=True)[1]).reset_index(drop=True)
-    lines.columns = pd.Index(names)
-    return lines, codes
+        columns = ", ".join(map(repr, names))
+        raise PlanError(
+            f"by= takes columns of plain values, such as texts or numbers; make {columns} so first"
+        ) from None
+    distinct = segments.take(np.unique(codes, return_index=True)[1]).reset_index(drop=True)
+    distinct.columns = pd.Index(names)
+    return distinct, codes
 
 
-def funnel(lines: pd.DataFrame, codes: np.ndarray, stages: dict[str, np.ndarray]) -> pd.DataFrame:
+def funnel(segments: pd.DataFrame, codes: np.ndarray, stages: dict[str, np.ndarray]) -> pd.DataFrame:
     """Count rows by segment and stage.
 
     Args:
-        lines: The segments.
-        codes: The segment of each row.
-        stages: Which rows came how far.
+        segments: A row for each segment.
+        codes: For each row of the table, its segment's number.
+        stages: For each stage, which rows of the table have reached it.
 
     Returns:
         The segments, each with ``rows`` and a count for each stage.
     """
-    counted = {"rows": np.ones(len(codes), dtype=bool), **stages}
-    counts = {name: np.bincount(codes[there], minlength=len(lines)) for name, there in counted.items()}
-    return pd.concat([lines, pd.DataFrame(counts, index=lines.index)], axis=1)
+    masks = {"rows": np.ones(len(codes), dtype=bool), **stages}
+    counts = {name: np.bincount(codes[mask], minlength=len(segments)) for name, mask in masks.items()}
+    return pd.concat([segments, pd.DataFrame(counts, index=segments.index)], axis=1)

@@ -1,4 +1,4 @@
-"""A mailing's rows as columns: what claims, records and later reports are held against."""
+"""A mailing's rows as columns: what claims, outcomes and delivery reports are matched with."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from d7nb.recipients.variants import family
 from d7nb.tables.arrays import texts_of
@@ -21,17 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Mailing:
-    """Rows that went out, or are to go, without the plan that decided about them.
+    """The rows of a plan that delivery needs: their recipients, keys and verdicts, without their contents.
 
     Attributes:
-        frame: The plan's table.
-        verdicts: Its rows: ``verdict``, ``reason``, ``decided_by``, ``recipient``.
+        frame: The user's table.
+        verdicts: For each row ``verdict``, ``reason``, ``decided_by``, ``recipient``.
         campaign: The name of the mailing.
         keys: Each row's key, ``uint8`` of shape (rows, 16); zeros where it has none.
-        keyed: Positions of the rows that have a key: those that only a filter or the schedule spoke against, and those
-            that are ready.
-        by_content: Whether keys are made of recipient and content, and not of the user's own columns.
-        clock: Tells the time.
+        keyed: Positions of the rows that have a key: ready rows, and rows that only a filter or the schedule skipped.
+        by_content: Whether keys are made of recipient and content; otherwise of the user's ``key=`` columns.
+        clock: Returns the current time.
     """
 
     frame: pd.DataFrame
@@ -44,31 +42,31 @@ class Mailing:
 
     @cached_property
     def ready(self) -> np.ndarray:
-        """Positions of the rows that the plan would send."""
+        """Positions of the rows whose verdict is ``ready``."""
         return np.flatnonzero(self.verdicts["verdict"] == "ready")
 
     @cached_property
     def numbers(self) -> np.ndarray:
-        """Each row's recipient, E.164; None where it has none."""
+        """Each row's number, E.164; None where it has none."""
         return texts_of(self.verdicts["recipient"])
 
     @cached_property
     def people(self) -> np.ndarray:
-        """Each row's recipient, one form for all national variants of a number; None where it has none."""
+        """Each row's number in the one form that all its national variants share; None where it has none."""
         recipients = self.verdicts["recipient"]
         families = family(recipients)
-        others = np.flatnonzero(families != recipients)
-        people = self.numbers.copy()  # most people's number is their only one
-        people[others] = texts_of(families.iloc[others])
+        variants = np.flatnonzero(families != recipients)
+        people = self.numbers.copy()  # most numbers have no variants
+        people[variants] = texts_of(families.iloc[variants])
         return people
 
 
 class Batch(NamedTuple):
-    """The rows that go in one request.
+    """The rows of one request.
 
     Attributes:
-        rows: Their positions in the frame; rows that share a message stand together.
-        originator: The number that they come from.
+        rows: Their positions in the frame; rows that share a message are next to each other.
+        originator: The number that the messages come from.
     """
 
     rows: np.ndarray

@@ -1,4 +1,4 @@
-"""What became of each row of a plan, and of each request: the books of a send."""
+"""The table of a send's outcomes: one for each row of the plan, and one for each request."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from d7nb.delivery.mailing import Batch
 
 OUTCOMES = ("accepted", "rejected", "unknown", "unsent", "already_sent", "invalid", "held", "skipped")
-"""The words for what became of a row, in the order of their codes."""
+"""All outcomes that a row can have, in the order of their codes."""
 
 COLUMNS = (
     *("d7_outcome", "d7_reason", "d7_decided_by", "d7_recipient", "d7_request_id", "d7_created_at"),
     *("d7_msg_id", "d7_status", "d7_status_reason", "d7_status_at"),
 )
-"""The columns of a delivery's own: an input frame's columns of these names, from an earlier delivery, are replaced."""
+"""The columns that a delivery adds to the input frame; columns that already have these names are replaced."""
 
 REQUEST_COLUMNS = ("request_id", "created_at", "outcome", "rows", "originator", "status", "code", "attempts", "reason")
 
 TAKEN_APART = "taken apart"
-"""What a request comes to that was refused as a whole, and whose rows went again in smaller ones."""
+"""The outcome of a request that was refused as a whole, and whose rows were sent again in smaller requests."""
 
 _NOT_TRIED = "not tried: the send has not come to it"
 _ON_ITS_WAY = "on its way: D7 has not answered yet"
@@ -37,7 +37,15 @@ _LOST = "d7nb failed while D7's answer was awaited"
 
 
 class LedgerOutcomes(NamedTuple):
-    """What the ledger tells of some rows, a value for each, missing where there is nothing to tell."""
+    """What the ledger knows about some rows: a value for each, None where there is none.
+
+    Attributes:
+        outcome: One of `OUTCOMES`.
+        reason: The reason for the outcome.
+        decided_by: Who decided: ``ledger``, ``D7``, ``d7nb``, or a person (``settled``).
+        request_id: D7's id of the request.
+        created_at: D7's time of the request, as given.
+    """
 
     outcome: np.ndarray
     reason: np.ndarray
@@ -45,16 +53,16 @@ class LedgerOutcomes(NamedTuple):
     request_id: np.ndarray
     created_at: np.ndarray
 
-    def take(self, places: np.ndarray) -> LedgerOutcomes:
-        """The same of some of the rows."""
-        return LedgerOutcomes(*(column[places] for column in self))
+    def take(self, indices: np.ndarray) -> LedgerOutcomes:
+        """Return the values of some of the rows."""
+        return LedgerOutcomes(*(column[indices] for column in self))
 
 
 class OutcomeTable:
-    """Exactly one outcome per row, and one line per request; while one thread writes, others may read.
+    """Exactly one outcome for each row, and one record for each request; one thread may write while others read.
 
     Args:
-        verdicts: The plan's word on each row; what is not ready keeps it, with reason and decider.
+        verdicts: The plan's rows; rows that are not ready keep their verdict as outcome, with its reason and decider.
     """
 
     def __init__(self, verdicts: pd.DataFrame) -> None:
@@ -66,7 +74,7 @@ class OutcomeTable:
         self._reasons.fill(ready, _NOT_TRIED)
         self._deciders.fill(ready, "d7nb")
         self._request_of = np.full(len(verdicts), -1, dtype=np.int64)
-        self._ids: list[tuple[str | None, str | None]] = []  # id and time of what `_request_of` points to
+        self._ids: list[tuple[str | None, str | None]] = []  # D7's id and time, by the index in `_request_of`
         self._requests: list[dict[str, Any]] = []
         self._lock = threading.RLock()
 
@@ -74,49 +82,55 @@ class OutcomeTable:
         self,
         batch: Batch,
         outcome: str,
-        answer: SendResponse,
+        response: SendResponse,
         attempts: int,
         reasons: str | Sequence[str] | None = None,
     ) -> None:
-        """Write down what a request came to, for its rows and for itself."""
-        told = answer.error.message if answer.error else None
+        """Record a request and the outcome of its rows; the reason is the answer's error message unless given."""
+        error_message = response.error.message if response.error else None
+        decider = "d7nb" if outcome in {"unknown", "unsent"} else "D7"
         with self._lock:
             self._request_of[batch.rows] = len(self._ids)
-            self._ids.append((answer.request_id, answer.created_at))
-            self.note(batch, outcome, answer, attempts)
-            self.decide(batch.rows, outcome, reasons or told, "d7nb" if outcome in {"unknown", "unsent"} else "D7")
+            self._ids.append((response.request_id, response.created_at))
+            self.note(batch, outcome, response, attempts)
+            self.decide(batch.rows, outcome, reasons or error_message, decider)
 
-    def note(self, batch: Batch, outcome: str, answer: SendResponse, attempts: int) -> None:
-        """Write down a request alone: its rows go again, each to its own outcome."""
-        error = answer.error
+    def note(self, batch: Batch, outcome: str, response: SendResponse, attempts: int) -> None:
+        """Record a request without the outcome of its rows, since they are sent again."""
+        error = response.error
         self._requests.append(
             {
-                "request_id": answer.request_id,
-                "created_at": answer.created_at,
+                "request_id": response.request_id,
+                "created_at": response.created_at,
                 "outcome": outcome,
                 "rows": len(batch.rows),
                 "originator": batch.originator,
-                "status": answer.status,
+                "status": response.status,
                 "code": error.code if error else "",
                 "attempts": attempts,
                 "reason": error.message if error else "",
             }
         )
 
-    def recall(self, rows: np.ndarray, told: LedgerOutcomes) -> None:
-        """Write down what the ledger tells of rows: what earlier runs, other runs or a person made of them."""
-        own = pd.factorize(told.request_id, use_na_sentinel=False)[0]
-        first = np.flatnonzero(is_first(own))
+    def recall(self, rows: np.ndarray, known: LedgerOutcomes) -> None:
+        """Set the outcomes of rows to what the ledger knows, from this run, other runs or a person.
+
+        Args:
+            rows: Positions of the rows.
+            known: Their outcomes in the ledger, in the same order.
+        """
+        request_codes = pd.factorize(known.request_id, use_na_sentinel=False)[0]
+        first = np.flatnonzero(is_first(request_codes))
         with self._lock:
             start = len(self._ids)
-            self._ids += zip(told.request_id[first].tolist(), told.created_at[first].tolist(), strict=True)
-            self._request_of[rows] = start + own
-            self._outcomes.put(rows, told.outcome.tolist())
-            self._reasons.put(rows, told.reason.tolist())
-            self._deciders.put(rows, told.decided_by.tolist())
+            self._ids += zip(known.request_id[first].tolist(), known.created_at[first].tolist(), strict=True)
+            self._request_of[rows] = start + request_codes
+            self._outcomes.put(rows, known.outcome.tolist())
+            self._reasons.put(rows, known.reason.tolist())
+            self._deciders.put(rows, known.decided_by.tolist())
 
     def decide(self, rows: np.ndarray, outcome: str, reason: str | Sequence[str] | None, decider: str) -> None:
-        """Give rows their outcome."""
+        """Set the outcome of rows, with one reason for all or one for each."""
         with self._lock:
             self._outcomes.fill(rows, outcome)
             self._deciders.fill(rows, None if outcome == "accepted" else decider)
@@ -126,77 +140,81 @@ class OutcomeTable:
                 self._reasons.put(rows, reason)
 
     def mark_in_flight(self, rows: np.ndarray) -> None:
-        """Say of rows that their request is leaving: from now on they may have gone out."""
+        """Mark rows as ``unknown`` while their request is posted: from now on it may reach D7."""
         self.decide(rows, "unknown", _ON_ITS_WAY, "d7nb")
 
     def mark_waiting(self, rows: np.ndarray) -> None:
-        """Say of rows that their request did not go out after all, so that they wait again."""
+        """Mark rows as ``unsent`` again, since their request was not sent after all."""
         self.decide(rows, "unsent", _NOT_TRIED, "d7nb")
 
-    def close(self, why: str) -> None:
-        """Nothing more will come: say why of the rows that still wait for their turn, or for an answer."""
+    def close(self, reason: str) -> None:
+        """Give a final reason to the rows that were not sent, or not answered, when the send ended."""
         with self._lock:
-            self._reasons.fill(self._reasons.isin(_NOT_TRIED), f"not tried: {why}")
+            self._reasons.fill(self._reasons.isin(_NOT_TRIED), f"not tried: {reason}")
             self._reasons.fill(self._reasons.isin(_ON_ITS_WAY), _LOST)
 
     def rows_with(self, outcome: str) -> np.ndarray:
-        """Positions of the rows that have an outcome."""
+        """Return the positions of the rows that have this outcome."""
         return np.flatnonzero(self._outcomes.isin(outcome))
 
     def went(self) -> np.ndarray:
-        """For each row, whether D7 accepted it, now or earlier."""
+        """Return for each row whether D7 accepted it, in this send or an earlier one."""
         return self._outcomes.isin("accepted", "already_sent")
 
     def request_ids(self) -> np.ndarray:
-        """D7's id of each row's request; None where there is none."""
+        """Return D7's id of each row's request; None where there is none."""
         with self._lock:
             ids = np.array([*(request_id for request_id, _ in self._ids), None], dtype=object)
             return ids[self._request_of]
 
     def accepted_at(self) -> np.ndarray:
-        """When D7 accepted each row's request, by its own time, ``datetime64`` in UTC; NaT where that is not known."""
+        """Return D7's time of each row's request, ``datetime64`` in UTC; NaT where it is not known."""
         with self._lock:
             texts = pd.Series([created_at for _, created_at in self._ids], dtype="str")
             times = _times(texts).dt.tz_localize(None).to_numpy(dtype="datetime64[us]")
             return np.append(times, np.datetime64("NaT"))[self._request_of]
 
     def decided_by(self, decider: str) -> np.ndarray:
-        """Positions of the rows that somebody decided about."""
+        """Return the positions of the rows whose outcome this decider set."""
         with self._lock:
             return np.flatnonzero(self._deciders.isin(decider))
 
     def count(self) -> dict[str, int]:
-        """How many rows have each outcome."""
+        """Count the rows of each outcome."""
         return self._outcomes.count()
 
     def reasons(self) -> list[tuple[str, str, str, int]]:
-        """Outcome, who decided it, reason and how many rows, the most frequent first."""
+        """Return each distinct outcome, decider and reason with its number of rows, the most frequent first."""
         with self._lock:
-            told = pd.DataFrame(
+            rows = pd.DataFrame(
                 {
                     "outcome": self._outcomes.array(),
                     "decided_by": self._deciders.array(),
                     "reason": self._reasons.array(),
                 }
             )
-        told = told.dropna(subset="reason").fillna({"decided_by": ""})
-        counts = told.value_counts(["outcome", "decided_by", "reason"]).reset_index()
+        rows = rows.dropna(subset="reason").fillna({"decided_by": ""})
+        counts = rows.value_counts(["outcome", "decided_by", "reason"]).reset_index()
         return list(zip(*(counts[name].tolist() for name in counts), strict=True))
 
     def tally(self) -> tuple[int, int, int]:
-        """How many requests there were, how many were tried again, and how many were taken apart."""
-        done = list(self._requests)
-        tried_again = sum(request["attempts"] > 1 for request in done)
-        return len(done), tried_again, sum(request["outcome"] == TAKEN_APART for request in done)
+        """Return the number of requests made, of those tried again, and of those taken apart."""
+        requests = list(self._requests)
+        tried_again = sum(request["attempts"] > 1 for request in requests)
+        return len(requests), tried_again, sum(request["outcome"] == TAKEN_APART for request in requests)
 
     def requests(self) -> pd.DataFrame:
-        """One row per request that came to an end, in that order."""
+        """Return a frame with a row for each request that has ended, in the order in which they ended."""
         frame = pd.DataFrame(list(self._requests), columns=list(REQUEST_COLUMNS))
-        kinds = {"rows": "int64", "attempts": "int64", "status": "Int64"}
-        return frame.astype(dict.fromkeys(set(REQUEST_COLUMNS) - kinds.keys(), "str") | kinds)
+        dtypes = {"rows": "int64", "attempts": "int64", "status": "Int64"}
+        return frame.astype(dict.fromkeys(set(REQUEST_COLUMNS) - dtypes.keys(), "str") | dtypes)
 
     def columns(self, recipients: pd.Series) -> dict[str, Any]:
-        """The columns that are joined to the user's frame, by position."""
+        """Return the columns that are joined to the user's frame, by position.
+
+        Args:
+            recipients: Each row's number.
+        """
         with self._lock:
             ids = pd.DataFrame(self._ids, columns=["request_id", "created_at"]).astype("str")
             return {
@@ -204,14 +222,14 @@ class OutcomeTable:
                 "d7_reason": self._reasons.array(),
                 "d7_decided_by": self._deciders.array(),
                 "d7_recipient": recipients.array,
-                "d7_request_id": _taken(ids["request_id"], self._request_of),
-                "d7_created_at": _taken(_times(ids["created_at"]), self._request_of),
+                "d7_request_id": _take_or_missing(ids["request_id"], self._request_of),
+                "d7_created_at": _take_or_missing(_times(ids["created_at"]), self._request_of),
             }
 
 
-def _taken(values: pd.Series, places: np.ndarray) -> Any:
-    """Each row's value of its request, missing where it has none."""
-    return values.array.take(places, allow_fill=True)
+def _take_or_missing(values: pd.Series, indices: np.ndarray) -> Any:
+    """Return the values at some indices, and a missing value for each index of -1."""
+    return values.array.take(indices, allow_fill=True)
 
 
 def _times(texts: pd.Series) -> pd.Series:

@@ -1,4 +1,4 @@
-"""Asking D7 what became of requests: one report each, several at once, never faster than the client's rate."""
+"""Ask D7 for the reports of requests, several at once and never faster than the client's rate."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from d7nb.api.statuses import StatusUpdate
 
 NOT_YET = "WHATSAPP_LOG_NOT_EXISTS"
-"""D7's word for a request of which it has no report, or none yet (d7-api.md section 4)."""
-_PACE = "report"
-"""Reports have a pace of their own beside that of each originator's messages: D7 documents no limit for either."""
-_GLANCE = 0.1
-"""Seconds between two looks at what has come: a signal must not wait for an answer."""
+"""D7's code for a request of which it has no report, or none yet (D7 API docs, "Get Status")."""
+_RATE_KEY = "report"
+"""The rate limiter's key for reports, which count apart from every originator's messages; D7 documents no limit."""
+_POLL_INTERVAL = 0.1
+"""Seconds between two looks at the results, so that an interrupt is not held up by a slow answer."""
 
 
 class ReportResult(NamedTuple):
-    """What came of asking for one report.
+    """The result of asking for one report.
 
     Attributes:
-        updates: What it says of each message.
-        fault: Why there is none; None where there is one, or none yet.
-        pending: Whether D7 has none yet.
+        updates: The report's status of each message.
+        fault: Why the report could not be read; None where it could, or is pending.
+        pending: Whether D7 has no report yet.
     """
 
     updates: Sequence[StatusUpdate] = ()
@@ -41,50 +41,50 @@ class ReportResult(NamedTuple):
     pending: bool = False
 
 
-def ask(client: Client, request_ids: Sequence[str]) -> Generator[list[ReportResult]]:
-    """Ask for the reports of requests, each once.
+def fetch_reports(client: Client, request_ids: Sequence[str]) -> Generator[list[ReportResult]]:
+    """Ask for the report of each request, and yield the results as they come.
 
-    Whoever stops listening, by an interrupt for instance, ends it when the reports under way are there.
+    A caller that stops iterating, for instance after an interrupt, waits for the reports that are being asked for.
 
     Args:
         client: Asks, with as many workers and at the rate that it has.
-        request_ids: As D7 gave them.
+        request_ids: D7's ids of the requests.
 
-    Returns:
-        What came, as it comes. After a refused token, or where D7 asks to wait for long, nothing more is asked for.
+    Yields:
+        Some results. After a refused token, or where D7 asks to wait for long, no further report is asked for.
     """
     stopping = threading.Event()
-    waiting = iter(request_ids)
+    waiting_ids = iter(request_ids)
 
-    def one(request_id: str) -> ReportResult:
-        asked = _report(client, request_id, stopping)
-        fault = asked.fault
+    def fetch(request_id: str) -> ReportResult:
+        result = _fetch_report(client, request_id, stopping)
+        fault = result.fault
         if fault and (isinstance(fault, Unauthorized | Forbidden) or asks_too_long(fault.retry_after)):
             stopping.set()
-        return asked
+        return result
 
     with ThreadPoolExecutor(client.workers, thread_name_prefix="d7nb-report") as pool:
-        flying: set[Future[ReportResult]] = set()
+        pending: set[Future[ReportResult]] = set()
         try:
             while True:
-                while len(flying) < 2 * client.workers and not stopping.is_set():
-                    request_id = next(waiting, None)
+                while len(pending) < 2 * client.workers and not stopping.is_set():
+                    request_id = next(waiting_ids, None)
                     if request_id is None:
                         break
-                    flying.add(pool.submit(one, request_id))
-                if not flying:
+                    pending.add(pool.submit(fetch, request_id))
+                if not pending:
                     return
-                landed, flying = wait(flying, _GLANCE, FIRST_COMPLETED)
-                yield [future.result() for future in landed]
+                done, pending = wait(pending, _POLL_INTERVAL, FIRST_COMPLETED)
+                yield [future.result() for future in done]
         finally:
             stopping.set()
 
 
-def _report(client: Client, request_id: str, stopping: threading.Event) -> ReportResult:
-    """In a worker: wait for leave, ask, and try again where that is all that D7 asks for."""
+def _fetch_report(client: Client, request_id: str, stopping: threading.Event) -> ReportResult:
+    """Ask for one report, in a worker; try again where D7 asks to wait or can't be reached."""
     fault: ApiError | None = None
     for tries in count(1):
-        if not _has_leave(client, stopping):
+        if not _wait_for_turn(client, stopping):
             break
         try:
             body, at = client.dated_report(request_id)
@@ -95,7 +95,7 @@ def _report(client: Client, request_id: str, stopping: threading.Event) -> Repor
             fault = error
             seconds = wait_before_retry(tries, error.retry_after, random.random())  # noqa: S311  (guards no secret)
             if seconds is None:
-                break  # whoever waits for the others' answers, or sends with this client, need not wait so long
+                break  # the other reports, and a send with this client, need not wait so long
             client.rate_limiter.pause(seconds)
         except ApiError as error:
             return ReportResult(fault=error)
@@ -104,9 +104,10 @@ def _report(client: Client, request_id: str, stopping: threading.Event) -> Repor
     return ReportResult(fault=fault)
 
 
-def _has_leave(client: Client, stopping: threading.Event) -> bool:
+def _wait_for_turn(client: Client, stopping: threading.Event) -> bool:
+    """Wait until the rate limit allows a request, and return whether it does; False where polling stops."""
     while not stopping.is_set():
-        seconds = client.rate_limiter.acquire(_PACE, 1)
+        seconds = client.rate_limiter.acquire(_RATE_KEY, 1)
         if seconds <= 0:
             return True
         stopping.wait(seconds)

@@ -11,7 +11,7 @@ import pandas as pd
 from d7nb.api.error_codes import with_advice
 from d7nb.api.statuses import FINAL
 from d7nb.delivery.eligibility import look_up, outcomes_known
-from d7nb.delivery.polling import ask
+from d7nb.delivery.polling import fetch_reports
 from d7nb.errors import Forbidden, Unauthorized
 from d7nb.store.incoming import take_in
 from d7nb.store.message_status import find_statuses
@@ -141,7 +141,7 @@ def take_reports(
         return len(gone) - take_in(campaign.database, campaign.destination, updates=gone, at=clock())
 
     try:
-        with closing(ask(client, request_ids)) as landing:
+        with closing(fetch_reports(client, request_ids)) as landing:
             for landed in landing:
                 for asked in landed:
                     waiting += asked.updates

@@ -1,7 +1,7 @@
-"""What makes a row the same row tomorrow: the key that the ledger knows it by and that travels in its reference.
+"""Row keys: the hash by which the ledger recognises a row in a later run, and which is sent along in its reference.
 
-A key is a hash of a recipe's version, the campaign, and either the user's own ``key=`` columns or the recipient and the
-content. Originator, reference, report URL, schedule and destination are no part of it.
+A key is a hash of the recipe's version, the campaign, and either the user's ``key=`` columns or the recipient and the
+content. It does not depend on originator, reference, report URL, schedule or destination.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 
 RECIPE = "d7nb-row-1"
-"""Changing anything below means a new recipe, and every user's rows would be new people: don't."""
+"""The version of the recipe. Never change how keys are made: all rows in all ledgers would count as not sent."""
 
-_PEOPLE = 32_768
-"""How many numbers are looked at together: more than texts, since each look takes a while, and each number little."""
+_SLICE = 32_768
+"""The number of recipients that are converted together."""
 
 
 def check_campaign(campaign: Any) -> None:
-    """Make sure that a campaign is a name that keys can be made of.
+    """Check that a campaign's name is a text that is not empty.
 
     Raises:
         PlanError: It is not.
@@ -47,25 +47,24 @@ def check_campaign(campaign: Any) -> None:
 
 
 def keys_by_content(campaign: str, recipients: pd.Series[str], digests: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Keys of rows that are known by whom they reach and what they say.
+    """Make keys from each row's recipient and content.
 
     Args:
-        campaign: The user's name for the mailing.
-        recipients: Each row's number, E.164; all national variants of one come to the same key.
-        digests: Each row's content digest, ``uint8`` of shape (rows, 16). They give way to the keys: a million of
-            either is as large as a column.
+        campaign: The name of the mailing.
+        recipients: Each row's number, E.164; all national variants of a number give the same key.
+        digests: Each row's content digest, ``uint8`` of shape (rows, 16); overwritten with the keys, to save memory.
         rows: Positions of the rows that get a key, in order.
 
     Returns:
         ``uint8`` of shape (rows, 16), zeros where there is no key.
     """
-    begun, keys = _begun(campaign, "content"), np.require(digests, requirements=["C", "W"])
+    hasher, keys = _hasher(campaign, "content"), np.require(digests, requirements=["C", "W"])
     contents = keys.view(f"V{DIGEST_SIZE}").ravel()
-    for start in range(0, len(rows), _PEOPLE):
-        part = rows[start : start + _PEOPLE]
+    for start in range(0, len(rows), _SLICE):
+        part = rows[start : start + _SLICE]
         numbers = family(pd.Series(take_rows(recipients.array, part))).tolist()
         people = f"{f' {SEPARATOR}'.join(numbers)} ".encode().split(SEPARATOR.encode())
-        keys[part] = digests_of(map(add, people, contents[part].tolist()), begun)
+        keys[part] = digests_of(map(add, people, contents[part].tolist()), hasher)
     if len(rows) < len(keys):
         without = np.ones(len(keys), dtype=bool)
         without[rows] = False
@@ -74,16 +73,24 @@ def keys_by_content(campaign: str, recipients: pd.Series[str], digests: np.ndarr
 
 
 def keys_by_columns(campaign: str, rows: Iterable[tuple[str, ...]]) -> np.ndarray:
-    """Keys of rows that the user's own columns tell apart."""
-    return digests_of(map(orjson.dumps, rows), _begun(campaign, "columns"))
+    """Make keys from the texts of the user's ``key=`` columns.
+
+    Args:
+        campaign: The name of the mailing.
+        rows: Each row's texts, as `key_texts` gives them.
+
+    Returns:
+        ``uint8`` of shape (rows, 16).
+    """
+    return digests_of(map(orjson.dumps, rows), _hasher(campaign, "columns"))
 
 
 def key_texts(frame: pd.DataFrame, names: Sequence[Hashable]) -> tuple[list[tuple[str, ...]], list[Problem]]:
-    """Each row's ``key=`` columns as texts; an empty or unusable cell is a problem.
+    """Return the texts of each row's ``key=`` columns, and a problem for each empty or unusable cell.
 
     Args:
-        frame: The table.
-        names: The columns.
+        frame: The user's table.
+        names: The ``key=`` columns.
     """
     cells = Cells(frame, np.arange(len(frame)))
     columns = [by_distinct(_key_text, cells[name]) for name in names]
@@ -100,12 +107,13 @@ def key_texts(frame: pd.DataFrame, names: Sequence[Hashable]) -> tuple[list[tupl
 
 
 def _key_text(value: Any) -> str | Invalid:
-    """1 and 1.0 are one key: one empty cell is enough for pandas to make floats of a column. So are 'a' and 'a '."""
+    """Return a cell's text without surrounding spaces; 1.0 becomes ``1``, as pandas reads it beside an empty cell."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     text: str | Invalid = TEXT.convert(value)
     return text if isinstance(text, Invalid) else text.strip()
 
 
-def _begun(campaign: str, method: str) -> Any:
+def _hasher(campaign: str, method: str) -> Any:
+    """Return a hash object that has taken in what all keys of a campaign share."""
     return blake2b(orjson.dumps([RECIPE, method, campaign]), digest_size=DIGEST_SIZE)

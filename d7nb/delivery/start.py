@@ -74,8 +74,8 @@ def deliver(
             standing.going,
             client,
             outcomes,
-            claims=LedgerWriter(run, mailing, standing.again, unless_arrived=says(resend, "failed")),
-            recheck=recheck,
+            ledger=LedgerWriter(run, mailing, standing.again, unless_arrived=says(resend, "failed")),
+            send_time_filters=recheck,
             split=split,
             canary=None if canary is None else Canary(canary, stop_if),
         )

@@ -1,4 +1,4 @@
-"""Waiting for messages to arrive: round after round of asking, until enough is known."""
+"""Refresh a delivery at intervals, until its messages have arrived or the time is up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 WATCHED = ("sent", "delivered", "read")
-"""The stages that can be waited for."""
+"""The stages that a delivery can be watched for."""
 
 
 def watch(
@@ -25,34 +25,34 @@ def watch(
     timeout: float | None,
     progress: bool,
 ) -> None:
-    """Ask round after round; what goes wrong in the first is raised, later it may pass.
+    """Refresh a delivery at intervals; an error is raised in the first round, and waits for the next one later.
 
     Args:
-        delivery: What is watched, for whoever interrupts.
-        refresh: One round.
-        count: How many rows have come so far, and of how many.
-        is_enough: Whether that will do.
+        delivery: The delivery, for the `Interrupted` error.
+        refresh: Does one round.
+        count: Returns the number of rows that have arrived, and of all rows.
+        is_enough: Returns whether to stop.
         every: Seconds between two rounds.
-        timeout: Seconds after which to end in any case.
-        progress: Whether to show a bar.
+        timeout: Seconds after which to stop in any case; None for never.
+        progress: Whether to show a progress bar.
     """
-    began, first = time.monotonic(), True
+    started_at, is_first_round = time.monotonic(), True
     try:
         with Progress(count()[1], shown=progress) as bar:
             while True:
-                word = f"asking every {every:g} s"
+                note = f"asking every {every:g} s"
                 try:
                     refresh()
                 except ApiError as error:
-                    if first or isinstance(error, Unauthorized | Forbidden):
+                    if is_first_round or isinstance(error, Unauthorized | Forbidden):
                         raise
-                    word = f"next try in {every:g} s: {error.message}"
-                first = False
-                bar.show(count()[0], word)
-                left = every if timeout is None else min(began + timeout - time.monotonic(), every)
-                if is_enough() or left <= 0:
+                    note = f"next try in {every:g} s: {error.message}"
+                is_first_round = False
+                bar.show(count()[0], note)
+                pause = every if timeout is None else min(started_at + timeout - time.monotonic(), every)
+                if is_enough() or pause <= 0:
                     return
-                time.sleep(left)
+                time.sleep(pause)
     except Interrupted:
         raise
     except KeyboardInterrupt:

@@ -69,7 +69,7 @@ def accepted(delivery: d7nb.Delivery) -> list[str]:
     return list(delivery.frame.loc[delivery.frame["d7_outcome"] == "accepted", "d7_recipient"])
 
 
-# A refusal, row by row of design.md section 5
+# A refusal, case by case
 
 
 def test_a_422_that_names_rows_costs_those_rows_alone(sandbox: Sandbox, connect: Connect) -> None:
@@ -525,7 +525,7 @@ CHILD = """
 import json, sys, threading
 import pandas as pd
 import d7nb
-from d7nb.delivery.sending.loop import Sending
+from d7nb.delivery.sending.loop import SendLoop
 
 def said(word):
     print(word, flush=True)
@@ -543,7 +543,7 @@ def stop(self, why):
 
 url, hangs, gate = sys.argv[1], sys.argv[2] == "hangs", threading.Event()
 client = d7nb.Client("sandbox", base_url=url, workers=2, batch_size=1, rate=None)
-real_stop, post, client.exchange, Sending.stop = Sending.stop, client.exchange, exchange, stop
+real_stop, post, client.exchange, SendLoop.stop = SendLoop.stop, client.exchange, exchange, stop
 frame = pd.DataFrame({"phone": [f"+1202555{number:04}" for number in range(101, 121)]})
 plan = d7nb.plan(frame, d7nb.Text("Hello"), to="phone", originator="+12025550100")
 try:

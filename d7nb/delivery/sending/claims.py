@@ -1,7 +1,7 @@
-"""A send's standing in the ledger: its rows are claimed before a request leaves, and recorded after it.
+"""The ledger's side of a send: rows are claimed before their request is posted, and recorded after it.
 
-What can't be recorded, because the disk is full or the server gone, is kept and tried again; its rows stay claimed
-meanwhile, so that no other run can send them.
+A record that can't be written, because the disk is full or the server is down, is kept and tried again. Its rows stay
+claimed meanwhile, so that no other run can send them.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 class ClaimedRows(NamedTuple):
-    """The rows of one request, claimed.
+    """The rows of one request, and which of them the ledger granted.
 
     Attributes:
-        rows: Their positions in the frame, those included that were not granted.
-        claim: The ledger's word on them.
+        rows: Positions in the frame of all rows of the request, granted or not.
+        claim: The ledger's claim, with a value for each of these rows.
     """
 
     rows: np.ndarray
@@ -35,37 +35,37 @@ class ClaimedRows(NamedTuple):
 
     @property
     def granted(self) -> np.ndarray:
-        """Positions of the rows that may go."""
+        """Positions of the rows that may be sent."""
         return self.rows[self.claim.granted]
 
 
 class LedgerWriter:
-    """Claims and records for one send; used by its one thread.
+    """The claims and records of one send; used by one thread.
 
     Args:
         run: The send's run in the ledger.
         mailing: The plan's rows.
-        again: For every row, the number of the request that does not stand in its way.
-        unless_arrived: Whether it does if its message was delivered by then.
+        override_of: For every row, the number of the earlier request in spite of which it is sent; 0 for none.
+        unless_arrived: Whether a row stays after all if that request's message was delivered by the time of the claim.
 
     Attributes:
-        disowned: How many rows were no longer the run's own when their outcome was to be recorded.
+        superseded: The number of rows that were no longer claimed by this run when their outcome was recorded.
     """
 
-    def __init__(self, run: Run, mailing: Mailing, again: np.ndarray, *, unless_arrived: bool = False) -> None:
+    def __init__(self, run: Run, mailing: Mailing, override_of: np.ndarray, *, unless_arrived: bool = False) -> None:
         self._run = run
         self._mailing = mailing
-        self._again = again
+        self._override_of = override_of
         self._unless_arrived = unless_arrived
-        self._unwritten: list[tuple[Claim, str, dict[str, Any]]] = []
-        self._strays = False
-        self.disowned = 0
+        self._pending: list[tuple[Claim, str, dict[str, Any]]] = []
+        self._claim_failed = False
+        self.superseded = 0
 
-    def take(self, rows: np.ndarray) -> ClaimedRows:
-        """Claim the rows of a request that is about to leave.
+    def claim(self, rows: np.ndarray) -> ClaimedRows:
+        """Claim the rows of a request that is about to be posted.
 
         Raises:
-            LedgerError: It could not be written down, so nothing may leave.
+            LedgerError: The claim could not be written, so the request must not be posted.
         """
         mailing = self._mailing
         try:
@@ -74,77 +74,87 @@ class LedgerWriter:
                 mailing.people[rows].tolist(),
                 mailing.numbers[rows].tolist(),
                 at=mailing.clock(),
-                override_of=self._again[rows],
+                override_of=self._override_of[rows],
                 unless_arrived=self._unless_arrived,
-                ours=self._is_ours if mailing.by_content else None,
+                ours=self._is_key_of_this_plan if mailing.by_content else None,
             )
         except LedgerError:
-            self._strays = True  # a commit may have succeeded without telling
+            self._claim_failed = True  # the commit may have succeeded all the same
             raise
         return ClaimedRows(rows, claim)
 
-    def _is_ours(self, key: bytes) -> bool:
-        return key in self._own_keys
+    def _is_key_of_this_plan(self, key: bytes) -> bool:
+        return key in self._plan_keys
 
     @cached_property
-    def _own_keys(self) -> frozenset[bytes]:
-        """Asked for only where another run sends in this campaign at the same time."""
+    def _plan_keys(self) -> frozenset[bytes]:
+        """The keys of the plan's rows; made only where another run sends in this campaign at the same time."""
         return frozenset(key_bytes(self._mailing.keys[self._mailing.keyed]))
 
     def record(
         self,
-        taken: ClaimedRows,
+        claimed: ClaimedRows,
         rows: np.ndarray,
         outcome: str,
         *,
-        answer: SendResponse | None = None,
+        response: SendResponse | None = None,
         reason: str = "",
         reasons: Sequence[str] = (),
     ) -> None:
-        """Note what became of rows of a request; `write` writes it down.
+        """Queue the outcome of some rows of a request for the next `write`.
 
         Args:
-            taken: The request's claim.
-            rows: Which of its rows this is about.
+            claimed: The request's claim.
+            rows: Positions in the frame of the rows that have this outcome.
             outcome: ``accepted``, ``unknown``, or ``rejected`` and ``unsent``, which free the rows.
-            answer: What D7 answered, where it did.
-            reason: Why, where the answer does not say.
+            response: D7's answer, where there was one.
+            reason: The reason, where it is not the answer's error message.
             reasons: A reason for each row, where they differ.
         """
         if not len(rows):
             return
-        place_of = {row: place for place, row in enumerate(taken.rows.tolist())}
-        said: dict[str, Any] = {"reason": reason, "rows": [place_of[row] for row in rows.tolist()], "reasons": reasons}
-        if answer is not None:
-            error = answer.error
-            said |= {"request_id": answer.request_id, "created_at": answer.created_at, "status": answer.status}
-            said |= {"code": error.code if error else "", "reason": reason or (error.message if error else "")}
-        self._unwritten.append((taken.claim, outcome, said | {"at": self._mailing.clock()}))
+        position_of = {row: position for position, row in enumerate(claimed.rows.tolist())}
+        fields: dict[str, Any] = {
+            "at": self._mailing.clock(),
+            "reason": reason,
+            "rows": [position_of[row] for row in rows.tolist()],
+            "reasons": reasons,
+        }
+        if response is not None:
+            error = response.error
+            fields |= {
+                "request_id": response.request_id,
+                "created_at": response.created_at,
+                "status": response.status,
+                "code": error.code if error else "",
+                "reason": reason or (error.message if error else ""),
+            }
+        self._pending.append((claimed.claim, outcome, fields))
 
     def write(self) -> None:
-        """Write down all that was noted, in one transaction: requests that were answered together cost one commit.
+        """Write all queued outcomes in one transaction: requests that were answered together cost one commit.
 
         Raises:
-            LedgerError: It could not be written down; it is kept, and will be tried again.
+            LedgerError: They could not be written; they stay queued for the next call.
         """
-        if not self._unwritten:
+        if not self._pending:
             return
-        disowned = 0
+        superseded = 0
         with self._run.together():
-            for claim, outcome, said in self._unwritten:
-                disowned += len(said["rows"]) - self._run.record(claim, outcome, **said)
-        self._unwritten.clear()
-        self.disowned += disowned
+            for claim, outcome, fields in self._pending:
+                superseded += len(fields["rows"]) - self._run.record(claim, outcome, **fields)
+        self._pending.clear()
+        self.superseded += superseded
 
     def close(self) -> int:
-        """Try once more to record what could not be; how many rows remain for which it failed.
+        """Write what is still queued, and return the number of rows whose outcome could not be written.
 
-        To be called when nothing is on its way any more.
+        Must be called when no request is in flight any more.
         """
         try:
             self.write()
-            if self._strays:
+            if self._claim_failed:
                 self._run.release_strays(self._mailing.clock())
         except LedgerError:
-            return sum(len(said["rows"]) for _, _, said in self._unwritten)
+            return sum(len(fields["rows"]) for _, _, fields in self._pending)
         return 0

@@ -1,7 +1,7 @@
-"""The send loop: claim and post what is packed, record what comes of it, take refused requests apart.
+"""The send loop: claim the rows of each request, post it, record its outcome, and retry or split it where needed.
 
-One thread decides, claims and records; the others only post. Only two things are tried again: a 429, and a connection
-that was never made. Whatever may have gone out is ``unknown`` and stays so.
+One thread decides, claims and records; the worker threads only post. A request is retried in two cases only: D7
+answered 429, or no connection was made. Whatever may have been sent is ``unknown`` and is not sent again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from d7nb.delivery.eligibility import outcomes_refused
 from d7nb.delivery.mailing import Batch
 from d7nb.delivery.outcomes import TAKEN_APART
 from d7nb.delivery.sending.queue import Queue
-from d7nb.delivery.sending.refusals import FAILURE_THRESHOLD, CircuitBreaker, rule
+from d7nb.delivery.sending.refusals import CircuitBreaker, action_for
 from d7nb.errors import D7Error, LedgerError
 
 if TYPE_CHECKING:
@@ -34,354 +34,367 @@ if TYPE_CHECKING:
     from d7nb.delivery.sending.requests import RequestBuilder
     from d7nb.errors import ApiError
 
-if TYPE_CHECKING:
     SendTimeFilters = Callable[[np.ndarray], Iterable[tuple[str, np.ndarray, Sequence[str]]]]
-    """Given the positions of a request's rows: who skips which of them after all, and why."""
+    """A function from a request's rows to what each filter skips of them: the filter's name, the rows, the reasons."""
 
 MAX_UNREADABLE = 10
-"""So many requests in a row without a readable answer: the send stops, before more people are left in doubt."""
-_YEAR = 365 * 86_400.0  # a header may hold any number, a calendar does not
+"""The number of requests in a row without a readable answer that stops the send: each leaves its rows in doubt."""
+_YEAR = 365 * 86_400.0  # a Retry-After header may hold any number, a date may not
 
 
 class InFlight(NamedTuple):
-    """A request on its way.
+    """A request that was handed to a worker.
 
     Attributes:
-        work: What was posted.
-        taken: The claim on its rows.
+        request: The request.
+        claimed: The claim on its rows.
     """
 
-    work: PendingRequest
-    taken: ClaimedRows
+    request: PendingRequest
+    claimed: ClaimedRows
 
 
 class SendLoop:
-    """One send, from the first request to the last record; `run` is its own thread's work.
+    """One send, from the first request to the last record; `run` blocks, and belongs in a thread of its own.
 
     Args:
-        packer: Makes the bodies.
-        rows: Positions of the rows that are to go.
-        client: Does the POST.
-        outcomes: The books.
-        claims: The send's standing in the ledger.
-        recheck: Asks the rules that read the clock which rows of a request to skip after all.
-        split: Whether refused requests are taken apart.
-        canary: What goes first, where something does.
+        builder: Makes the request bodies.
+        rows: Positions of the rows to send.
+        client: Posts the requests.
+        outcomes: Takes the outcome of every row.
+        ledger: Claims rows and records outcomes in the ledger.
+        send_time_filters: Called for each request just before it is claimed; returns the rows to skip.
+        split: Whether a refused request is split to find the row at fault.
+        canary: The rows to send first; None to send all rows at once.
 
     Attributes:
-        total: How many rows are to go.
-        finished: How many have their outcome.
-        word: What the send is waiting for, while it does.
-        warnings: What went wrong beside the rows.
+        total: The number of rows to send.
+        finished: The number of rows that have an outcome.
+        waiting_for: What the send is waiting for; empty while it is not.
+        warnings: Sentences about what went wrong apart from the rows.
     """
 
     def __init__(
         self,
-        packer: RequestBuilder,
+        builder: RequestBuilder,
         rows: np.ndarray,
         client: Client,
         outcomes: OutcomeTable,
         *,
-        claims: LedgerWriter,
-        recheck: SendTimeFilters,
+        ledger: LedgerWriter,
+        send_time_filters: SendTimeFilters,
         split: bool = True,
         canary: Canary | None = None,
     ) -> None:
-        self._claims = claims
-        self._recheck = recheck
-        self._packer = packer
+        self._ledger = ledger
+        self._send_time_filters = send_time_filters
+        self._builder = builder
         self._client = client
         self._outcomes = outcomes
         self._split = split
-        self._queue = Queue(packer, rows, client.batch_size, canary)
-        self._flying: dict[Future[SendResponse], InFlight] = {}
-        self._brake = CircuitBreaker()
-        self._blocked: dict[str, dict[int, tuple[str, str]]] = {}
-        self._silences = 0
+        self._queue = Queue(builder, rows, client.batch_size, canary)
+        self._in_flight: dict[Future[SendResponse], InFlight] = {}
+        self._circuit_breaker = CircuitBreaker()
+        self._unreadable_in_a_row = 0
         self._stopping = threading.Event()
-        self._woken: Future[None] = Future()
-        self._why = ""
+        self._stop_signal: Future[None] = Future()
+        self._stop_reason = ""
         self.total = len(rows)
         self.finished = 0
-        self.word = ""
+        self.waiting_for = ""
         self.warnings: list[str] = []
 
-    def stop(self, why: str) -> None:
-        """Start nothing new; requests in flight are finished."""
-        self._why = self._why or why
+    def stop(self, reason: str) -> None:
+        """Start no more requests; those in flight are finished. The first reason given is kept."""
+        self._stop_reason = self._stop_reason or reason
         self._stopping.set()
-        with suppress(InvalidStateError):  # stopped already
-            self._woken.set_result(None)
+        with suppress(InvalidStateError):  # it was stopped before
+            self._stop_signal.set_result(None)
 
     def run(self) -> None:
-        """Send until nothing is left, or until it is stopped; then every row has its outcome."""
+        """Send until no row remains or `stop` is called; at the end every row has its outcome."""
         try:
             with ThreadPoolExecutor(self._client.workers, thread_name_prefix="d7nb") as pool:
-                self._loop(pool)
+                self._send_all(pool)
         except BaseException as failure:
             self.stop(f"d7nb failed: {type(failure).__name__}")
             self._drain()
             raise
         finally:
-            self._close()
+            self._finish()
 
-    def _loop(self, pool: ThreadPoolExecutor) -> None:
-        seconds = self._start_some(pool)
-        self._flush()
-        while self._flying or seconds is not None:
-            waker = () if self._stopping.is_set() else (self._woken,)
-            wait((*self._flying, *waker), seconds, FIRST_COMPLETED)
-            for future in [future for future in self._flying if future.done()]:
-                self._settle(self._flying[future], future.result())
-                del self._flying[future]
-            self._flush()  # before anything new is claimed: what was answered together is one commit
-            seconds = self._start_some(pool)
-            self._flush()
+    def _send_all(self, pool: ThreadPoolExecutor) -> None:
+        seconds = self._start_requests(pool)
+        self._write_to_ledger()
+        while self._in_flight or seconds is not None:
+            stop_signal = () if self._stopping.is_set() else (self._stop_signal,)
+            wait((*self._in_flight, *stop_signal), seconds, FIRST_COMPLETED)
+            for future in [future for future in self._in_flight if future.done()]:
+                self._handle_response(self._in_flight[future], future.result())
+                del self._in_flight[future]
+            self._write_to_ledger()  # before the next claim: what was answered together is one commit
+            seconds = self._start_requests(pool)
+            self._write_to_ledger()
 
     def _drain(self) -> None:
-        """After a failure of our own, when the pool is done: what was answered meanwhile is recorded all the same."""
-        for future, flight in self._flying.items():
-            with suppress(Exception):  # an exchange that failed itself has no answer, and stays in doubt
-                answer = future.result()
-                if answer.kind in {"accepted", "rejected", "unknown"}:
-                    self._record(flight, answer.kind, answer)
+        """Record the answers that came while the loop failed; all workers have ended by then."""
+        for future, in_flight in self._in_flight.items():
+            with suppress(Exception):  # a POST that raised has no answer: its rows stay in doubt
+                response = future.result()
+                if response.kind in {"accepted", "rejected", "unknown"}:
+                    self._record(in_flight, response.kind, response)
                 else:
-                    self._release(flight, self._why, answer)
+                    self._release(in_flight, self._stop_reason, response)
 
-    def _close(self) -> None:
-        self._outcomes.close(self._why or "the send ended early")
-        if lost := self._claims.close():
+    def _finish(self) -> None:
+        """Give the last rows their outcome, write what is still to be written, and warn of what could not be."""
+        self._outcomes.close(self._stop_reason or "the send ended early")
+        if unwritten := self._ledger.close():
             self.warnings.append(
-                f"what became of {lost:,} rows could not be written to the ledger: a later run will call them unknown; "
-                "settle them then, by what this delivery says"
+                f"what became of {unwritten:,} rows could not be written to the ledger: a later run will call them "
+                "unknown; settle them then, by what this delivery says"
             )
-        if disowned := self._claims.disowned:
+        if superseded := self._ledger.superseded:
             self.warnings.append(
-                f"{disowned:,} rows were answered so late that the ledger had given them up, and a person or another "
+                f"{superseded:,} rows were answered so late that the ledger had given them up, and a person or another "
                 "run decided about them: see plan.delivery() for its word"
             )
 
-    def _start_some(self, pool: ThreadPoolExecutor) -> float | None:
-        """Keep every worker busy; the seconds until the next request may start, None where none waits for that."""
-        while len(self._flying) < self._client.workers and not self._stopping.is_set():
-            work = self._next()
-            if work is None:
+    def _start_requests(self, pool: ThreadPoolExecutor) -> float | None:
+        """Start requests until every worker is busy.
+
+        Returns:
+            The seconds until the rate limit lets the next request start; None where no request waits for that.
+        """
+        while len(self._in_flight) < self._client.workers and not self._stopping.is_set():
+            request = self._next_request()
+            if request is None:
                 return None
-            originator = work.batch.originator
-            seconds = self._client.rate_limiter.delay(originator, len(work.batch.rows))
+            originator = request.batch.originator
+            seconds = self._client.rate_limiter.delay(originator, len(request.batch.rows))
             if seconds > 0:
-                self._queue.requeue(work)
+                self._queue.requeue(request)
                 return seconds
-            # Claimed at the last moment: whatever is claimed when this process dies is in doubt.
-            flight = self._claimed(work)
-            if flight is None:
+            # Claimed as late as possible: whatever is claimed when this process dies is in doubt.
+            in_flight = self._claim(request)
+            if in_flight is None:
                 continue
-            seconds = self._client.rate_limiter.acquire(originator, len(flight.work.batch.rows))
-            if seconds > 0:  # another send of this client was faster: never wait with a claim in hand
-                self._release(flight, "its turn had not come")
-                self._queue.requeue(flight.work)
+            seconds = self._client.rate_limiter.acquire(originator, len(in_flight.request.batch.rows))
+            if seconds > 0:  # another send of this client was faster: claimed rows must not wait
+                self._release(in_flight, "its turn had not come")
+                self._queue.requeue(in_flight.request)
                 return seconds
-            self._launch(pool, flight)
+            self._submit(pool, in_flight)
         return None
 
-    def _launch(self, pool: ThreadPoolExecutor, flight: InFlight) -> None:
-        self._outcomes.mark_in_flight(flight.work.batch.rows)
+    def _submit(self, pool: ThreadPoolExecutor, in_flight: InFlight) -> None:
+        """Hand a claimed request to a worker."""
+        self._outcomes.mark_in_flight(in_flight.request.batch.rows)
         try:
-            self._flying[pool.submit(self._post, flight.work.body)] = flight
+            self._in_flight[pool.submit(self._post, in_flight.request.body)] = in_flight
         except RuntimeError as error:
             if "shutdown" not in str(error):
                 raise  # a thread could not be started, but the request may be posted all the same: it is in doubt
             self._client.rate_limiter.release()
             self.stop("the program ended: wait() for a delivery before that")
-            self._release(flight, self._why)
+            self._release(in_flight, self._stop_reason)
 
     def _post(self, body: bytes) -> SendResponse:
-        """In a worker: POST, and say what became of it."""
+        """POST a request body, in a worker."""
         try:
             return self._client.exchange(body)
         finally:
             self._client.rate_limiter.release()
 
-    def _next(self) -> PendingRequest | None:
-        """The next request of which something is left; None where there is none now."""
+    def _next_request(self) -> PendingRequest | None:
+        """Return the next request that has rows to send; None where there is none now."""
         while not self._stopping.is_set():
-            work = self._queue.take()
-            if work is None and (self._flying or not self._open_after_canary()):
+            request = self._queue.next()
+            if request is None and (self._in_flight or not self._open_after_canary()):
                 return None
-            left = work and self._without_blocked(work)
-            if left is not None:
-                return left
+            request = request and self._drop_blocked(request)
+            if request is not None:
+                return request
         return None
 
     def _open_after_canary(self) -> bool:
-        """When every request is answered: whether more rows were waiting for that, and may go."""
-        why = self._queue.open_rest(self._outcomes)
-        if why:
-            self.stop(why)
-        return why == ""
+        """Release the rows behind the canary, and return whether there are any and they may be sent.
 
-    def _without_blocked(self, work: PendingRequest) -> PendingRequest | None:
-        """Leave out the rows whose content and originator were given up; None where nothing is left."""
-        rows = work.batch.rows
-        for content, (outcome, why) in self._blocked.get(work.batch.originator, {}).items():
-            given_up = rows[self._packer.content_of(rows) == content]
-            if outcome == "rejected" and len(given_up):
-                given_up = self._rejected_unasked(given_up, why)
-            self._outcomes.decide(given_up, outcome, why, "D7" if outcome == "rejected" else "d7nb")
-            rows = rows[self._packer.content_of(rows) != content]
-        return self._narrowed(work, rows)
+        Must be called when no request is in flight, so that all outcomes of the canary's rows are known.
+        """
+        if not self._queue.waits_for_canary:
+            return False
+        stop_reason = self._queue.judge_canary(self._outcomes)
+        if stop_reason:
+            self.stop(stop_reason)
+        return not stop_reason
 
-    def _rejected_unasked(self, rows: np.ndarray, why: str) -> np.ndarray:
-        """Record what D7's word on an originator means for rows that were not posted; those that are ours to decide."""
+    def _drop_blocked(self, request: PendingRequest) -> PendingRequest | None:
+        """Give their outcome to the rows whose content or originator is blocked, and return the others."""
+        rows = request.batch.rows
+        for content, (outcome, reason) in self._circuit_breaker.blocked(request.batch.originator).items():
+            blocked = rows[self._builder.content_of(rows) == content]
+            if outcome == "rejected" and len(blocked):
+                blocked = self._reject_unposted(blocked, reason)
+            self._outcomes.decide(blocked, outcome, reason, "D7" if outcome == "rejected" else "d7nb")
+            rows = rows[self._builder.content_of(rows) != content]
+        return self._narrowed(request, rows)
+
+    def _reject_unposted(self, rows: np.ndarray, reason: str) -> np.ndarray:
+        """Record rows as rejected that were not posted, since D7 refused their originator.
+
+        Returns:
+            The rows that the ledger granted; the others keep the outcome that it has for them.
+        """
         try:
-            taken = self._claims.take(rows)
-            self._recall_refused(taken)
-            self._claims.record(taken, taken.granted, "rejected", reason=why)
+            claimed = self._ledger.claim(rows)
+            self._apply_claim(claimed)
+            self._ledger.record(claimed, claimed.granted, "rejected", reason=reason)
         except LedgerError as error:
             self.stop(str(error))
             return rows
-        return taken.granted
+        return claimed.granted
 
-    def _claimed(self, work: PendingRequest) -> InFlight | None:
-        """Ask the clock's rules again, then claim; None where nothing is left. Whatever fails stops the send."""
+    def _claim(self, request: PendingRequest) -> InFlight | None:
+        """Apply the send-time filters to a request, and claim the remaining rows.
+
+        Returns:
+            The request with the rows that may be sent; None where there are none. An error stops the send.
+        """
         try:
-            checked = self._checked_again(work)
-            if checked is None:
+            filtered = self._apply_send_time_filters(request)
+            if filtered is None:
                 return None
-            taken = self._claims.take(checked.batch.rows)
+            claimed = self._ledger.claim(filtered.batch.rows)
         except D7Error as error:
             self.stop(str(error))
             return None
-        self._recall_refused(taken)
-        left = self._narrowed(checked, taken.granted)
-        return InFlight(left, taken) if left else None
+        self._apply_claim(claimed)
+        granted = self._narrowed(filtered, claimed.granted)
+        return InFlight(granted, claimed) if granted else None
 
-    def _recall_refused(self, taken: ClaimedRows) -> None:
-        """Say of rows that were not granted what the ledger says of them."""
-        refused = np.flatnonzero(~taken.claim.granted)
+    def _apply_claim(self, claimed: ClaimedRows) -> None:
+        """Give the rows that were not granted the outcome that the ledger has for them."""
+        refused = np.flatnonzero(~claimed.claim.granted)
         if len(refused):
-            self._outcomes.recall(taken.rows[refused], outcomes_refused(taken.claim).take(refused))
+            self._outcomes.recall(claimed.rows[refused], outcomes_refused(claimed.claim).take(refused))
 
-    def _checked_again(self, work: PendingRequest) -> PendingRequest | None:
-        """Leave out the rows that a rule which reads the clock skips now."""
-        left = work.batch.rows
-        for decider, rows, reasons in self._recheck(left):
-            self._outcomes.decide(rows, "skipped", reasons, decider)
-            left = left[~np.isin(left, rows)]
-        return self._narrowed(work, left)
+    def _apply_send_time_filters(self, request: PendingRequest) -> PendingRequest | None:
+        """Skip the rows that a filter which reads the clock rules out by now, and return the others."""
+        remaining = request.batch.rows
+        for filter_name, rows, reasons in self._send_time_filters(remaining):
+            self._outcomes.decide(rows, "skipped", reasons, filter_name)
+            remaining = remaining[~np.isin(remaining, rows)]
+        return self._narrowed(request, remaining)
 
-    def _narrowed(self, work: PendingRequest, rows: np.ndarray) -> PendingRequest | None:
-        """The request with what is left of its rows; None where that is nothing."""
-        gone = len(work.batch.rows) - len(rows)
-        self.finished += gone
-        if not gone:
-            return work
-        return self._queue.part(work, rows)._replace(tries=work.tries) if len(rows) else None
+    def _narrowed(self, request: PendingRequest, rows: np.ndarray) -> PendingRequest | None:
+        """Return a request with some of its rows, and count the others as finished; None where no rows remain."""
+        dropped = len(request.batch.rows) - len(rows)
+        self.finished += dropped
+        if not dropped:
+            return request
+        return self._queue.narrow(request, rows)._replace(tries=request.tries) if len(rows) else None
 
-    def _settle(self, flight: InFlight, answer: SendResponse) -> None:
-        """Record what an answer means for its rows, and what follows from it."""
-        work = flight.work
-        self._silences = self._silences + 1 if answer.kind == "unknown" else 0
-        if answer.error is None or answer.kind in {"rejected", "unknown"}:
-            self._record(flight, answer.kind, answer)
+    def _handle_response(self, in_flight: InFlight, response: SendResponse) -> None:
+        """Record what an answer means for the rows of its request; retry or split the request where needed."""
+        batch = in_flight.request.batch
+        self._unreadable_in_a_row = self._unreadable_in_a_row + 1 if response.kind == "unknown" else 0
+        if response.error is None or response.kind in {"rejected", "unknown"}:
+            self._record(in_flight, response.kind, response)
+        elif response.kind == "refused":
+            self._handle_refusal(in_flight, response, response.error)
         else:
-            act = self._take_apart if answer.kind == "refused" else self._try_again
-            act(flight, answer, answer.error)
-        if answer.kind == "accepted":
-            for content in np.unique(self._packer.content_of(work.batch.rows)):
-                self._brake.accepted(int(content), work.batch.originator)
-        elif self._silences >= MAX_UNREADABLE and answer.error:
-            self.stop(f"{MAX_UNREADABLE} requests in a row had no readable answer, the last: {answer.error.message}")
+            self._retry(in_flight, response, response.error)
+        if response.kind == "accepted":
+            for content in np.unique(self._builder.content_of(batch.rows)):
+                self._circuit_breaker.record_success(int(content), batch.originator)
+        elif self._unreadable_in_a_row >= MAX_UNREADABLE and response.error:
+            self.stop(f"{MAX_UNREADABLE} requests in a row had no readable answer, the last: {response.error.message}")
 
     def _record(
         self,
-        flight: InFlight,
+        in_flight: InFlight,
         outcome: str,
-        answer: SendResponse,
-        why: str = "",
+        response: SendResponse,
+        reason: str = "",
         *,
         rows: np.ndarray | None = None,
         reasons: Sequence[str] = (),
     ) -> None:
-        """Write down what rows of a request came to: in the books, and for the ledger.
+        """Record the outcome of rows of a request, in the outcome table and for the ledger.
 
         Args:
-            flight: The request.
-            outcome: What they came to.
-            answer: What D7 said.
-            why: What to say to the user, where that is not D7's word.
-            rows: Which of its rows, all of them unless given.
-            reasons: A reason for each of them, where they differ.
+            in_flight: The request.
+            outcome: The rows' outcome.
+            response: D7's answer.
+            reason: The reason, where it is not the answer's error message.
+            rows: Positions of the rows; all rows of the request unless given.
+            reasons: A reason for each row, where they differ.
         """
-        batch = flight.work.batch
+        batch = in_flight.request.batch
         batch = batch if rows is None else Batch(rows, batch.originator)
-        self._claims.record(flight.taken, batch.rows, outcome, answer=answer, reason=why, reasons=reasons)
-        self._outcomes.record(batch, outcome, answer, flight.work.tries + 1, reasons or why or None)
+        self._ledger.record(in_flight.claimed, batch.rows, outcome, response=response, reason=reason, reasons=reasons)
+        self._outcomes.record(batch, outcome, response, in_flight.request.tries + 1, reasons or reason or None)
         self.finished += len(batch.rows)
-        self.word = ""
+        self.waiting_for = ""
 
     def _release(
-        self, flight: InFlight, why: str, answer: SendResponse | None = None, rows: np.ndarray | None = None
+        self, in_flight: InFlight, reason: str, response: SendResponse | None = None, rows: np.ndarray | None = None
     ) -> None:
-        """Give back the claim on rows that did not go out: another request may carry them."""
-        rows = flight.work.batch.rows if rows is None else rows
-        self._claims.record(flight.taken, rows, "unsent", answer=answer, reason=why)
+        """Free the claim on rows that were not sent, so that another request can carry them."""
+        rows = in_flight.request.batch.rows if rows is None else rows
+        self._ledger.record(in_flight.claimed, rows, "unsent", response=response, reason=reason)
         self._outcomes.mark_waiting(rows)
 
-    def _flush(self) -> None:
-        """Tell the ledger. Where that fails, the claims stay, and nothing new is started."""
+    def _write_to_ledger(self) -> None:
+        """Write the recorded outcomes to the ledger; if that fails, the rows stay claimed and the send stops."""
         try:
-            self._claims.write()
+            self._ledger.write()
         except LedgerError as error:
             self.stop(str(error))
 
-    def _try_again(self, flight: InFlight, answer: SendResponse, error: ApiError) -> None:
-        """The two cases in which nothing can have been sent, so that trying again can't send it twice."""
-        work = flight.work
+    def _retry(self, in_flight: InFlight, response: SendResponse, error: ApiError) -> None:
+        """Put a request back that can't have been sent: D7 answered 429, or no connection was made."""
+        request = in_flight.request
         jitter = random.random()  # noqa: S311  (spreads the load, guards no secret)
-        seconds = wait_before_retry(work.tries + 1, error.retry_after, jitter)
+        seconds = wait_before_retry(request.tries + 1, error.retry_after, jitter)
         if seconds is None:
-            why = error.message + _when_to_go_on(error.retry_after)
-            self.stop(why)
-            self._record(flight, "unsent", answer, why)
+            reason = error.message + _when_to_go_on(error.retry_after)
+            self.stop(reason)
+            self._record(in_flight, "unsent", response, reason)
             return
-        self.word = f"waiting {seconds:.0f} s: {error.message}"
+        self.waiting_for = f"waiting {seconds:.0f} s: {error.message}"
         self._client.rate_limiter.pause(seconds)
-        self._release(flight, error.message, answer)
-        self._queue.requeue(work._replace(tries=work.tries + 1))
+        self._release(in_flight, error.message, response)
+        self._queue.requeue(request._replace(tries=request.tries + 1))
 
-    def _take_apart(self, flight: InFlight, answer: SendResponse, error: ApiError) -> None:
-        work, batch, rows = flight.work, flight.work.batch, flight.work.batch.rows
-        ruling = rule(error, self._packer.message_sizes(batch))
-        if ruling.verb == "stop":
+    def _handle_refusal(self, in_flight: InFlight, response: SendResponse, error: ApiError) -> None:
+        """Stop the send, reject rows or split the request, as a refusal demands."""
+        request, batch, rows = in_flight.request, in_flight.request.batch, in_flight.request.batch.rows
+        action = action_for(error, self._builder.message_sizes(batch))
+        if action.kind == "stop":
             self.stop(error.message)
-            self._record(flight, "unsent", answer)
-        elif ruling.verb == "originator":
-            self._record(flight, "rejected", answer)
-            given_up = ("rejected", error.message)
-            self._blocked[batch.originator] = dict.fromkeys(range(self._packer.content_count), given_up)
+            self._record(in_flight, "unsent", response)
+        elif action.kind == "reject_originator":
+            self._record(in_flight, "rejected", response)
+            self._circuit_breaker.block_originator(batch.originator, self._builder.content_count, error.message)
         elif len(rows) == 1 or not self._split:
-            self._record(flight, "rejected", answer)
-            self._brake_if_needed(batch, error)
-        elif ruling.verb == "rows":
-            named = np.array(ruling.places)
-            self._record(flight, "rejected", answer, rows=rows[named], reasons=ruling.reasons)
-            if len(named) < len(rows):
-                others = np.delete(rows, named)
-                self._release(flight, error.message, answer, others)
-                self._queue.requeue(self._queue.part(work, others))
+            self._record(in_flight, "rejected", response)
+            content = int(self._builder.content_of(rows)[0])
+            self._circuit_breaker.record_refusal(content, batch.originator, error)
+        elif action.kind == "reject_rows":
+            positions = np.array(action.positions)
+            self._record(in_flight, "rejected", response, rows=rows[positions], reasons=action.reasons)
+            if len(positions) < len(rows):
+                others = np.delete(rows, positions)
+                self._release(in_flight, error.message, response, others)
+                self._queue.requeue(self._queue.narrow(request, others))
         else:
-            self._outcomes.note(batch, TAKEN_APART, answer, work.tries + 1)
-            self._release(flight, error.message, answer)
+            self._outcomes.note(batch, TAKEN_APART, response, request.tries + 1)
+            self._release(in_flight, error.message, response)
             middle = len(rows) // 2
-            self._queue.requeue(self._queue.part(work, rows[:middle]), self._queue.part(work, rows[middle:]))
-
-    def _brake_if_needed(self, batch: Batch, error: ApiError) -> None:
-        content = int(self._packer.content_of(batch.rows)[0])
-        if self._brake.refused(content, batch.originator, error.code or str(error.status)):
-            alone = f"{FAILURE_THRESHOLD} rows in a row were refused alone"
-            why = f"not tried: {alone}, so it is not the rows: {error.message}"
-            self._blocked.setdefault(batch.originator, {})[content] = ("unsent", why)
+            halves = rows[:middle], rows[middle:]
+            self._queue.requeue(*(self._queue.narrow(request, half) for half in halves))
 
 
 def _when_to_go_on(seconds: float | None) -> str:

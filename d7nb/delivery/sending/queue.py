@@ -1,4 +1,4 @@
-"""What is to be posted next: fresh requests, requests that go again, and a few rows first where there is a canary."""
+"""The queue of one send: requests to try again come first, then new ones; a canary holds back all other rows."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class Canary(NamedTuple):
-    """A few rows that go first, and tell whether the rest should.
+    """A few rows that are sent first, to find out whether the others should follow.
 
     Attributes:
-        rows: How many.
-        stop_if: The share of them that may come to nothing; if it is more, the rest stays.
+        rows: The number of rows.
+        stop_if: The share of them that may be rejected or unknown; with more, the other rows are not sent.
     """
 
     rows: int
@@ -29,12 +29,12 @@ class Canary(NamedTuple):
 
 
 class PendingRequest(NamedTuple):
-    """A request to be made.
+    """A request that is ready to be posted.
 
     Attributes:
-        batch: Its rows.
+        batch: Its rows and originator.
         body: Its JSON.
-        tries: How often it was tried already.
+        tries: The number of times it was posted before.
     """
 
     batch: Batch
@@ -43,66 +43,74 @@ class PendingRequest(NamedTuple):
 
 
 class Queue:
-    """The requests of one send, in the order in which they go.
+    """The requests of one send, in the order in which they are posted.
 
     Args:
-        packer: Makes the bodies.
-        rows: Positions of the rows that are to go.
-        batch_size: How many recipients a request may carry.
-        canary: What goes first, where something does.
+        builder: Makes the request bodies.
+        rows: Positions of the rows to send.
+        batch_size: The most recipients in one request.
+        canary: The rows to send first; None to send all rows at once.
     """
 
-    def __init__(self, packer: RequestBuilder, rows: np.ndarray, batch_size: int, canary: Canary | None) -> None:
-        self._packer = packer
+    def __init__(self, builder: RequestBuilder, rows: np.ndarray, batch_size: int, canary: Canary | None) -> None:
+        self._builder = builder
         self._batch_size = batch_size
         self._canary = canary
         first = min(canary.rows, len(rows)) if canary else len(rows)
-        self._first, self._rest = rows[:first], rows[first:]
-        self._fresh = self._packed(self._first)
-        self._again: deque[PendingRequest] = deque()
+        self._canary_rows, self._held_back = rows[:first], rows[first:]
+        self._new = self._build(self._canary_rows)
+        self._requeued: deque[PendingRequest] = deque()
 
-    def _packed(self, rows: np.ndarray) -> Iterator[tuple[Batch, bytes]]:
-        return self._packer.bodies(self._packer.batches(rows, self._batch_size))
+    def _build(self, rows: np.ndarray) -> Iterator[tuple[Batch, bytes]]:
+        return self._builder.bodies(self._builder.batches(rows, self._batch_size))
 
-    def take(self) -> PendingRequest | None:
-        """The next request; None where there is none, or none before the canary's rows have their outcomes."""
-        if self._again:
-            return self._again.popleft()
-        fresh = next(self._fresh, None)
-        return PendingRequest(*fresh) if fresh else None
+    def next(self) -> PendingRequest | None:
+        """Return the next request; None where the queue is empty or holds only rows behind the canary."""
+        if self._requeued:
+            return self._requeued.popleft()
+        new = next(self._new, None)
+        return PendingRequest(*new) if new else None
 
-    def requeue(self, *works: PendingRequest) -> None:
-        """Put requests before all others, in this order."""
-        self._again.extendleft(reversed(works))
+    def requeue(self, *requests: PendingRequest) -> None:
+        """Put requests in front of all others, in this order."""
+        self._requeued.extendleft(reversed(requests))
 
-    def part(self, work: PendingRequest, rows: np.ndarray) -> PendingRequest:
-        """A request like another, with some of its rows, and not tried yet."""
-        batch = Batch(rows, work.batch.originator)
-        return PendingRequest(batch, self._packer.body(batch))
+    def narrow(self, request: PendingRequest, rows: np.ndarray) -> PendingRequest:
+        """Make a new request of some rows of another one."""
+        batch = Batch(rows, request.batch.originator)
+        return PendingRequest(batch, self._builder.body(batch))
 
-    def open_rest(self, outcomes: OutcomeTable) -> str | None:
-        """Let the rest go after the canary, if its rows came to enough good.
+    @property
+    def waits_for_canary(self) -> bool:
+        """Whether rows are held back until the canary's outcomes are known."""
+        return len(self._held_back) > 0
+
+    def judge_canary(self, outcomes: OutcomeTable) -> str:
+        """Release the rows behind the canary if enough of its rows were accepted.
+
+        Canary rows that were not tried, because they were skipped or another run has them, are replaced by further
+        rows; these have to be judged again.
 
         Args:
-            outcomes: The books; every request taken so far has its outcome in them.
+            outcomes: The outcomes so far; every request that `next` returned must have one.
 
         Returns:
-            None where nothing waits; else why the rest must stay, or the empty string where it may go, or where more
-            rows must take the place of some that were not tried.
+            Why the other rows must not be sent; empty where the send goes on.
         """
-        if self._canary is None or not len(self._rest):
-            return None
-        good, bad, doubtful = (
-            int(np.isin(outcomes.rows_with(word), self._first).sum()) for word in ("accepted", "rejected", "unknown")
+        if self._canary is None:
+            return ""
+        accepted, rejected, unknown = (
+            int(np.isin(outcomes.rows_with(outcome), self._canary_rows).sum())
+            for outcome in ("accepted", "rejected", "unknown")
         )
-        failed, tried = bad + doubtful, good + bad + doubtful
-        short = self._canary.rows - tried
-        if short > 0:  # some were skipped, or are another run's
-            more, self._rest = self._rest[:short], self._rest[short:]
-            self._first, self._fresh = np.concatenate([self._first, more]), self._packed(more)
+        failed, tried = rejected + unknown, accepted + rejected + unknown
+        missing = self._canary.rows - tried
+        if missing > 0:
+            more, self._held_back = self._held_back[:missing], self._held_back[missing:]
+            self._canary_rows, self._new = np.concatenate([self._canary_rows, more]), self._build(more)
         elif failed > self._canary.stop_if * tried:
             most = f"stop_if={self._canary.stop_if:g}"
             return f"of the first {tried:,} rows, {failed:,} were not accepted, and {most} allows no more"
         else:
-            self._fresh, self._rest = self._packed(self._rest), self._rest[:0]
+            self._new, self._held_back = self._build(self._held_back), self._held_back[:0]
         return ""

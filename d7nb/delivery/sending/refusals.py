@@ -1,4 +1,4 @@
-"""What to do with a request that D7 refused: whose fault was it, and what can still go (design, "A refusal")."""
+"""What to do with a request that D7 refused: find out what was at fault, and what can still be sent."""
 
 from __future__ import annotations
 
@@ -13,88 +13,105 @@ if TYPE_CHECKING:
 
 BAD_ORIGINATOR = "INVALID_WHATSAPP_ORIGINATOR"
 FAILURE_THRESHOLD = 10
-"""So many rows in a row refused alone with one code: then it is not the rows."""
+"""The number of rows in a row, each refused alone with the same code, after which the rows can't be the cause."""
 
 
-class Ruling(NamedTuple):
-    """What follows from a refusal.
+class RefusalAction(NamedTuple):
+    """What the send loop does about a refused request.
 
     Attributes:
-        verb: ``stop`` the send; give up the ``originator``; reject some ``rows`` and send the others again; ``halve``.
-        places: With ``rows``: the named ones, as places in the batch.
-        reasons: With ``rows``: D7's words for each.
+        kind: ``stop`` the send; ``reject_originator``, all rows of it; ``reject_rows`` and send the others again; or
+            ``halve`` the request and send both halves.
+        positions: With ``reject_rows``: which rows, as positions in the request.
+        reasons: With ``reject_rows``: D7's message about each of them.
     """
 
-    verb: Literal["stop", "originator", "rows", "halve"]
-    places: tuple[int, ...] = ()
+    kind: Literal["stop", "reject_originator", "reject_rows", "halve"]
+    positions: tuple[int, ...] = ()
     reasons: tuple[str, ...] = ()
 
 
-def rule(error: ApiError, messages: Sequence[int]) -> Ruling:
-    """Say what follows from a refusal.
+def action_for(error: ApiError, message_sizes: Sequence[int]) -> RefusalAction:
+    """Return what to do about a refused request.
 
     Args:
-        error: What D7 answered.
-        messages: How many recipients each of its messages has, in order.
+        error: D7's answer.
+        message_sizes: The number of recipients of each message in the request, in order.
     """
     if error.status == 404 and error.code == BAD_ORIGINATOR:
-        return Ruling("originator")
+        return RefusalAction("reject_originator")
     if error.status == 422:
-        named = _named(error, messages)
-        return Ruling("rows", tuple(named), tuple(named.values())) if named else Ruling("halve")
+        reason_at = _reasons_by_position(error, message_sizes)
+        if reason_at:
+            return RefusalAction("reject_rows", tuple(reason_at), tuple(reason_at.values()))
+        return RefusalAction("halve")
     if error.status == 413 or (error.status not in {401, 402, 403} and error.code and 400 <= (error.status or 0) < 500):
-        return Ruling("halve")
-    return Ruling("stop")
+        return RefusalAction("halve")
+    return RefusalAction("stop")
 
 
-def _named(error: ApiError, messages: Sequence[int]) -> dict[int, str]:
-    """The recipients that a 422 points at, and what it says of each; by place in the request.
+def _reasons_by_position(error: ApiError, message_sizes: Sequence[int]) -> dict[int, str]:
+    """Return D7's message about each recipient that a 422 names, by the recipient's position in the request.
 
-    One detail that points at no recipient is enough to make the others doubtful: then none is named.
+    The result is empty if any detail names no recipient: what is wrong may then concern all of them.
     """
-    named: dict[int, str] = {}
+    reason_at: dict[int, str] = {}
     for detail in error.details:
-        places, where = _pointed_at(detail.loc, messages)
-        if not places:
+        positions, field_path = _locate(detail.loc, message_sizes)
+        if not positions:
             return {}
-        said = ": ".join(filter(None, ["D7 answered 422", ".".join(map(str, where)), detail.message]))
-        for place in places:
-            named.setdefault(place, with_advice(said))
-    return named
+        parts = ["D7 answered 422", ".".join(map(str, field_path)), detail.message]
+        reason = with_advice(": ".join(filter(None, parts)))
+        for position in positions:
+            reason_at.setdefault(position, reason)
+    return reason_at
 
 
-def _pointed_at(loc: Sequence[str | int], messages: Sequence[int]) -> tuple[range, Sequence[str | int]]:
-    """The recipients that a ``loc`` means, none where it can't be told, and where below them it points.
+def _locate(loc: Sequence[str | int], message_sizes: Sequence[int]) -> tuple[range, Sequence[str | int]]:
+    """Return the positions of the recipients that a ``loc`` points at, and the path of the field below them.
 
-    It is ``body, messages, i, recipients, j, ...`` for a recipient, and ``body, messages, i, ...`` for a whole message.
+    The form is ``body, messages, i, recipients, j, ...`` for one recipient, and ``body, messages, i, ...`` for all
+    recipients of a message; the range is empty for any other.
     """
     match loc:
         case ["body", *below]:
-            return _pointed_at(below, messages)
-        case ["messages", int(message), *where] if 0 <= message < len(messages):
-            start = sum(messages[:message])
-            recipients = range(start, start + messages[message])
+            return _locate(below, message_sizes)
+        case ["messages", int(message), *field_path] if 0 <= message < len(message_sizes):
+            start = sum(message_sizes[:message])
+            recipients = range(start, start + message_sizes[message])
         case _:
             return range(0), loc
-    match where:
+    match field_path:
         case ["recipients", int(recipient), *below]:
             return recipients[recipient : recipient + 1] if recipient >= 0 else range(0), below
-    return recipients, where
+    return recipients, field_path
 
 
 class CircuitBreaker:
-    """Notices when row after row is refused alone with the same code: then what they have in common is at fault."""
+    """Remembers which contents and originators D7 refuses, so that no more of their rows are posted."""
 
     def __init__(self) -> None:
         self._counts: dict[tuple[int, str, str], int] = {}
+        self._blocked: dict[str, dict[int, tuple[str, str]]] = {}
 
-    def refused(self, content: int, originator: str, code: str) -> bool:
-        """Note a row refused alone; whether that makes it one too many."""
-        key = (content, originator, code)
+    def blocked(self, originator: str) -> dict[int, tuple[str, str]]:
+        """Return the blocked contents of an originator, each with the outcome and the reason for its rows."""
+        return self._blocked.get(originator, {})
+
+    def block_originator(self, originator: str, content_count: int, reason: str) -> None:
+        """Reject all further rows of an originator, whichever of the plan's contents they have."""
+        self._blocked[originator] = dict.fromkeys(range(content_count), ("rejected", reason))
+
+    def record_refusal(self, content: int, originator: str, error: ApiError) -> None:
+        """Count a row that was refused alone; with too many in a row for one code, block its content and originator."""
+        key = (content, originator, error.code or str(error.status))
         self._counts[key] = self._counts.get(key, 0) + 1
-        return self._counts[key] >= FAILURE_THRESHOLD
+        if self._counts[key] >= FAILURE_THRESHOLD:
+            alone = f"{FAILURE_THRESHOLD} rows in a row were refused alone"
+            reason = f"not tried: {alone}, so it is not the rows: {error.message}"
+            self._blocked.setdefault(originator, {})[content] = ("unsent", reason)
 
-    def accepted(self, content: int, originator: str) -> None:
-        """Note an accepted row: content and originator are good."""
+    def record_success(self, content: int, originator: str) -> None:
+        """Reset the counts of a content and originator of which D7 accepted a row."""
         for key in [key for key in self._counts if key[:2] == (content, originator)]:
             del self._counts[key]

@@ -1,13 +1,13 @@
-"""Ready rows become request bodies: equal contents share a message, messages share a request.
+"""Turn ready rows into request bodies: rows with the same content share a message, and messages share a request.
 
-A request bears one originator, so that what D7 says about an originator concerns the whole of it, and one schedule,
-since D7 has only one place for it (d7-api.md section 2).
+All messages of a request have one originator, so that D7's answer about an originator concerns all of them, and one
+schedule, since D7 reads it from the request and not from a message (D7 API docs, "Send Free-form Whatsapp Messages").
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 class RequestBuilder:
-    """Knows how to make request bodies of a plan's ready rows.
+    """Makes the request bodies of a plan's ready rows.
 
     Args:
-        renderers: One for each content in the plan.
-        renderer_of: For each row of the frame, which of them is its own.
-        contents: For each row, a number that is the same where the content is.
-        routings: Each distinct routing as D7's JSON: originator, report_url, schedule_time.
-        routing_of: For each row, which of them is its own.
+        renderers: One for each content in the plan; makes the content objects.
+        renderer_of: For each row of the frame, the index of its renderer.
+        contents: For each row, a number that rows with the same filled-in content share.
+        routings: Each distinct routing in D7's field names: originator, report_url, schedule_time.
+        routing_of: For each row, the index of its routing.
         recipients: Makes the recipient objects.
     """
 
@@ -49,153 +49,170 @@ class RequestBuilder:
         self._routings = routings
         self._routing_of = routing_of
         self._recipients = recipients
-        ways = pd.Series(
-            [(routing["originator"], routing.get("schedule_time")) for routing in routings], dtype="object"
-        )
-        self._way_of_routing = pd.factorize(ways)[0].astype(routing_of.dtype)
-        self._frames = [_frame_of(routing) for routing in routings]
+        shared = [(routing["originator"], routing.get("schedule_time")) for routing in routings]
+        shared_codes = pd.factorize(pd.Series(shared, dtype="object"))[0]
+        self._request_group_of_routing = shared_codes.astype(routing_of.dtype)
+        self._wrappings = [_wrapping_of(routing) for routing in routings]
 
     def batches(self, rows: np.ndarray, size: int) -> list[Batch]:
-        """Order rows so that those of one message stand together, and cut them into requests.
+        """Bring the rows of a message together, and divide all rows into requests.
 
         Args:
-            rows: Positions of rows that are ready.
-            size: How many recipients a request may carry.
+            rows: Positions of ready rows.
+            size: The most recipients in one request.
 
         Returns:
-            Batches in the order in which they should go: that of the rows, as far as grouping allows.
+            Batches in the order in which to send them: that of the rows, as far as grouping allows.
         """
-        ways, contents = self._way_of_routing[self._routing_of[rows]], self._contents[rows]
-        if ways.any() or (contents[1:] <= contents[:-1]).any():  # else no two share a message: they are in order
-            order = np.lexsort((self._firsts_of(rows), ways))
-            rows, ways = rows[order], ways[order]
-        groups = np.split(rows, np.flatnonzero(np.diff(ways)) + 1)
+        group_codes, contents = self._request_group_of_routing[self._routing_of[rows]], self._contents[rows]
+        if group_codes.any() or (contents[1:] <= contents[:-1]).any():  # else no two rows share a message
+            order = np.lexsort((self._first_with_same_message(rows), group_codes))
+            rows, group_codes = rows[order], group_codes[order]
+        groups = np.split(rows, np.flatnonzero(np.diff(group_codes)) + 1)
         return [
             Batch(group[start : start + size], self._routings[self._routing_of[group[0]]]["originator"])
             for group in groups
             for start in range(0, len(group), size)
         ]
 
-    def _firsts_of(self, rows: np.ndarray) -> np.ndarray:
-        """For each of some rows, the place of the first whose message is the same."""
+    def _first_with_same_message(self, rows: np.ndarray) -> np.ndarray:
+        """Return for each of these rows the index among them of the first row that has the same message."""
         messages = self._contents[rows]
         if len(self._routings) > 1:
             messages = pd.factorize(messages * np.int64(len(self._routings)) + self._routing_of[rows])[0]
-        places = np.arange(len(rows), dtype=np.int32)
-        first = np.empty(messages.max(initial=-1) + 1, dtype=np.int32)
-        first[messages[::-1]] = places[::-1]  # what is written last stays
-        found: np.ndarray = first[messages]
-        return found
+        indices = np.arange(len(rows), dtype=np.int32)
+        first_of_message = np.empty(messages.max(initial=-1) + 1, dtype=np.int32)
+        first_of_message[messages[::-1]] = indices[::-1]  # of repeated indices, the last assignment stays
+        first: np.ndarray = first_of_message[messages]
+        return first
 
     def bodies(self, batches: Sequence[Batch]) -> Iterator[tuple[Batch, bytes]]:
-        """Make the JSON of each batch, a slice of the frame at a time."""
+        """Make the JSON of each batch; the batches are rendered together, up to `SLICE` rows at a time."""
         start = 0
         while start < len(batches):
             stop, count = start, 0
             while stop < len(batches) and (count == 0 or count + len(batches[stop].rows) <= SLICE):
                 count += len(batches[stop].rows)
                 stop += 1
-            yield from self._slice(batches[start:stop])
+            yield from self._render(batches[start:stop])
             start = stop
 
     def body(self, batch: Batch) -> bytes:
-        """The JSON of one batch."""
+        """Make the JSON of one batch."""
         return next(self.bodies([batch]))[1]
 
     @property
     def content_count(self) -> int:
-        """How many contents the plan has: one, or one for each kind of row."""
+        """The number of contents in the plan: one, or one for each kind of row."""
         return len(self._renderers)
 
     def content_of(self, rows: np.ndarray) -> np.ndarray:
-        """Which of the plan's contents each row has."""
-        own: np.ndarray = self._renderer_of[rows]
-        return own
+        """Return for each row the index of its content among the plan's contents."""
+        content_numbers: np.ndarray = self._renderer_of[rows]
+        return content_numbers
 
     def by_originator(self, rows: np.ndarray) -> dict[str, int]:
-        """How many rows come from each originator."""
+        """Count the rows of each originator."""
         counts = np.bincount(self._routing_of[rows], minlength=len(self._routings)).tolist()
-        total: dict[str, int] = {}
+        row_counts: dict[str, int] = {}
         for routing, count in zip(self._routings, counts, strict=True):
             if not count:
-                continue  # a filter spared all of them
-            total[routing["originator"]] = total.get(routing["originator"], 0) + count
-        return total
+                continue  # none of its rows is among these
+            row_counts[routing["originator"]] = row_counts.get(routing["originator"], 0) + count
+        return row_counts
 
     def schedule_of(self, row: int) -> str | None:
-        """When D7 is to send a row, in D7's form; None for at once."""
+        """Return the time at which D7 is to send a row, in D7's form; None for at once."""
         routing = self._routings[int(self._routing_of[row])]
         return routing.get("schedule_time")
 
     def message_sizes(self, batch: Batch) -> list[int]:
-        """How many recipients each message of a request has, in order."""
+        """Return the number of recipients of each message of a request, in order."""
         starts = self._message_starts([batch], batch.rows)
         return np.diff([*starts, len(batch.rows)]).tolist()  # type: ignore[no-any-return]
 
     def contents(self, rows: np.ndarray) -> list[str]:
-        """The content's JSON of each of some rows."""
+        """Make the JSON of each row's content."""
         return list(self._contents_of(rows))
 
     def _contents_of(self, rows: np.ndarray) -> Sequence[str]:
-        parts = [(renderer.fragments(rows[places]), places) for renderer, places in self.by_content(rows)]
+        parts = [(renderer.fragments(rows[indices]), indices) for renderer, indices in self.by_content(rows)]
         if len(parts) == 1:
             return parts[0][0]
         fragments = np.empty(len(rows), dtype=object)
-        for texts, places in parts:
-            fragments[places] = list(texts)
+        for texts, indices in parts:
+            fragments[indices] = list(texts)
         return fragments.tolist()
 
     def by_content(self, rows: np.ndarray) -> Iterator[tuple[Renderer, np.ndarray]]:
-        """What fills in each content that some rows have, with the places of its own among them."""
-        own = self._renderer_of[rows]
-        return ((self._renderers[number], np.flatnonzero(own == number)) for number in np.unique(own))
+        """Return the renderer of each content that these rows have, with the indices of its rows among them."""
+        content_numbers = self._renderer_of[rows]
+        return (
+            (self._renderers[number], np.flatnonzero(content_numbers == number))
+            for number in np.unique(content_numbers)
+        )
 
-    def _slice(self, batches: Sequence[Batch]) -> Iterator[tuple[Batch, bytes]]:
-        """Weave the requests of some batches into one text, which is cut where each of them ends."""
+    def _render(self, batches: Sequence[Batch]) -> Iterator[tuple[Batch, bytes]]:
+        """Render the requests of all batches as one text, and split it where each request ends."""
         rows = np.concatenate([batch.rows for batch in batches])
         starts = self._message_starts(batches, rows)
         routings = self._routing_of[rows[starts]].tolist()
-        after = [","] * len(starts)
-        for place in (np.searchsorted(starts, np.cumsum([len(batch.rows) for batch in batches])) - 1).tolist():
-            after[place] = f"]{self._frames[routings[place]][2]}}}{_CUT}{_BEGIN}"
-        columns = self._contents_of(rows[starts]), _joined(self._recipients.fragments(rows), starts), after
+        ends = [","] * len(starts)  # what follows each message
+        request_stops = np.cumsum([len(batch.rows) for batch in batches])
+        for last_message in (np.searchsorted(starts, request_stops) - 1).tolist():
+            ends[last_message] = f"]{self._wrappings[routings[last_message]].request_end}}}{_CUT}{_BEGIN}"
+        contents, recipients = self._contents_of(rows[starts]), _joined(self._recipients.fragments(rows), starts)
         if len(set(routings)) == 1:
-            head, tail, _ = self._frames[routings[0]]
-            messages = JoinedTexts([head, ',"recipients":[', f"]{tail}", ""], columns)
+            head, tail, _ = self._wrappings[routings[0]]
+            messages = JoinedTexts([head, ',"recipients":[', f"]{tail}", ""], [contents, recipients, ends])
         else:
-            heads, tails, _ = zip(*(self._frames[routing] for routing in routings), strict=True)
-            messages = JoinedTexts(["", "", ',"recipients":[', "]", "", ""], [heads, *columns[:2], tails, after])
+            heads, tails, _ = zip(*(self._wrappings[routing] for routing in routings), strict=True)
+            columns = [heads, contents, recipients, tails, ends]
+            messages = JoinedTexts(["", "", ',"recipients":[', "]", "", ""], columns)
         bodies = (_BEGIN + messages.join("")).split(_CUT)
-        for batch, body in zip(batches, bodies[:-1], strict=True):  # after the last cut begins one that nobody needs
+        for batch, body in zip(batches, bodies[:-1], strict=True):  # the last text is the begin of no request
             yield batch, body.encode()
 
     def _message_starts(self, batches: Sequence[Batch], rows: np.ndarray) -> np.ndarray:
-        """Places where a new message begins: another content or routing, or another request."""
+        """Return the indices of the rows that begin a message: with another content, routing or request."""
         contents, routings = self._contents[rows], self._routing_of[rows]
-        new = np.ones(len(rows), dtype=bool)
-        new[1:] = (contents[1:] != contents[:-1]) | (routings[1:] != routings[:-1])
-        new[np.cumsum([len(batch.rows) for batch in batches])[:-1]] = True
-        return np.flatnonzero(new)
+        begins = np.ones(len(rows), dtype=bool)
+        begins[1:] = (contents[1:] != contents[:-1]) | (routings[1:] != routings[:-1])
+        begins[np.cumsum([len(batch.rows) for batch in batches])[:-1]] = True
+        return np.flatnonzero(begins)
 
 
 _BEGIN = '{"messages":['
-_CUT = "\0"  # JSON has another way to write that sign
+_CUT = "\0"  # a character that JSON writes as an escape
+
+
+class _Wrapping(NamedTuple):
+    """The JSON around a message's content and recipients.
+
+    Attributes:
+        head: The text before the content.
+        tail: The text after the recipients.
+        request_end: The text after all messages of the request.
+    """
+
+    head: str
+    tail: str
+    request_end: str
 
 
 def _joined(recipients: Sequence[str], starts: np.ndarray) -> Sequence[str]:
-    """The recipients of each message, with commas between them."""
+    """Join the recipients of each message with commas."""
     if len(starts) == len(recipients):
         return recipients
     bounds = [*starts.tolist(), len(recipients)]
     return [",".join(recipients[start:stop]) for start, stop in pairwise(bounds)]
 
 
-def _frame_of(routing: dict[str, str]) -> tuple[str, str, str]:
-    """What stands before a message's content, after its recipients, and after the request's messages."""
+def _wrapping_of(routing: dict[str, str]) -> _Wrapping:
     report = f',"report_url":{_json(routing["report_url"])}' if "report_url" in routing else ""
     schedule = {"schedule_time": routing["schedule_time"]} if "schedule_time" in routing else None
     end = f',"message_globals":{_json(schedule)}' if schedule else ""
-    return f'{{"originator":{_json(routing["originator"])},"content":', f"{report}}}", end
+    return _Wrapping(f'{{"originator":{_json(routing["originator"])},"content":', f"{report}}}", end)
 
 
 def _json(value: Any) -> str:
