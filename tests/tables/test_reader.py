@@ -376,7 +376,7 @@ OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)
         (b"%PDF-1.7\n...", r"is a PDF: save the table as CSV \(UTF-8\) or .xlsx"),
         (b"\x89PNG\r\n\x1a\n...", "is an image"),
         (b"\xff\xd8\xff\xe0...", "is an image"),
-        (gzip.compress(b"a,b\n"), r"is compressed \(gzip\)"),
+        (gzip.compress(b"a,b\n", mtime=0), r"is compressed \(gzip\)"),
         (b"\n<!DOCTYPE html><html>", "is a web page or XML"),
         (b"<html><table><tr><td>name", "is a web page or XML"),
         (np.random.default_rng(0).bytes(5000), "is no text"),
