@@ -132,6 +132,7 @@ def _typed_count(count: int, client: Client) -> int:
     try:
         typed = input(f"Type {count} to send {plural(count, 'message')} through {client.base_url}: ")
     except EOFError:  # Ctrl-D
+        print()
         typed = ""
     if not typed.strip().isdecimal() or int(typed) != count:
         message = f"nothing was sent, because you did not type {count}"

@@ -22,7 +22,7 @@ _OPTION_LIKE = re.compile(r"-(?!\d*\.?\d+\Z)[^ ]+")
 
 
 class StrictOptions(click.Command):
-    """A command in which an option never takes the name of an option for its value.
+    """A command in which an option never takes another option for its value.
 
     Click gives an option whatever follows it: ``--campaign --sandbox`` would name the campaign ``--sandbox`` and send
     real messages.
@@ -32,15 +32,16 @@ class StrictOptions(click.Command):
         """Read the arguments.
 
         Raises:
-            BadOptionUsage: A value looks like an option: it begins with a hyphen, and is neither a number nor several
-                words.
+            BadOptionUsage: An option lacks its value. What begins with a hyphen is a value only if it is a number, or
+                several words.
         """
         options = [option for option in self.get_params(ctx) if isinstance(option, click.Option)]
         with_value = {name for option in options if not option.is_flag for name in option.opts}
-        for name, value in pairwise(takewhile(lambda argument: argument != "--", args)):
-            if name in with_value and _OPTION_LIKE.fullmatch(value):
-                message = f"Option {name!r} requires an argument. If it begins with a hyphen, write {name}=VALUE."
-                raise click.BadOptionUsage(name, message, ctx)
+        before_separator = takewhile(lambda argument: argument != "--", args)
+        for name, value in pairwise([*before_separator, None]):
+            if name in with_value and (value is None or _OPTION_LIKE.fullmatch(value)):
+                advice = f" If it begins with a hyphen, write {name}=VALUE." if value else ""
+                raise click.BadOptionUsage(name, f"Option {name!r} requires an argument.{advice}", ctx)
         return super().parse_args(ctx, args)
 
 

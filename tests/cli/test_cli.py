@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -146,6 +147,28 @@ def test_the_sandbox_command_serves_until_it_is_interrupted() -> None:
         finally:
             process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent otherwise elsewhere")
+def test_ctrl_c_ends_a_send_with_130_and_writes_its_outcomes(tmp_path: Path) -> None:
+    path, out = tmp_path / "many.csv", tmp_path / "sent.csv"
+    numbers = [f"+1{area}55501{line:02}" for area in (202, 212, 213) for line in range(100)]
+    path.write_text("phone,name\n" + "".join(f"{number},Ali\n" for number in numbers), encoding="utf-8")
+    slow = ["--rate", "20", "--batch-size", "10", "--out", str(out)]
+    command = [sys.executable, "-m", "d7nb", "send", str(path), *WORDS, "--sandbox", *slow]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        progress = ""
+        while not re.search(r" [1-9]\d*/300 ", progress):
+            progress += (letter := process.stderr.read(1))
+            assert letter
+        process.send_signal(signal.SIGINT)
+        printed, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    outcomes = pd.read_csv(out)["d7_outcome"].value_counts()
+    assert set(outcomes.index) == {"accepted", "unsent"}
+    assert f"{outcomes['accepted']} accepted" in printed
 
 
 class TestCheck:
