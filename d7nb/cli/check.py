@@ -1,4 +1,4 @@
-"""``check``: say what is wrong with a table."""
+"""``check``: list the problems of a table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ANY_ORIGINATOR = "+12025550100"  # a check needs none; this one is reserved for
 
 @click.command(cls=StrictOptions)
 @table_options
-@click.option("--all", "show_all", is_flag=True, help=f"print every problem, not only the first {SHOWN_PROBLEMS}")
+@click.option("--all", "show_all", is_flag=True, help=f"Print every problem, not only the first {SHOWN_PROBLEMS}.")
 @out_option("the problems")
 def check(
     *,
@@ -33,10 +33,13 @@ def check(
     show_all: bool,
     out: Path | None,
 ) -> int:
-    """Say what is wrong with a table, and send nothing.
+    """List the problems of a table, and send nothing.
 
-    TABLE is a CSV or Excel file; without --text its columns name D7's fields.
+    TABLE is a CSV or Excel file. Without --text, its columns must be named after D7's fields, such as message_type
+    and text.body.
     """
+    from d7nb.display.text import plural  # noqa: PLC0415  (a command loads what it needs)
+
     plan = plan_table(table, text, out, to=to, country=country, originator=originator or _ANY_ORIGINATOR)
     problems = plan.problems
     shown = problems if show_all else problems.head(SHOWN_PROBLEMS)
@@ -45,7 +48,7 @@ def check(
     if len(shown) < len(problems):
         print(f"... and {len(problems) - len(shown):,} more: --all prints them, --out writes them")
     counts = ", ".join(f"{count:,} {verdict}" for verdict, count in plan.summary.items())
-    print(f"{len(plan):,} rows: {counts}; {len(problems):,} problems")
+    print(f"{plural(len(plan), 'row')}: {counts}; {plural(len(problems), 'problem')}")
     if out is not None:
         write(problems, out)
     return SOME_FAILED if plan.summary["invalid"] or plan.summary["held"] else DONE

@@ -151,7 +151,7 @@ def _proxy(base_url: str) -> Iterator[Finding]:
     parts = urlsplit(base_url)
     proxy = get_environ_proxies(base_url).get(parts.scheme) if parts.scheme == "https" else None
     if proxy:
-        yield Finding("info", "proxy", f"the environment names {urlsplit(proxy).hostname or 'one that has no name'}")
+        yield Finding("info", "proxy", f"the environment sets the proxy {urlsplit(proxy).hostname or 'without a name'}")
 
 
 def _reachability(token_check: TokenCheck, base_url: str) -> Finding:
@@ -173,16 +173,16 @@ def _acceptance(token_check: TokenCheck, client: Client) -> Iterator[Finding]:
         yield Finding("fail", "token", f"not accepted: {token_check.error}", "make a new one in D7's dashboard")
     if token_check.error is not None:
         return
-    yield Finding("ok", "token", "D7 takes it")
+    yield Finding("ok", "token", "D7 accepts it")
     try:
         balance = client.balance()
     except ApiError as error:
-        yield Finding("info", "balance", f"not told: {error}")
+        yield Finding("info", "balance", f"unknown: {error}")
         return
     if balance > 0:
         yield Finding("info", "balance", f"{balance:,.2f} in the account's own currency")
     else:
-        yield Finding("warn", "balance", f"{balance:,.2f}: nothing would go", "top it up in D7's dashboard")
+        yield Finding("warn", "balance", f"{balance:,.2f}: no message would be sent", "top it up in D7's dashboard")
 
 
 def _clock_difference(d7_time: datetime) -> Finding:
@@ -190,7 +190,7 @@ def _clock_difference(d7_time: datetime) -> Finding:
     if abs(ahead) <= MAX_CLOCK_SKEW:
         return Finding("ok", "clock", "agrees with D7's")
     message = f"{duration_text(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} D7's"
-    return Finding("warn", "clock", message, "set it: quiet hours, service windows and schedules are judged by it")
+    return Finding("warn", "clock", message, "set it: quiet hours, service windows and schedules depend on it")
 
 
 def check_ledger(target: Target) -> Iterator[Finding]:
@@ -208,10 +208,12 @@ def check_ledger(target: Target) -> Iterator[Finding]:
     contents = f"{plural(len(campaigns), 'mailing')}, {plural(int(counts.sum()), 'row')}"
     yield Finding("ok", "ledger", f"{location.shown} can be read and written (schema {SCHEMA}): {contents}")
     if counts["unknown"]:
-        message = f"{plural(int(counts['unknown']), 'row')} may have gone out, and nobody knows"
-        yield Finding("warn", "ledger", message, 'find out, then plan.delivery(client).settle("sent") or "not_sent"')
+        message = f"{plural(int(counts['unknown']), 'row')} may have been sent, but nobody knows"
+        yield Finding(
+            "warn", "ledger", message, 'find out, then call plan.delivery(client).settle("sent") or .settle("not_sent")'
+        )
     if counts["claimed"]:
-        message = f"{plural(int(counts['claimed']), 'row')} being sent now, or by a process that ended in the middle"
+        message = f"{plural(int(counts['claimed']), 'row')} being sent now, or by a send that was cut off"
         yield Finding("info", "ledger", message)
     if warning:
         yield Finding("warn", "ledger", warning)
@@ -225,7 +227,7 @@ def _no_ledger_yet(path: Path, shown: str, *, ours: bool) -> Iterator[Finding]:
     while ours and not folder.is_dir():
         folder = folder.parent
     if not folder.is_dir():
-        yield Finding("fail", "ledger", f"{shown}: its folder is not there", "make it, or correct the path")
+        yield Finding("fail", "ledger", f"{shown}: its folder does not exist", "make it, or correct the path")
     elif not os.access(folder, os.W_OK | os.X_OK):
         yield Finding("fail", "ledger", f"{shown}: its folder can't be written", "make it writable, or name another")
     else:
@@ -251,7 +253,10 @@ def _no_tables_yet(location: Place) -> Finding | None:
     if may_create:
         return Finding("ok", "ledger", f"none yet; the first send makes its tables in {location.shown}")
     return Finding(
-        "fail", "ledger", f"{location.shown}: no tables can be made there", "grant the right, or name another"
+        "fail",
+        "ledger",
+        f"{location.shown}: d7nb may not create tables there",
+        "grant that right, or name another database",
     )
 
 
@@ -282,7 +287,7 @@ def check_plugins(_: Target) -> Iterator[Finding]:
     built_in = int((table["source"] == BUILT_IN).sum())
     yield Finding("ok", "plugins", f"{built_in} built in, {int(active.sum()) - built_in} more in use")
     if os.environ.get(ALLOWED) is not None:
-        yield Finding("info", "plugins", f"{ALLOWED} lets in only: {os.environ[ALLOWED] or 'none'}")
+        yield Finding("info", "plugins", f"{ALLOWED} allows only: {os.environ[ALLOWED] or 'none'}")
     for row in table[~active].itertuples():
         message = f"{row.name} {row.version} of {row.source} is {row.status}"
         yield Finding("fail", "plugins", message, f"update or remove it, or name in {ALLOWED} those that you want")

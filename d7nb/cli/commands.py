@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except (D7Error, OSError, ImportError, ValueError) as error:
-        print(f"d7nb: {mask_text(str(error))}", file=sys.stderr)
+        print(f"d7nb: {_error_text(error)}", file=sys.stderr)
         return IMPOSSIBLE
     except click.exceptions.Exit as finished:
         status = finished.exit_code
@@ -58,6 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = error.exit_code
     del arguments, given  # a traceback may show the variables of this frame, and those of click are not in it
     sys.exit(status)
+
+
+def _error_text(error: Exception) -> str:
+    """Return an error's message without an error number, which says nothing to an analyst."""
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return mask_text(f"{error.strerror}: {error.filename}")
+    return mask_text(str(error))
 
 
 def _masked_text(error: click.ClickException) -> str:
@@ -89,4 +96,7 @@ class _LazyGroup(click.Group):
 )
 @click.version_option(package_name="d7nb", message="d7nb %(version)s")
 def cli() -> None:
-    """Send WhatsApp messages from a table through D7 Networks."""
+    """Send WhatsApp messages from a table through D7 Networks.
+
+    To see the options of a command: python -m d7nb COMMAND --help
+    """

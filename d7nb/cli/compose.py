@@ -19,14 +19,14 @@ from d7nb.errors import D7Error, TableError
 
 @click.command(cls=StrictOptions)
 @click.argument("table", type=Path, metavar="TABLE")
-@click.option("--to", metavar="COLUMN", help="column of phone numbers; guessed if not given")
+@click.option("--to", metavar="COLUMN", help="Column of phone numbers; guessed if not given.")
 @originator_option
-@click.option("--campaign", metavar="NAME", help="name of this mailing")
+@click.option("--campaign", metavar="NAME", help="Name of this mailing.")
 @country_option
-@click.option("--sandbox", is_flag=True, help="send to the embedded sandbox: no message leaves this machine")
+@click.option("--sandbox", is_flag=True, help="Send to the embedded sandbox: no message leaves this machine.")
 @base_url_option
-@click.option("--port", type=int, default=8866, show_default=True, metavar="N", help="port to listen on")
-@click.option("--no-browser", is_flag=True, help="don't open a browser, only say the address")
+@click.option("--port", type=int, default=8866, show_default=True, metavar="N", help="Port to listen on.")
+@click.option("--no-browser", is_flag=True, help="Print the address of the form, but open no browser.")
 def compose(table: Path, sandbox: bool, base_url: str | None, port: int, no_browser: bool, **terms: str | None) -> int:
     """Compose a mailing in a browser (needs the extra voila).
 

@@ -1,4 +1,4 @@
-"""``demo``: run the main job on an invented table and the embedded sandbox."""
+"""``demo``: send an invented table to the embedded sandbox."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ call me;Omar;3.5;no number at all
 +12025550127;Yusuf;1.234,50;a balance in another country's form
 +12025550128;null;8;a name that looks like a missing value
 """
-"""Fictional people; the numbers are from the range that is reserved for films."""
+"""Invented people; the numbers are from the range that is reserved for fiction."""
 
 ORIGINATOR = "+12025550100"
 TEMPLATE = "Hi {name}, your balance is {balance:,.2f} AED"
@@ -35,7 +35,10 @@ TEMPLATE = "Hi {name}, your balance is {balance:,.2f} AED"
 
 @click.command
 def demo() -> int:
-    """Run the main job on an invented table and the embedded sandbox."""
+    """Send an invented table to the embedded sandbox.
+
+    No message leaves this machine.
+    """
     import d7nb  # noqa: PLC0415  (the demo uses the public face, as a user would)
 
     people = d7nb.read_table(io.StringIO(TABLE))

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 @click.command(cls=StrictOptions)
 @base_url_option
 @ledger_option
-@click.option("--offline", is_flag=True, help="ask nothing of D7")
+@click.option("--offline", is_flag=True, help="Make no request to D7.")
 def doctor(base_url: str | None, ledger: str | None, offline: bool) -> int:
-    """Check token, reachability, ledger, versions and plugins."""
+    """Check token, connection, ledger, versions and plugins.
+
+    Each problem comes with advice; the exit code is 1 if a check fails.
+    """
     from d7nb.cli.checks import Target, run_checks  # noqa: PLC0415  (a command loads what it needs)
 
     levels = []

@@ -1,4 +1,4 @@
-"""``ledger``: look at what was sent, take it elsewhere, and forget it."""
+"""``ledger``: list, export and delete what the ledger recorded."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ class _LedgerGroup(StrictOptions, click.Group):
     """The group ``ledger``."""
 
 
-@click.group(cls=_LedgerGroup, invoke_without_command=True, subcommand_metavar="[WHAT]")
+@click.group(cls=_LedgerGroup, invoke_without_command=True, subcommand_metavar="[COMMAND] [ARGS]...")
 @ledger_option
 @click.pass_context
 def ledger(context: click.Context, ledger: str | None) -> int:  # the option's name
-    """List the campaigns that the ledger knows, with counts."""
+    """List the campaigns in the ledger, with counts.
+
+    Give a COMMAND to export, delete or list something else.
+    """
     from d7nb.ledger import Ledger  # noqa: PLC0415  (a command loads what it needs)
 
     if context.invoked_subcommand is not None:
@@ -44,7 +47,10 @@ def ledger(context: click.Context, ledger: str | None) -> int:  # the option's n
 @click.argument("out", type=Path, metavar="FILE")
 @ledger_option
 def export(out: Path, ledger: str | None) -> int:
-    """Write every row that was ever claimed, numbers masked (.csv or .xlsx)."""
+    """Write all rows of the ledger to a file, numbers masked.
+
+    FILE is a name that ends in .csv or .xlsx.
+    """
     from d7nb.ledger import Ledger  # noqa: PLC0415
 
     check_out(out)
@@ -56,7 +62,7 @@ def export(out: Path, ledger: str | None) -> int:
 @ledger.command(cls=StrictOptions)
 @ledger_option
 def aside(ledger: str | None) -> int:
-    """Show what came in and could not be made sense of, the latest last."""
+    """Show the latest events that could not be understood."""
     from d7nb.display.text import in_terminal  # noqa: PLC0415
     from d7nb.ledger import Ledger  # noqa: PLC0415
 
@@ -72,7 +78,7 @@ def aside(ledger: str | None) -> int:
 @ledger.command("opt-outs", cls=StrictOptions)
 @ledger_option
 def opt_outs(ledger: str | None) -> int:
-    """Show who does not want to be written to, and who came back."""
+    """List who opted out, and who opted in again."""
     from d7nb.display.text import in_terminal  # noqa: PLC0415
     from d7nb.ledger import Ledger  # noqa: PLC0415
 
@@ -92,21 +98,33 @@ def _to_time(_context: click.Context, _option: click.Parameter, text: str) -> da
     try:
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError):
-        message = f"{text!r} is no date such as 2026-11-30"
+        message = f"{text!r} is not a date such as 2026-11-30"
         raise click.BadParameter(message) from None
 
 
 @ledger.command(cls=StrictOptions)
 @click.argument("campaign", metavar="CAMPAIGN")
-@click.option("--before", callback=_to_time, required=True, metavar="DATE", help="what was recorded before it")
-@click.option("--destination", metavar="ORIGIN", help="only what went there, as the list names it")
-@click.option("--force", is_flag=True, help="forget even what may have gone out, or is being sent")
+@click.option(
+    "--before",
+    callback=_to_time,
+    required=True,
+    metavar="DATE",
+    help="Delete what was recorded before this date, such as 2026-11-30.",
+)
+@click.option(
+    "--destination", metavar="DESTINATION", help="Delete only what was sent to this destination, as the list names it."
+)
+@click.option("--force", is_flag=True, help="Delete also rows that may have been sent, or are being sent.")
 @ledger_option
 def forget(campaign: str, before: datetime, destination: str | None, force: bool, ledger: str | None) -> int:
-    """Delete rows of a campaign: they would be sent again."""
+    """Delete old rows of a campaign; they could then be sent again.
+
+    CAMPAIGN is a name from the list that `python -m d7nb ledger` prints.
+    """
+    from d7nb.display.text import plural  # noqa: PLC0415
     from d7nb.ledger import Ledger  # noqa: PLC0415
 
     with Ledger(ledger) as opened:
         count = opened.forget(campaign, before, destination=destination, force=force)
-    print(f"forgot {count:,} rows of {mask_text(campaign)}; a plan that has them would send them again")
+    print(f"forgot {plural(count, 'row')} of {mask_text(campaign)}; a plan that has them would send them again")
     return DONE

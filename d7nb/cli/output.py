@@ -21,25 +21,28 @@ def check_out(out: Path | None) -> None:
         TableError: Its name or its folder will not do.
     """
     if out is not None and out.suffix not in {".csv", ".xlsx"}:
-        message = f"--out {out.name}: give a name that ends in .csv or .xlsx"
+        message = f"{out.name} can't be written: give a name that ends in .csv or .xlsx"
         raise TableError(message)
     if out is not None and not out.resolve().parent.is_dir():
-        raise TableError(f"--out {out.name}: its folder is not there")
+        message = f"{out.name} can't be written: its folder does not exist"
+        raise TableError(message)
 
 
 def write(frame: pd.DataFrame, out: Path) -> None:
-    """Write a frame, as CSV if Excel can't hold it: no outcome may be lost."""
+    """Write a frame; as CSV, in another folder if need be, if it can't be written as asked: no outcome may be lost."""
+    written = out.name
     try:
         if out.suffix == ".csv":
             frame.to_csv(out, index=False)
         else:
             _without_zones(frame).to_excel(out, index=False)
     except Exception as error:  # noqa: BLE001  (Excel can't hold everything, but no outcome may be lost)
-        print(f"d7nb: {mask_text(out.name)} could not be written ({type(error).__name__}), so:", file=sys.stderr)
+        reason = type(error).__name__
+        print(f"d7nb: {mask_text(out.name)} could not be written ({reason}); writing CSV instead", file=sys.stderr)
         folder = out.parent if out.suffix == ".xlsx" else Path(tempfile.mkdtemp())
-        out = folder / f"{out.stem}.csv"
-        frame.to_csv(out, index=False)
-    print(f"wrote {mask_text(out.name)}")
+        written = str(folder / f"{out.stem}.csv")
+        frame.to_csv(written, index=False)
+    print(f"wrote {mask_text(written)}")
 
 
 def _without_zones(frame: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from d7nb.cli.exit_codes import DONE
 
 @click.command
 def plugins() -> int:
-    """List the plugins, with what each offers and whether it works."""
+    """List the plugins, what each of them offers, and whether it works."""
     from d7nb.display.text import in_terminal  # noqa: PLC0415  (a command loads what it needs)
     from d7nb.plugins import table  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""``receive``: take D7's events into the ledger."""
+"""``receive``: record D7's events in the ledger."""
 
 from __future__ import annotations
 
@@ -24,20 +24,21 @@ VARIABLE = "D7NB_EVENTS_SECRET"
 PATIENCE = 3.0
 """Seconds to wait for another writer: D7 waits for our answer meanwhile, and may come again after a 503."""
 _INBOUND_OPTIONS = {
-    "sender": ("PATH", "the dotted path to the number of whoever wrote"),
-    "originator": ("PATH", "the dotted path to the business number"),
-    "at": ("PATH", "the dotted path to the time"),
-    "text": ("PATH", "the dotted path to what was written"),
-    "kind": ("PATH", "the dotted path to the kind, such as text or image"),
-    "message_id": ("PATH", "the dotted path to the id"),
-    "event_type": ("WORD", "the event_type of such an event, if it is always one"),
+    "sender": ("PATH", "Dotted path to the sender's number, such as contacts.0.wa_id."),
+    "originator": ("PATH", "Dotted path to the business number."),
+    "at": ("PATH", "Dotted path to the time."),
+    "text": ("PATH", "Dotted path to the text."),
+    "kind": ("PATH", "Dotted path to the kind, such as text or image."),
+    "message_id": ("PATH", "Dotted path to the message id."),
+    "event_type": ("WORD", "The event_type of incoming messages, if it is always the same."),
 }
 """The fields of an `InboundShape` that options of the same names set."""
 _ADVICE = """\
-D7 has to reach it: let a tunnel or a reverse proxy with TLS pass https://YOUR-HOST/SECRET on to it, without a log of
-paths, and give D7 that address in its dashboard or as the report_url of a plan. D7 documents neither a signature of its
-events nor whether it repeats one that was not answered, so the secret is all that tells them from anybody else's, and
-`delivery.refresh()` asks for what never came."""
+D7 must be able to reach this receiver: let a tunnel or a reverse proxy with TLS pass https://YOUR-HOST/SECRET on to it,
+without logging paths, and give D7 that address in its dashboard or as the report_url of a plan.
+D7 documents neither a signature of its events nor whether it repeats one that was not answered. Keep the secret to
+yourself, because nothing else tells D7's events from forged ones, and call `delivery.refresh()` to ask D7 for
+statuses that never came."""
 
 
 def _inbound_options(command: F) -> F:
@@ -52,19 +53,23 @@ def _inbound_options(command: F) -> F:
     epilog=f"Other users of this machine can see --secret: give it by {VARIABLE} or --secret-file.",
 )
 @port_option
-@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="address to listen on")
-@click.option("--secret", metavar="TEXT", help=f"the path that events are posted to; better by {VARIABLE}")
-@click.option("--secret-file", type=Path, metavar="FILE", help="a file that holds the secret")
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Address to listen on.")
+@click.option("--secret", metavar="TEXT", help=f"Secret path that events are posted to; safer in {VARIABLE}.")
+@click.option("--secret-file", type=Path, metavar="FILE", help="File that holds the secret.")
 @ledger_option
 @click.option(
-    "--base-url", default=BASE_URL, show_default=True, metavar="URL", help="whose events these are, as `send` has it"
+    "--base-url",
+    default=BASE_URL,
+    show_default=True,
+    metavar="URL",
+    help="Address of the API that the events come from, as for send.",
 )
 @click.option(
     "--inbound",
     "shape_names",
     type=click.Choice(["meta", "sandbox"]),
     multiple=True,
-    help="how events hold what people write (both, unless paths are given)",
+    help="Format of incoming messages, may be repeated; both if neither it nor a path below is given.",
 )
 @_inbound_options
 @click.option(
@@ -72,7 +77,7 @@ def _inbound_options(command: F) -> F:
     "stop_words",
     multiple=True,
     metavar="WORD",
-    help="a word by which people say that they want no more messages, beside STOP and its like",
+    help="Another word for 'send me no more messages', besides STOP and the like; may be repeated.",
 )
 def receive(
     *,
@@ -86,7 +91,10 @@ def receive(
     stop_words: tuple[str, ...],
     **inbound_fields: str | None,
 ) -> int:
-    """Take delivery events, and what people write, into the ledger until Ctrl-C."""
+    """Record delivery events and incoming messages until Ctrl-C.
+
+    They are posted by D7 and recorded in the ledger.
+    """
     from d7nb.events import STOP_WORDS, serve  # noqa: PLC0415  (a command loads what it needs)
     from d7nb.ledger import Ledger  # noqa: PLC0415
 

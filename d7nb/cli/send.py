@@ -31,27 +31,29 @@ if TYPE_CHECKING:
 
 @click.command(cls=StrictOptions)
 @table_options
-@click.option("--campaign", default="default", show_default=True, metavar="NAME", help="name of this mailing")
-@click.option("--schedule", metavar="TIME", help="when D7 shall send, such as 2026-11-30T09:00+04:00")
-@click.option("--batch-size", type=int, default=100, show_default=True, metavar="N", help="recipients a request")
-@click.option("--rate", type=int, default=RATE, show_default=True, metavar="N", help="recipients a second")
-@click.option("--confirm", type=int, metavar="N", help="how many rows you expect to go; it is asked for if not given")
+@click.option("--campaign", default="default", show_default=True, metavar="NAME", help="Name of this mailing.")
+@click.option("--schedule", metavar="TIME", help="Time when D7 is to send, such as 2026-11-30T09:00+04:00.")
+@click.option("--batch-size", type=int, default=100, show_default=True, metavar="N", help="Recipients per request.")
+@click.option("--rate", type=int, default=RATE, show_default=True, metavar="N", help="Recipients per second.")
+@click.option(
+    "--confirm", type=int, metavar="N", help="Number of rows that you expect to be sent; asked for if not given."
+)
 @click.option(
     "--resend",
     type=click.Choice(["failed", "changed", "all"]),
-    help="send again: what failed; to people who got another text in this campaign; everything",
+    help="Send again: rows that failed, rows of people who got another text in this campaign (changed), or all.",
 )
-@click.option("--canary", type=int, metavar="N", help="send so many rows first, and the rest if they go well")
+@click.option("--canary", type=int, metavar="N", help="Send this many rows first, and the rest only if they go well.")
 @click.option(
     "--stop-if",
     type=float,
     default=0.05,
     show_default=True,
     metavar="SHARE",
-    help="share of those that may fail",
+    help="Share of the rows of --canary that may fail.",
 )
 @ledger_option
-@click.option("--sandbox", is_flag=True, help="send to the embedded sandbox: no message leaves this machine")
+@click.option("--sandbox", is_flag=True, help="Send to the embedded sandbox: no message leaves this machine.")
 @base_url_option
 @out_option("the table with its outcomes")
 def send(
@@ -74,9 +76,10 @@ def send(
     base_url: str | None,
     out: Path | None,
 ) -> int:
-    """Send a table; run it again, and nobody gets anything twice.
+    """Send a table; a second run sends only what was not sent yet.
 
-    TABLE is a CSV or Excel file; without --text its columns name D7's fields.
+    TABLE is a CSV or Excel file. Without --text, its columns must be named after D7's fields, such as message_type
+    and text.body.
     """
     terms = {"to": to, "originator": originator, "country": country, "campaign": campaign, "schedule": schedule}
     plan = plan_table(table, text, out, **terms)
@@ -112,18 +115,29 @@ def _open_client(stack: ExitStack, base_url: str | None, *, sandbox: bool, rate:
 
 
 def _typed_count(count: int, client: Client) -> int:
-    """Have the count typed, because a real message can't be called back; -1 if something else was typed.
+    """Have the count typed, because a real message can't be called back.
 
     Raises:
-        D7Error: Nobody is there to type it.
+        D7Error: Something else was typed, or there is no terminal to type it in.
     """
+    from d7nb.display.text import plural  # noqa: PLC0415
+
     if not count:
         return 0
     if not sys.stdin.isatty():
-        message = f"nothing was sent: say --confirm {count} to send {count:,} messages through {client.base_url}"
+        message = (
+            f"nothing was sent: add --confirm {count} to send {plural(count, 'message')} through {client.base_url}"
+        )
         raise D7Error(message)
-    typed = input(f"Type {count} to send {count:,} messages through {client.base_url}: ")
-    return int(typed) if typed.strip().isdecimal() else -1
+    try:
+        typed = input(f"Type {count} to send {plural(count, 'message')} through {client.base_url}: ")
+    except EOFError:  # Ctrl-D
+        print()
+        typed = ""
+    if not typed.strip().isdecimal() or int(typed) != count:
+        message = f"nothing was sent, because you did not type {count}"
+        raise D7Error(message)
+    return count
 
 
 def _write_delivery(delivery: Delivery, out: Path | None) -> None:

@@ -22,7 +22,7 @@ _OPTION_LIKE = re.compile(r"-(?!\d*\.?\d+\Z)[^ ]+")
 
 
 class StrictOptions(click.Command):
-    """A command in which an option never takes the name of an option for its value.
+    """A command in which an option never takes another option for its value.
 
     Click gives an option whatever follows it: ``--campaign --sandbox`` would name the campaign ``--sandbox`` and send
     real messages.
@@ -32,15 +32,16 @@ class StrictOptions(click.Command):
         """Read the arguments.
 
         Raises:
-            BadOptionUsage: A value looks like an option: it begins with a hyphen, and is neither a number nor several
-                words.
+            BadOptionUsage: An option lacks its value. What begins with a hyphen is a value only if it is a number, or
+                several words.
         """
         options = [option for option in self.get_params(ctx) if isinstance(option, click.Option)]
         with_value = {name for option in options if not option.is_flag for name in option.opts}
-        for name, value in pairwise(takewhile(lambda argument: argument != "--", args)):
-            if name in with_value and _OPTION_LIKE.fullmatch(value):
-                message = f"Option {name!r} requires an argument; one that begins with a hyphen is given as {name}=..."
-                raise click.BadOptionUsage(name, message, ctx)
+        before_separator = takewhile(lambda argument: argument != "--", args)
+        for name, value in pairwise([*before_separator, None]):
+            if name in with_value and (value is None or _OPTION_LIKE.fullmatch(value)):
+                advice = f" If it begins with a hyphen, write {name}=VALUE." if value else ""
+                raise click.BadOptionUsage(name, f"Option {name!r} requires an argument.{advice}", ctx)
         return super().parse_args(ctx, args)
 
 
@@ -53,31 +54,35 @@ def _given_or_inherited(context: click.Context, _: click.Parameter, location: st
 
 ledger_option = click.option(
     "--ledger",
-    metavar="PLACE",
+    metavar="LOCATION",
     callback=_given_or_inherited,
-    help="file or PostgreSQL URL; otherwise D7NB_LEDGER, or your own",
+    help="File or PostgreSQL URL of the ledger; if not given, D7NB_LEDGER, or the usual file in your data folder.",
 )
 base_url_option = click.option(
-    "--base-url", metavar="URL", help="another address of the API, such as a running sandbox's"
+    "--base-url", metavar="URL", help="Address of the API if it is not D7's own, such as that of a running sandbox."
 )
-originator_option = click.option("--originator", metavar="NUMBER", help="registered number that the messages come from")
-country_option = click.option("--country", metavar="REGION", help="region whose national numbers are meant, such as AE")
+originator_option = click.option(
+    "--originator", metavar="NUMBER", help="Registered number that the messages come from."
+)
+country_option = click.option(
+    "--country", metavar="COUNTRY", help="Country of the numbers that are written without a country code, such as AE."
+)
 port_option = click.option(
-    "--port", type=int, default=0, metavar="N", help="port to listen on; a free one if not given"
+    "--port", type=int, default=0, metavar="N", help="Port to listen on; a free one if not given."
 )
 
 
 def out_option(content: str) -> Callable[[F], F]:
     """Return the option that names the file to write."""
-    return click.option("--out", type=Path, metavar="FILE", help=f"write {content} (.csv or .xlsx)")
+    return click.option("--out", type=Path, metavar="FILE", help=f"Write {content} to this file (.csv or .xlsx).")
 
 
 def table_options(command: F) -> F:
     """Add the table, and the options that say what is in it and what is made of it."""
     decorators = (
         click.argument("table", metavar="TABLE"),
-        click.option("--to", default="recipient", show_default=True, metavar="COLUMN", help="column of phone numbers"),
-        click.option("--text", metavar="TEMPLATE", help="text to send, such as 'Hi {name}'"),
+        click.option("--to", default="recipient", show_default=True, metavar="COLUMN", help="Column of phone numbers."),
+        click.option("--text", metavar="TEMPLATE", help="Text to send, with columns in braces, such as 'Hi {name}'."),
         originator_option,
         country_option,
     )

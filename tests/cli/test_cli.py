@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -75,7 +76,7 @@ def test_a_folder_that_is_not_there_is_told_before_anything_goes(
 ) -> None:
     assert main(["send", table, *WORDS, "--sandbox", "--out", "/no/such/folder/sent.csv"]) == 2
     printed = capsys.readouterr()
-    assert "its folder is not there" in printed.err
+    assert "its folder does not exist" in printed.err
     assert "accepted" not in printed.out
 
 
@@ -148,6 +149,28 @@ def test_the_sandbox_command_serves_until_it_is_interrupted() -> None:
         assert process.wait(10) == 0
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent otherwise elsewhere")
+def test_ctrl_c_ends_a_send_with_130_and_writes_its_outcomes(tmp_path: Path) -> None:
+    path, out = tmp_path / "many.csv", tmp_path / "sent.csv"
+    numbers = [f"+1{area}55501{line:02}" for area in (202, 212, 213) for line in range(100)]
+    path.write_text("phone,name\n" + "".join(f"{number},Ali\n" for number in numbers), encoding="utf-8")
+    slow = ["--rate", "20", "--batch-size", "10", "--out", str(out)]
+    command = [sys.executable, "-m", "d7nb", "send", str(path), *WORDS, "--sandbox", *slow]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        progress = ""
+        while not re.search(r" [1-9]\d*/300 ", progress):
+            progress += (letter := process.stderr.read(1))
+            assert letter
+        process.send_signal(signal.SIGINT)
+        printed, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    outcomes = pd.read_csv(out)["d7_outcome"].value_counts()
+    assert set(outcomes.index) == {"accepted", "unsent"}
+    assert f"{outcomes['accepted']} accepted" in printed
+
+
 class TestCheck:
     @pytest.fixture
     def faulty(self, tmp_path: Path) -> str:
@@ -197,7 +220,7 @@ def test_sending_again_from_the_shell_sends_only_what_is_new(
         assert "2 already_sent" in capsys.readouterr().out
         Path(table).write_text(Path(table).read_text() + "+12025550125,Sara\n", encoding="utf-8")
         assert main(words) == 2
-        assert "say --confirm 1 to send 1 messages" in capsys.readouterr().err
+        assert "add --confirm 1 to send 1 message through" in capsys.readouterr().err
         assert main([*words, "--confirm", "1"]) == 0
         assert main([*words, "--resend", "all", "--confirm", "3"]) == 0
         assert sandbox.messages["recipient"].value_counts().to_dict() == {
@@ -268,7 +291,7 @@ def test_what_may_have_gone_out_is_not_forgotten_by_mistake(
 def test_a_date_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["ledger", "forget", "spring", "--before", "tomorrow"])
-    assert "'tomorrow' is no date such as 2026-11-30" in capsys.readouterr().err
+    assert "'tomorrow' is not a date such as 2026-11-30" in capsys.readouterr().err
 
 
 def test_a_ledger_that_can_t_be_used_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -297,3 +320,46 @@ def test_what_came_in_can_be_looked_at(tmp_path: Path, capsys: pytest.CaptureFix
     assert "+120••••••23" in listed
     assert "STOP" in listed
     assert "\x1b" not in told + listed
+
+
+@pytest.mark.parametrize("typed", ["2", " 02 "])
+def test_at_a_terminal_the_count_is_typed(
+    table: str, typed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("D7_API_TOKEN", "sandbox")
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    asked: list[str] = []
+    monkeypatch.setattr("builtins.input", lambda question: asked.append(question) or typed)
+    with d7nb.Sandbox() as sandbox:
+        assert main(["send", table, *WORDS, "--base-url", sandbox.url]) == 0
+        assert asked == [f"Type 2 to send 2 messages through {sandbox.url}: "]
+
+
+@pytest.mark.parametrize("typed", ["", "3", "yes", None])
+def test_anything_else_typed_sends_nothing(
+    table: str, typed: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def answer(_: str) -> str:
+        if typed is None:
+            raise EOFError  # Ctrl-D
+        return typed
+
+    monkeypatch.setenv("D7_API_TOKEN", "sandbox")
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", answer)
+    with d7nb.Sandbox() as sandbox:
+        assert main(["send", table, *WORDS, "--base-url", sandbox.url]) == 2
+        assert sandbox.messages.empty
+    assert "d7nb: nothing was sent, because you did not type 2\n" in capsys.readouterr().err
+
+
+def test_outcomes_go_to_a_folder_that_is_named_if_the_file_can_t_be_written(
+    table: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "sent.csv"
+    out.mkdir()
+    assert main(["send", table, *WORDS, "--sandbox", "--out", str(out)]) == 0
+    printed = capsys.readouterr()
+    assert "sent.csv could not be written (IsADirectoryError); writing CSV instead" in printed.err
+    (written,) = re.findall(r"^wrote (.+sent\.csv)$", printed.out, re.MULTILINE)
+    assert pd.read_csv(written)["d7_outcome"].tolist() == ["accepted"] * 2

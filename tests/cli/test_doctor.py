@@ -66,7 +66,7 @@ def test_all_is_well_with_a_sandbox(doctor: Doctor, monkeypatch: pytest.MonkeyPa
     code, found, printed = doctor("--base-url", sandbox.url)
     assert code == 0
     assert found["D7"] == [f"ok: {sandbox.url} answers"]
-    assert found["token"] == ["ok: found in the environment variable D7_API_TOKEN", "ok: D7 takes it"]
+    assert found["token"] == ["ok: found in the environment variable D7_API_TOKEN", "ok: D7 accepts it"]
     assert found["balance"] == ["info: 100.00 in the account's own currency"]
     assert found["plugins"] == ["ok: 2 built in, 0 more in use"]
     assert printed.splitlines()[-1] == "all is well"
@@ -222,7 +222,7 @@ def test_certificates_that_are_not_there_are_told(doctor: Doctor, monkeypatch: p
 def test_a_proxy_is_named_without_its_password(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"http://ann:secret@127.0.0.1:{free_port()}")
     _, found, printed = doctor("--base-url", "https://d7.example")
-    assert found["proxy"] == ["info: the environment names 127.0.0.1"]
+    assert found["proxy"] == ["info: the environment sets the proxy 127.0.0.1"]
     assert found["D7"][0].startswith("fail: ")
     assert "secret" not in printed
 
@@ -232,8 +232,8 @@ def test_a_proxy_is_named_without_its_password(doctor: Doctor, monkeypatch: pyte
     ("balance", "told"),
     [
         (b'{"balance": 12.5}', "info: 12.50 in the account's own currency"),
-        (b'{"balance": 0}', "warn: 0.00: nothing would go top it up in D7's dashboard"),
-        (b"{}", "info: not told: D7's answer holds no balance"),
+        (b'{"balance": 0}', "warn: 0.00: no message would be sent top it up in D7's dashboard"),
+        (b"{}", "info: unknown: D7's answer holds no balance"),
     ],
     ids=["some", "none", "unread"],
 )
@@ -329,7 +329,9 @@ def test_it_counts_what_a_ledger_holds_and_what_is_in_doubt(doctor: Doctor, sand
     assert re.match(
         r"ok: .*ledger.sqlite3 can be read and written \(schema \d+\): 1 mailing, 3 rows", found["ledger"][0]
     )
-    assert found["ledger"][1].startswith("warn: 1 row may have gone out, and nobody knows find out, then plan.delivery")
+    assert found["ledger"][1].startswith(
+        "warn: 1 row may have been sent, but nobody knows find out, then call plan.delivery"
+    )
     assert PERSON[1:] not in printed
 
 
@@ -362,7 +364,7 @@ def test_the_data_folder_is_looked_at_too(doctor: Doctor, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("no/such/folder/ledger.sqlite3", "its folder is not there make it, or correct the path"),
+        ("no/such/folder/ledger.sqlite3", "its folder does not exist make it, or correct the path"),
         ("damaged.sqlite3", "is damaged or no ledger"),
         (":memory:", "a ledger in memory would forget everybody"),
         ("mysql://ann:secret@db/x", "not in mysql"),
@@ -431,7 +433,7 @@ def test_plugins_that_can_not_be_together_fail(doctor: Doctor) -> None:
 
 def test_whom_the_environment_lets_in_is_told(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("D7NB_PLUGINS", "")
-    assert doctor("--offline")[1]["plugins"][1] == "info: D7NB_PLUGINS lets in only: none"
+    assert doctor("--offline")[1]["plugins"][1] == "info: D7NB_PLUGINS allows only: none"
 
 
 @pytest.mark.usefixtures("broken")
