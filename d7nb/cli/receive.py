@@ -96,13 +96,13 @@ def _destination(place: str) -> str:
 
 
 def _secret(options: argparse.Namespace) -> str:
-    from d7nb.events.app import HOW_TO_MAKE_ONE  # noqa: PLC0415
+    from d7nb.events.app import SECRET_COMMAND  # noqa: PLC0415
 
     if options.secret_file is not None:
         return str(options.secret_file.read_text(encoding="utf-8-sig").strip())
     secret = options.secret or os.environ.get(VARIABLE, "").strip()
     if not secret:
-        message = f"events need a secret path: set {VARIABLE} to one, made with {HOW_TO_MAKE_ONE}"
+        message = f"events need a secret path: set {VARIABLE} to one, made with {SECRET_COMMAND}"
         raise ReceiverError(message)
     return str(secret)
 

@@ -209,7 +209,7 @@ class TestAnswers:
         assert len(aside(place)) == 1
 
     def test_a_body_that_does_not_come_is_not_waited_for(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(app, "_SLOWEST_BODY", 0.1)
+        monkeypatch.setattr(app, "_BODY_TIMEOUT", 0.1)
         port = int(url.split(":")[2].partition("/")[0])
         with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
             connection.sendall(f"POST /{SECRET} HTTP/1.1\r\nhost: d7nb\r\ncontent-length: 10\r\n\r\n{{".encode())
@@ -274,7 +274,7 @@ class TestTrouble:
                 first = pool.submit(post, url, event(0, "sent", names[0]))
                 assert ledger.reached.wait(30)  # while this is being written, the others gather
                 others = [pool.submit(post, url, one) for one in told]
-                until(lambda: len(application.routes[0].endpoint._intake._waiting) == ROWS)
+                until(lambda: len(application.routes[0].endpoint._intake._queue) == ROWS)
                 ledger.go_on.set()
                 assert first.result().status_code == 200
                 assert [other.result().status_code for other in others] == [200] * 3 + [500] + [200] * 4
@@ -289,7 +289,7 @@ class TestTrouble:
     def test_what_waits_has_a_bound(self, sqlite: str, monkeypatch: pytest.MonkeyPatch) -> None:
         names = accepted(sqlite, ROWS)
         size = len(orjson.dumps(event(0, "read", names[0]))) + 1024
-        monkeypatch.setattr(intake, "MOST_WAITING", 3 * size + 100)
+        monkeypatch.setattr(intake, "MAX_WAITING_BYTES", 3 * size + 100)
         with Choking(sqlite) as ledger, serving(receiver(ledger, SECRET)) as url:
             with ledger.held(), ThreadPoolExecutor(ROWS) as pool:
                 posted = [pool.submit(post, url, event(row, "read", name)) for row, name in enumerate(names)]
