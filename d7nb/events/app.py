@@ -40,12 +40,12 @@ _SECRET = re.compile(rf"[A-Za-z0-9_~.-]{{{MIN_SECRET_LENGTH},}}")
 _OK = PlainTextResponse("ok\n")
 _RUNNING = PlainTextResponse("d7nb receives events here\n")
 _NOT_FOUND = PlainTextResponse("Not Found", 404)  # as Starlette answers: a wrong secret is a wrong path
-_METHOD_NOT_ALLOWED = PlainTextResponse("events are posted\n", 405, {"allow": "GET, HEAD, POST"})
-_UNKNOWN_EVENT = PlainTextResponse("this is no event that is known here; it is kept aside\n", 400)
+_METHOD_NOT_ALLOWED = PlainTextResponse("post events to this address\n", 405, {"allow": "GET, HEAD, POST"})
+_UNKNOWN_EVENT = PlainTextResponse("this is not an event that d7nb knows; ledger.aside() lists it\n", 400)
 _TIMEOUT = PlainTextResponse("the body did not come in time\n", 408, {"connection": "close"})
 _TOO_LARGE = PlainTextResponse("the body is too large\n", 413, {"connection": "close"})
-_SET_ASIDE = PlainTextResponse("this event could not be written; it is kept aside\n", 500)
-_TRY_AGAIN = PlainTextResponse("it could not be written yet: post it again\n", 503, {"retry-after": "5"})
+_SET_ASIDE = PlainTextResponse("this event could not be written; ledger.aside() lists it\n", 500)
+_TRY_AGAIN = PlainTextResponse("this event could not be written yet: post it again\n", 503, {"retry-after": "5"})
 _RESPONSES = {
     WriteResult.WRITTEN: _OK,
     WriteResult.QUEUE_FULL: _TRY_AGAIN,
@@ -107,7 +107,9 @@ def receiver(
 def _check_secret(secret: str) -> None:
     if not _SECRET.fullmatch(secret):
         is_short = len(secret) < MIN_SECRET_LENGTH
-        fault = f"fewer than {MIN_SECRET_LENGTH} characters" if is_short else "characters that a URL writes otherwise"
+        fault = (
+            f"fewer than {MIN_SECRET_LENGTH} characters" if is_short else "characters other than A-Z, a-z, 0-9 and _~.-"
+        )
         message = f"the secret has {fault}: make one with {SECRET_COMMAND}"
         raise ReceiverError(message)
 

@@ -94,7 +94,7 @@ class Intake:
             try:
                 results = await asyncio.to_thread(self._write_batch, [waiting.parsed for waiting in batch])
             except RuntimeError:  # no thread can be had: the process ends, or the machine is exhausted
-                logger.error("events could not be written: there is no thread for it")  # noqa: TRY400
+                logger.error("events could not be written: no thread could be started for it")  # noqa: TRY400
             finally:
                 for waiting, result in zip(batch, results, strict=True):
                     if not waiting.result.done():  # a server that ends in a hurry cancels its requests
@@ -149,13 +149,13 @@ class Intake:
     def _set_aside(self, parsed: ParsedEvents, error: Exception) -> WriteResult:
         """Keep events that can't be written as dead letters."""
         reason = f"it could not be written: {type(error).__name__}"  # the error's text may quote the event
-        logger.error("an event could not be written (%s), and is kept aside", type(error).__name__)
+        logger.error("an event could not be written (%s); ledger.aside() lists it", type(error).__name__)
         try:
             letters = [DeadLetter(reason, repr(event)) for event in (*parsed.updates, *parsed.inbound, *parsed.bad)]
             self._ledger.take_in(self._destination, aside=letters, at=self._clock())
         except Exception as second_error:  # noqa: BLE001
             self._log_problem(
-                f"what could not be written could not be kept aside, either: {type(second_error).__name__}"
+                f"an event could not be written, nor kept for ledger.aside(): {type(second_error).__name__}"
             )
             return WriteResult.NOT_WRITABLE
         return WriteResult.SET_ASIDE
@@ -165,6 +165,6 @@ class Intake:
         if problem != self._logged_problem:
             self._logged_problem = problem
             if problem:
-                logger.error("events are turned away, to come again: %s", problem)
+                logger.error("events are refused, to be posted again: %s", problem)
             else:
-                logger.warning("events are taken in again")
+                logger.warning("events are accepted again")

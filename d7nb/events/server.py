@@ -119,7 +119,7 @@ def listen(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     if not 0 <= port < 2**16:
-        message = f"there is no port {port}: they go up to 65535, and 0 takes a free one"
+        message = f"there is no port {port}: give one up to 65535, or 0 for a free one"
         raise ReceiverError(message)
     try:
         listener = socket.create_server((host, port), family=family, backlog=2048)

@@ -203,7 +203,7 @@ class Api:
             self.faults.add(fault.kind, fault.times, fault.options)
         except ValidationError:
             example = '{"kind": "status", "times": 1, "options": {"code": 503}}'
-            return json_response({"detail": f"a fault should be asked for in this form: {example}"}, 400)
+            return json_response({"detail": f"the body of a fault should look like this: {example}"}, 400)
         except SandboxError as error:
             return json_response({"detail": str(error)}, 400)
         return json_response({"status": "added"})
@@ -215,7 +215,7 @@ class Api:
             self.state.script(script.number, script.kind)
         except ValidationError:
             example = '{"number": "+...", "kind": "never_read"}'
-            return json_response({"detail": f"a script should be asked for in this form: {example}"}, 400)
+            return json_response({"detail": f"the body of a script should look like this: {example}"}, 400)
         except SandboxError as error:
             return json_response({"detail": str(error)}, 400)
         return json_response({"status": "added"})

@@ -185,12 +185,12 @@ class Faults:
         """
         make = KINDS.get(kind)
         if make is None:
-            raise unknown_name(f"fault {kind!r}", kind, KINDS)
+            raise unknown_name(f"there is no fault {kind!r}", kind, KINDS)
         kind_options = signature(make).parameters
         common_options = () if make is refuse else _COMMON_OPTIONS
         for name in options:
             if name not in {*kind_options, *common_options}:
-                raise unknown_name(f"option of fault {kind!r} {name!r}", name, (*kind_options, *common_options))
+                raise unknown_name(f"fault {kind!r} has no option {name!r}", name, (*kind_options, *common_options))
         try:
             fault = make(**{name: options[name] for name in options if name in kind_options})
             queued = _queue_fault(fault, times, **{name: options[name] for name in options if name in common_options})

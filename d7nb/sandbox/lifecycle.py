@@ -89,8 +89,8 @@ def parse_life(stages: object) -> Life:
         first = error.errors()[0]
         path = "".join(f"[{step}]" for step in first["loc"])
         raise SandboxError(
-            f"life{path}: {first['msg']}. A life is one stage or more, each the seconds after a message went out, a "
-            "status and a reason or None, such as [(0, 'queued', None), (3, 'failed', '131026: Message undeliverable')]"
+            f"life{path}: {first['msg']}. Give one stage or more, each the seconds after a message was sent, a status "
+            "and a reason or None, such as [(0, 'queued', None), (3, 'failed', '131026: Message undeliverable')]"
         ) from None
 
 
@@ -107,10 +107,12 @@ def parse_script(script: object, life: Life) -> ScriptedLife:
     if not isinstance(script, str):
         return ScriptedLife(parse_life(script))
     if script not in SCRIPTS:
-        raise unknown_name(f"script {script!r}", script, [*SCRIPTS, "or stages of life"])
+        raise unknown_name(f"there is no script {script!r}", script, [*SCRIPTS, "or a list of stages"])
     scripted = _apply(SCRIPTS[script], life)
     if not scripted.life:
-        raise SandboxError(f"script {script!r} leaves nothing of a life that begins with {life[0][1]!r}: give stages")
+        raise SandboxError(
+            f"script {script!r} leaves no stage, because life= begins with {life[0][1]!r}: give a list of stages"
+        )
     return scripted
 
 

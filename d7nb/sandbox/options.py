@@ -23,25 +23,25 @@ def choose(option: str, name: str, choices: Mapping[str, T]) -> T:
         2
     """
     if name not in choices:
-        raise unknown_name(f"{option}={name!r}", name, choices)
+        raise unknown_name(f"{option}={name!r} is not a choice", name, choices)
     return choices[name]
 
 
-def unknown_name(label: str, name: str, choices: Iterable[str]) -> SandboxError:
+def unknown_name(sentence: str, name: str, choices: Iterable[str]) -> SandboxError:
     """Return the error for a name that is none of the choices, with the closest of them.
 
     Args:
-        label: What is unknown, with the name, as the sentence begins.
+        sentence: The beginning of the message, which quotes the name.
         name: The name alone.
         choices: The known names.
 
     Example:
-        >>> str(unknown_name("fault 'stauts'", "stauts", ["status", "delay"]))
-        "fault 'stauts' is not known: did you mean 'status'? There are: status, delay"
+        >>> str(unknown_name("there is no fault 'stauts'", "stauts", ["status", "delay"]))
+        "there is no fault 'stauts': did you mean 'status'? Choose from: status, delay"
     """
     names = [*choices]
     guess = did_you_mean(name, names)
-    return SandboxError(f"{label} is not known{f': {guess}' if guess else '.'} There are: {', '.join(names) or 'none'}")
+    return SandboxError(f"{sentence}{f': {guess}' if guess else '.'} Choose from: {', '.join(names)}")
 
 
 def as_list(texts: Iterable[str]) -> list[str]:

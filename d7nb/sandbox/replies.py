@@ -60,7 +60,7 @@ class Customers:
         read at once; and it stays stored whatever becomes of the event.
         """
         if text is None and media is None and kind is None:
-            raise SandboxError("somebody who writes says something: give text=, media= or at least kind=")
+            raise SandboxError("the message is empty: give text=, media= or kind=")
         if media is None and (content_type or filename):
             raise SandboxError("content_type= and filename= belong to a file: give its bytes as media=")
         sender = parse_number(number)
@@ -68,8 +68,8 @@ class Customers:
         url = callback_url or (last_message and last_message.report_url)
         if url is None:
             raise SandboxError(
-                "there is nowhere to post what a person wrote: give the sandbox a callback_url=, or send that number a "
-                "message with a report_url first"
+                "there is no URL to post the message to: give the sandbox a callback_url=, or first send this number a "
+                "message with a report_url"
             )
         business_digits = self._business_digits(originator, last_message)
         file = None
@@ -92,13 +92,15 @@ class Customers:
         if originator is not None:
             number = parse_number(originator)
             if self._originators is not None and number not in self._originators:
-                raise SandboxError("originator= is none of the sandbox's originators: nobody can write there")
+                raise SandboxError("originator= is none of the sandbox's originators: give one of them")
             return number
         if last_message is not None:
             return digits(last_message.originator)
         if self._originators is not None and len(self._originators) == 1:
             return next(iter(self._originators))
-        raise SandboxError("no message went to that number yet: say to which business number it writes, by originator=")
+        raise SandboxError(
+            "no message was sent to this number yet: give the business number that it writes to as originator="
+        )
 
     def _post(self, url: str, message: CustomerMessage) -> None:
         client = LocalHttpClient(_TIMEOUT)
@@ -108,13 +110,13 @@ class Customers:
             client.close()
         if result.answer == NOT_LOCAL:
             raise SandboxError(
-                f"{_origin(url)} is not on this machine, and the sandbox posts to nobody else: give it a callback_url= "
-                "such as http://127.0.0.1:8000/"
+                f"{_origin(url)} is not on this machine, and the sandbox posts only to this machine: give it a "
+                "callback_url= such as http://127.0.0.1:8000/"
             )
         if not result.accepted:
             raise SandboxError(
-                f"the receiver at {_origin(url)} did not take what a person wrote ({result.answer}): see whether it is "
-                "running, and what it says of it"
+                f"the receiver at {_origin(url)} did not accept the message ({result.answer}): check that it is "
+                "running, and look at its log"
             )
 
 

@@ -96,7 +96,7 @@ class Sandbox:
               recipient message_type  status
         0  +12025550123         TEXT  queued
         >>> sandbox
-        <Sandbox closed: 1 message taken in>
+        <Sandbox closed: 1 message accepted>
     """
 
     @hides_internals
@@ -246,7 +246,7 @@ class Sandbox:
             ...     sandbox.fail_next("stauts", code=429)
             Traceback (most recent call last):
                 ...
-            d7nb.errors.SandboxError: fault 'stauts' is not known: did you mean 'status'? There are: status, ...
+            d7nb.errors.SandboxError: there is no fault 'stauts': did you mean 'status'? Choose from: status, ...
         """
         self._api.faults.add(kind, times, options)
 
@@ -352,7 +352,7 @@ class Sandbox:
             ...     sandbox.reply("+12025550123", "STOP")
             Traceback (most recent call last):
                 ...
-            d7nb.errors.SandboxError: there is nowhere to post what a person wrote: give the sandbox a callback_url=...
+            d7nb.errors.SandboxError: there is no URL to post the message to: give the sandbox a callback_url=...
         """
         return self._customers.write(
             number,
@@ -395,4 +395,4 @@ class Sandbox:
     def __repr__(self) -> str:
         count = len(self._api.state)
         where = "closed" if self._closed else f"at {self.url}"
-        return f"<Sandbox {where}: {count} message{'' if count == 1 else 's'} taken in>"
+        return f"<Sandbox {where}: {count} message{'' if count == 1 else 's'} accepted>"

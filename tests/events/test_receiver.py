@@ -260,8 +260,8 @@ class TestTrouble:
         assert heard(sqlite, 1).status.tolist() == ["read"]
         said = [record.getMessage() for record in caplog.records if record.name == "d7nb.events"]
         away, again = said
-        assert away.startswith("events are turned away, to come again: the ledger ledger.sqlite3 is locked by another")
-        assert again == "events are taken in again"
+        assert away.startswith("events are refused, to be posted again: the ledger ledger.sqlite3 is locked by another")
+        assert again == "events are accepted again"
 
     @pytest.mark.parametrize("kind", [ZeroDivisionError, LedgerError])
     def test_one_that_can_t_be_written_does_not_keep_back_the_others(
@@ -284,7 +284,7 @@ class TestTrouble:
         assert kept["why"].item() == f"it could not be written: {kind.__name__}"
         assert "poison" in kept["text"].item()
         (said,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-        assert said == f"an event could not be written ({kind.__name__}), and is kept aside"
+        assert said == f"an event could not be written ({kind.__name__}); ledger.aside() lists it"
 
     def test_what_waits_has_a_bound(self, sqlite: str, monkeypatch: pytest.MonkeyPatch) -> None:
         names = accepted(sqlite, ROWS)

@@ -74,7 +74,7 @@ class EventScheduler:
         """
         if url is not None and local_target(url) is None:
             raise SandboxError(
-                "callback_url= is not on this machine, and the sandbox posts to nobody else: give one such as "
+                "callback_url= is not on this machine, and the sandbox posts only to this machine: give one such as "
                 "http://127.0.0.1:8000/"
             )
         self.callback_url = url
@@ -197,6 +197,6 @@ def build_scheduler(state: State, shape: str, event_format: str, pauses: object)
     """
     content_type, encode = choose("event_format", event_format, FORMATS)
     if shape == "nested" and event_format == "form":
-        raise SandboxError("events='nested' needs event_format='json': a form has no parts within parts")
+        raise SandboxError("events='nested' needs event_format='json': a form can't hold nested fields")
     sender = WebhookSender(content_type, parse_pauses(pauses))
     return EventScheduler(state, sender, choose("events", shape, EVENT_SHAPES), encode)

@@ -42,7 +42,7 @@ def parse_pauses(pauses: object) -> tuple[float, ...]:
         return _PAUSES.validate_python(pauses)
     except ValidationError:
         raise SandboxError(
-            "event_pauses= should be seconds, a day at most, such as (0.5, 2, 8); or () for no further try"
+            "event_pauses= should be seconds, at most 86400 (a day), such as (0.5, 2, 8), or () for no retries"
         ) from None
 
 
@@ -120,9 +120,10 @@ class WebhookSender:
             self._changed.wait_for(lambda: self._open_count == 0, timeout)
             open_count = self._open_count
         if open_count:
+            events = "event is" if open_count == 1 else "events are"
             raise SandboxError(
-                f"{open_count} event{'' if open_count == 1 else 's'} still under way after {timeout:g} seconds: see "
-                "sandbox.events for what their receivers said, or give a longer timeout="
+                f"{open_count} {events} still under way after {timeout:g} seconds: "
+                "look at the answers in sandbox.events, or give a longer timeout="
             )
 
     def rows(self) -> list[EventRow]:
