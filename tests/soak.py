@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.support.ledgers import postgres
-from tests.support.receiver_process import killed_while_receiving
+from tests.support.receiver_process import kill_while_receiving
 from tests.support.sender_process import killed_again_and_again, through_a_storm, two_at_once
 
 Trial = Callable[[str, int], str]
@@ -25,7 +25,7 @@ TRIALS: dict[str, Trial] = {
     "storm": through_a_storm,
     "two": two_at_once,
     "two, one killed": lambda place, seed: two_at_once(place, seed, kill=True),
-    "events": killed_while_receiving,
+    "events": kill_while_receiving,
 }
 
 

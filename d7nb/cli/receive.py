@@ -128,13 +128,13 @@ def _read_secret(secret: str | None, secret_file: Path | None) -> str:
     Raises:
         ReceiverError: There is none.
     """
-    from d7nb.events.app import HOW_TO_MAKE_ONE  # noqa: PLC0415
+    from d7nb.events.app import SECRET_COMMAND  # noqa: PLC0415
 
     if secret_file is not None:
         return secret_file.read_text(encoding="utf-8-sig").strip()
     secret = secret or os.environ.get(VARIABLE, "").strip()
     if not secret:
-        message = f"events need a secret path: set {VARIABLE} to one, made with {HOW_TO_MAKE_ONE}"
+        message = f"events need a secret path: set {VARIABLE} to one, made with {SECRET_COMMAND}"
         raise ReceiverError(message)
     return secret
 

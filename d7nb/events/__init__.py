@@ -1,11 +1,15 @@
-"""The receiver of D7's events: delivery events and what people write go into the ledger, and only then is D7 answered.
+"""The receiver of D7's events, which writes delivery events and what people write to the ledger.
 
-D7 signs nothing and documents no repetition, so the path is the secret, any order will do, and an event may come as
-often as it likes. `intake` writes what waits together, `app` answers, `server` runs in the foreground.
+D7 documents neither signatures nor retries. So the URL's path is a secret, and events may come in any order and more
+than once. D7 is answered when an event is on the disk.
+
+    app.py       the receiver as a web application
+    intake.py    the queue that writes events to the ledger in groups
+    server.py    the receiver in the foreground of a shell
 
     app = receiver(d7nb.Ledger(), os.environ["D7NB_EVENTS_SECRET"])     # for any ASGI server
 
-Uvicorn's access log does not show the secret. That of a proxy before it would: turn it off there.
+Uvicorn's access log does not show the secret. The access log of a proxy would: turn it off there.
 """
 
 from typing import Any

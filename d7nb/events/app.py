@@ -1,4 +1,4 @@
-"""The receiver as a web application: one path, which is the secret."""
+"""The receiver as a web application with one path, the secret."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from d7nb.api.destinations import BASE_URL
 from d7nb.api.inbound import InboundShape
 from d7nb.api.reports import SHAPES, read_events
 from d7nb.errors import ReceiverError, hides_internals
-from d7nb.events.intake import Answer, Intake
+from d7nb.events.intake import Intake, WriteResult
 from d7nb.events.stop_words import STOP_WORDS
 
 if TYPE_CHECKING:
@@ -27,26 +27,31 @@ if TYPE_CHECKING:
     from d7nb.store.store import Store
 
 LARGEST_BODY = 64 * 1024
-"""Bytes of a body, unless said otherwise; a delivery event has about 600."""
-FEWEST_CHARACTERS = 16
-"""Characters of a secret: what is shorter could be guessed."""
-HOW_TO_MAKE_ONE = 'python -c "import secrets; print(secrets.token_urlsafe())"'
-"""A secret, in one line for a shell."""
-_SHOWN = "/SECRET"
-"""What a server that logs each access sees of the path."""
-_SLOWEST_BODY = 20.0  # seconds
-_SECRET = re.compile(rf"[A-Za-z0-9_~.-]{{{FEWEST_CHARACTERS},}}")
+"""The default limit for the bytes of a body; a delivery event has about 600."""
+MIN_SECRET_LENGTH = 16
+"""Characters of a secret; a shorter one could be guessed."""
+SECRET_COMMAND = 'python -c "import secrets; print(secrets.token_urlsafe())"'  # noqa: S105 - it prints one
+"""A shell command that prints a new secret."""
+_LOGGED_PATH = "/SECRET"
+"""The path that a server's access log shows."""
+_BODY_TIMEOUT = 20.0  # seconds
+_SECRET = re.compile(rf"[A-Za-z0-9_~.-]{{{MIN_SECRET_LENGTH},}}")
 
 _OK = PlainTextResponse("ok\n")
-_HERE = PlainTextResponse("d7nb receives events here\n")
-_NOT_FOUND = PlainTextResponse("Not Found", 404)  # as Starlette words it: a wrong secret is a wrong path
-_NOT_ALLOWED = PlainTextResponse("events are posted\n", 405, {"allow": "GET, HEAD, POST"})
-_BAD = PlainTextResponse("this is no event that is known here; it is kept aside\n", 400)
-_SLOW = PlainTextResponse("the body did not come in time\n", 408, {"connection": "close"})
+_RUNNING = PlainTextResponse("d7nb receives events here\n")
+_NOT_FOUND = PlainTextResponse("Not Found", 404)  # as Starlette answers: a wrong secret is a wrong path
+_METHOD_NOT_ALLOWED = PlainTextResponse("post events to this address\n", 405, {"allow": "GET, HEAD, POST"})
+_UNKNOWN_EVENT = PlainTextResponse("this is not an event that d7nb knows; ledger.aside() lists it\n", 400)
+_TIMEOUT = PlainTextResponse("the body did not come in time\n", 408, {"connection": "close"})
 _TOO_LARGE = PlainTextResponse("the body is too large\n", 413, {"connection": "close"})
-_BROKEN = PlainTextResponse("this event could not be written; it is kept aside\n", 500)
-_LATER = PlainTextResponse("it could not be written yet: post it again\n", 503, {"retry-after": "5"})
-_ANSWERS = {Answer.WRITTEN: _OK, Answer.FULL: _LATER, Answer.NOT_NOW: _LATER, Answer.NEVER: _BROKEN}
+_SET_ASIDE = PlainTextResponse("this event could not be written; ledger.aside() lists it\n", 500)
+_TRY_AGAIN = PlainTextResponse("this event could not be written yet: post it again\n", 503, {"retry-after": "5"})
+_RESPONSES = {
+    WriteResult.WRITTEN: _OK,
+    WriteResult.QUEUE_FULL: _TRY_AGAIN,
+    WriteResult.NOT_WRITABLE: _TRY_AGAIN,
+    WriteResult.SET_ASIDE: _SET_ASIDE,
+}
 
 
 @hides_internals
@@ -60,27 +65,27 @@ def receiver(
     max_body: int = LARGEST_BODY,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Starlette:
-    """Make the application that takes D7's events into a ledger; any ASGI server runs it, in one process.
+    """Build the web application that writes D7's events to a ledger, for any ASGI server with one process.
 
-    An event is posted to ``/SECRET`` and answered with 200 when it is on the disk, so that one that was not answered
-    can be posted again; one that comes again changes nothing. Another path is 404. What is no event is 400, and kept
-    aside in the ledger; a larger body is 413; 503 means that it should come again.
+    Events are posted to ``/SECRET`` and answered with 200 when they are on the disk; an event that comes again changes
+    nothing. Any other path is answered with 404, a body that is too large with 413, and an unknown kind of event with
+    400, which is then listed by ``ledger.aside()``. 503 means that the event should be posted again.
 
     Args:
-        ledger: Where everything goes. It stays open, and is the caller's to close. While others write, an answer waits
-            for it twice as long as its ``patience`` at most: open it with a few seconds.
-        secret: The path, which D7 alone should know: D7 documents no signature.
-        destination: Whose events these are: the ``destination`` of the client that sends.
-        inbound: How events hold what people write: the sandbox's shape and Meta's unless given.
-        stop_words: The words by which people say that they want no more messages.
-        max_body: The largest body, in bytes.
-        clock: What time it is.
+        ledger: Where events are written. It stays open, and the caller closes it. While another program writes to it,
+            an answer may take twice its ``patience``: open it with a few seconds.
+        secret: The path, which only D7 should know, because D7 documents no signature.
+        destination: The ``destination`` of the client that sends.
+        inbound: The shapes of the events of what people write; by default the sandbox's and Meta's.
+        stop_words: The messages by which people opt out.
+        max_body: The most bytes of a body.
+        clock: Tells the time.
 
     Returns:
         A Starlette application.
 
     Raises:
-        ReceiverError: The secret will not do.
+        ReceiverError: The secret is too short, or has characters that a URL encodes.
 
     Example:
         >>> import d7nb
@@ -90,7 +95,7 @@ def receiver(
         ...
         d7nb.errors.ReceiverError: the secret has fewer than 16 characters: make one with python -c "import secrets; ...
     """
-    _check(secret)
+    _check_secret(secret)
     shapes = (inbound,) if isinstance(inbound, InboundShape) else tuple(inbound)
     words = [stop_words] if isinstance(stop_words, str) else list(stop_words)
     intake = Intake(ledger, destination, words, clock)
@@ -99,18 +104,18 @@ def receiver(
     return application
 
 
-def _check(secret: str) -> None:
+def _check_secret(secret: str) -> None:
     if not _SECRET.fullmatch(secret):
-        short = len(secret) < FEWEST_CHARACTERS
-        wrong = (
-            f"has fewer than {FEWEST_CHARACTERS} characters" if short else "has characters that a URL writes otherwise"
+        is_short = len(secret) < MIN_SECRET_LENGTH
+        fault = (
+            f"fewer than {MIN_SECRET_LENGTH} characters" if is_short else "characters other than A-Z, a-z, 0-9 and _~.-"
         )
-        message = f"the secret {wrong}: make one with {HOW_TO_MAKE_ONE}"
+        message = f"the secret has {fault}: make one with {SECRET_COMMAND}"
         raise ReceiverError(message)
 
 
 class _Endpoint:
-    """What answers at any path of one step; Starlette takes an object for an ASGI application of its own."""
+    """The endpoint of every path with one segment, as an ASGI application."""
 
     def __init__(
         self,
@@ -124,41 +129,41 @@ class _Endpoint:
         self._max_body, self._clock = max_body, clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self._answer(scope, receive)
+        response = await self._respond(scope, receive)
         if response is not None:
             await response(scope, receive, send)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Response | None:
+    async def _respond(self, scope: Scope, receive: Receive) -> Response | None:
         if not compare_digest(scope["path_params"]["secret"].encode("utf-8", "surrogatepass"), self._secret):
             return _NOT_FOUND
-        scope["path"], scope["raw_path"] = _SHOWN, _SHOWN.encode()
+        scope["path"], scope["raw_path"] = _LOGGED_PATH, _LOGGED_PATH.encode()
         if scope["method"] != "POST":
-            return _HERE if scope["method"] in {"GET", "HEAD"} else _NOT_ALLOWED
+            return _RUNNING if scope["method"] in {"GET", "HEAD"} else _METHOD_NOT_ALLOWED
         try:
-            async with asyncio.timeout(_SLOWEST_BODY):
-                body = await self._body(scope, receive)
+            async with asyncio.timeout(_BODY_TIMEOUT):
+                body = await self._read_body(scope, receive)
         except TimeoutError:
-            return _SLOW
+            return _TIMEOUT
         if not isinstance(body, bytes):
             return body
-        read = read_events(body, self._clock(), self._shapes)
-        answer = await self._intake.take(read, len(body))
-        return _BAD if answer is Answer.WRITTEN and read.is_bad else _ANSWERS[answer]
+        parsed = read_events(body, self._clock(), self._shapes)
+        result = await self._intake.write(parsed, len(body))
+        return _UNKNOWN_EVENT if result is WriteResult.WRITTEN and parsed.is_bad else _RESPONSES[result]
 
-    async def _body(self, scope: Scope, receive: Receive) -> bytes | Response | None:
-        """The body; an answer if it is too large, and None if whoever sent it went away."""
+    async def _read_body(self, scope: Scope, receive: Receive) -> bytes | Response | None:
+        """Read the body; return a response if it is too large, and None if the sender disconnected."""
         for name, value in scope["headers"]:
             if name == b"content-length" and value.isdigit() and int(value) > self._max_body:
                 return _TOO_LARGE
-        parts, size = [], 0
+        chunks, size = [], 0
         while True:
             message = await receive()
             if message["type"] != "http.request":
                 return None
-            part = message.get("body", b"")
-            size += len(part)
+            chunk = message.get("body", b"")
+            size += len(chunk)
             if size > self._max_body:
                 return _TOO_LARGE
-            parts.append(part)
+            chunks.append(chunk)
             if not message.get("more_body", False):
-                return b"".join(parts)
+                return b"".join(chunks)

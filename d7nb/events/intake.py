@@ -1,7 +1,7 @@
-"""Group commit: what waits is written in one transaction, and answered when that is on the disk.
+"""The queue between the receiver's requests and the ledger, which writes waiting events in one transaction.
 
-One event alone waits for one commit, and a thousand at once wait for one as well. So the disk bounds the time of an
-answer, not how many there are.
+A single event waits for one commit, and a thousand events at once wait for one as well (group commit). So the time of
+an answer depends on the disk, not on the number of events.
 """
 
 from __future__ import annotations
@@ -24,35 +24,35 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("d7nb.events")
 
-MOST_WAITING = 16 * 1024 * 1024
-"""Bytes of bodies that may wait to be written; whoever comes later is sent away to come again."""
-_QUIET, _LONGEST_QUIET = 0.001, 0.01
-"""Seconds without a newcomer after which a batch is written, and seconds after which it is written anyway."""
-_OVERHEAD = 1024  # what a waiting request costs beside its body
+MAX_WAITING_BYTES = 16 * 1024 * 1024
+"""Bytes of bodies that may wait to be written; more are turned away, to be posted again."""
+_GATHER_STEP, _GATHER_LIMIT = 0.001, 0.01
+"""Seconds without a new event after which a batch is written, and seconds after which it is written anyway."""
+_REQUEST_OVERHEAD = 1024  # bytes of a waiting request beside its body
 
 
-class Answer(Enum):
-    """What became of something that was to be written."""
+class WriteResult(Enum):
+    """The result of writing the events of one body."""
 
     WRITTEN = "on the disk"
-    FULL = "too much was waiting, so it was not taken"
-    NOT_NOW = "the ledger could not be written"
-    NEVER = "it could not be written, and was kept aside"
+    QUEUE_FULL = "not taken, because too much is waiting"
+    NOT_WRITABLE = "the ledger could not be written"
+    SET_ASIDE = "it could not be written, and is a dead letter now"
 
 
-class _Waiting(NamedTuple):
-    read: ParsedEvents
-    answer: asyncio.Future[Answer]
+class _WaitingEvents(NamedTuple):
+    parsed: ParsedEvents
+    result: asyncio.Future[WriteResult]
 
 
 class Intake:
-    """What lies between requests and the ledger. It belongs to one event loop.
+    """The queue of events for a ledger. It belongs to one event loop.
 
     Args:
-        ledger: Where everything goes.
-        destination: Whose events these are, as the ledger knows it.
-        stop_words: What counts as a wish to get no more messages.
-        clock: What time it is.
+        ledger: Where the events are written.
+        destination: The destination whose events these are, as the ledger knows it.
+        stop_words: The messages that are opt-outs.
+        clock: Tells the time.
     """
 
     def __init__(
@@ -60,107 +60,111 @@ class Intake:
     ) -> None:
         self._ledger, self._destination, self._clock = ledger, destination, clock
         self._stop_words = tuple(stop_words)
-        self._waiting: list[_Waiting] = []
-        self._bytes = 0
+        self._queue: list[_WaitingEvents] = []
+        self._waiting_bytes = 0
         self._writing: asyncio.Task[None] | None = None
-        self._trouble = ""
+        self._logged_problem = ""
 
-    async def take(self, read: ParsedEvents, size: int) -> Answer:
-        """Have something written, and wait until it is.
+    async def write(self, parsed: ParsedEvents, size: int) -> WriteResult:
+        """Queue the events of a body, and wait until they are written.
 
         Args:
-            read: What a body says.
-            size: The bytes of that body.
+            parsed: The events.
+            size: The bytes of the body.
         """
-        size += _OVERHEAD
-        if self._bytes + size > MOST_WAITING:
-            return Answer.FULL
-        self._bytes += size
+        size += _REQUEST_OVERHEAD
+        if self._waiting_bytes + size > MAX_WAITING_BYTES:
+            return WriteResult.QUEUE_FULL
+        self._waiting_bytes += size
         try:
-            waiting = _Waiting(read, asyncio.get_running_loop().create_future())
-            self._waiting.append(waiting)
+            waiting = _WaitingEvents(parsed, asyncio.get_running_loop().create_future())
+            self._queue.append(waiting)
             if self._writing is None or self._writing.done():
-                self._writing = asyncio.create_task(self._write_all())
-            return await waiting.answer
+                self._writing = asyncio.create_task(self._write_queue())
+            return await waiting.result
         finally:
-            self._bytes -= size
+            self._waiting_bytes -= size
 
-    async def _write_all(self) -> None:
-        """Write until nobody waits. While one batch is being written, the next one gathers."""
-        while self._waiting:
+    async def _write_queue(self) -> None:
+        """Write until the queue is empty. While a batch is being written, the next one gathers."""
+        while self._queue:
             await self._gather()
-            batch, self._waiting = self._waiting, []
-            answers = [Answer.NOT_NOW] * len(batch)
+            batch, self._queue = self._queue, []
+            results = [WriteResult.NOT_WRITABLE] * len(batch)
             try:
-                answers = await asyncio.to_thread(self._write, [waiting.read for waiting in batch])
+                results = await asyncio.to_thread(self._write_batch, [waiting.parsed for waiting in batch])
             except RuntimeError:  # no thread can be had: the process ends, or the machine is exhausted
-                logger.error("events could not be written: there is no thread for it")  # noqa: TRY400
+                logger.error("events could not be written: no thread could be started for it")  # noqa: TRY400
             finally:
-                for waiting, answer in zip(batch, answers, strict=True):
-                    if not waiting.answer.done():  # a server that ends in a hurry cancels its requests
-                        waiting.answer.set_result(answer)
+                for waiting, result in zip(batch, results, strict=True):
+                    if not waiting.result.done():  # a server that ends in a hurry cancels its requests
+                        waiting.result.set_result(result)
 
     async def _gather(self) -> None:
-        """Let those come who were answered together a moment ago: a commit costs the same for one and for all."""
+        """Wait a moment for senders that were answered together: a commit costs the same for one event and for all."""
         loop, count = asyncio.get_running_loop(), 0
-        end = loop.time() + _LONGEST_QUIET
-        while len(self._waiting) > count and loop.time() < end:
-            count = len(self._waiting)
-            await asyncio.sleep(_QUIET)
+        deadline = loop.time() + _GATHER_LIMIT
+        while len(self._queue) > count and loop.time() < deadline:
+            count = len(self._queue)
+            await asyncio.sleep(_GATHER_STEP)
 
-    def _write(self, batch: Sequence[ParsedEvents]) -> list[Answer]:
-        """Write a batch in one transaction. One that the ledger chokes on must not keep back the others."""
+    def _write_batch(self, batch: Sequence[ParsedEvents]) -> list[WriteResult]:
+        """Write a batch in one transaction; if that fails, write each body alone, so that one can't stop the others."""
         try:
             self._commit(batch)
         except Exception as error:  # noqa: BLE001  (a defect of ours, or a database that can't hold some text)
             if isinstance(error, LedgerError) and not self._is_writable():
-                self._note(str(error))
-                return [Answer.NOT_NOW] * len(batch)
-            return self._one_by_one(batch) if len(batch) > 1 else [self._keep_aside(batch[0], error)]
-        self._note("")
-        return [Answer.WRITTEN] * len(batch)
+                self._log_problem(str(error))
+                return [WriteResult.NOT_WRITABLE] * len(batch)
+            return self._write_each(batch) if len(batch) > 1 else [self._set_aside(batch[0], error)]
+        self._log_problem("")
+        return [WriteResult.WRITTEN] * len(batch)
 
     def _is_writable(self) -> bool:
-        """Whether the ledger takes nothing at least: then it is something in the batch that it does not take."""
+        """Return whether the ledger can be written at all: if so, the batch is at fault."""
         try:
             self._ledger.take_in(self._destination, at=self._clock())
         except LedgerError:
             return False
         return True
 
-    def _one_by_one(self, batch: Sequence[ParsedEvents]) -> list[Answer]:
-        answers: list[Answer] = []
-        for read in batch:
-            answers += [Answer.NOT_NOW] if Answer.NOT_NOW in answers else self._write([read])
-        return answers
+    def _write_each(self, batch: Sequence[ParsedEvents]) -> list[WriteResult]:
+        results: list[WriteResult] = []
+        for parsed in batch:
+            stopped = WriteResult.NOT_WRITABLE in results
+            results += [WriteResult.NOT_WRITABLE] if stopped else self._write_batch([parsed])
+        return results
 
     def _commit(self, batch: Sequence[ParsedEvents]) -> None:
-        inbound = [message for read in batch for message in read.inbound]
+        inbound = [message for parsed in batch for message in parsed.inbound]
         self._ledger.take_in(
             self._destination,
-            updates=[update for read in batch for update in read.updates],
+            updates=[update for parsed in batch for update in parsed.updates],
             inbound=inbound,
             opt_outs=[message for message in inbound if is_stop(message.text, self._stop_words)],
-            aside=[DeadLetter(*bad) for read in batch for bad in read.bad],
+            aside=[DeadLetter(*unparsed) for parsed in batch for unparsed in parsed.bad],
             at=self._clock(),
         )
 
-    def _keep_aside(self, read: ParsedEvents, error: Exception) -> Answer:
-        why = f"it could not be written: {type(error).__name__}"  # the error's own words may hold what was in it
-        logger.error("an event could not be written (%s), and is kept aside", type(error).__name__)
+    def _set_aside(self, parsed: ParsedEvents, error: Exception) -> WriteResult:
+        """Keep events that can't be written as dead letters."""
+        reason = f"it could not be written: {type(error).__name__}"  # the error's text may quote the event
+        logger.error("an event could not be written (%s); ledger.aside() lists it", type(error).__name__)
         try:
-            kept = [DeadLetter(why, repr(part)) for part in (*read.updates, *read.inbound, *read.bad)]
-            self._ledger.take_in(self._destination, aside=kept, at=self._clock())
-        except Exception as again:  # noqa: BLE001
-            self._note(f"what could not be written could not be kept aside, either: {type(again).__name__}")
-            return Answer.NOT_NOW
-        return Answer.NEVER
+            letters = [DeadLetter(reason, repr(event)) for event in (*parsed.updates, *parsed.inbound, *parsed.bad)]
+            self._ledger.take_in(self._destination, aside=letters, at=self._clock())
+        except Exception as second_error:  # noqa: BLE001
+            self._log_problem(
+                f"an event could not be written, nor kept for ledger.aside(): {type(second_error).__name__}"
+            )
+            return WriteResult.NOT_WRITABLE
+        return WriteResult.SET_ASIDE
 
-    def _note(self, trouble: str) -> None:
-        """Say once that events can't be written, and once that they can be again."""
-        if trouble != self._trouble:
-            self._trouble = trouble
-            if trouble:
-                logger.error("events are turned away, to come again: %s", trouble)
+    def _log_problem(self, problem: str) -> None:
+        """Log once that events can't be written, and once (with an empty text) that they can be again."""
+        if problem != self._logged_problem:
+            self._logged_problem = problem
+            if problem:
+                logger.error("events are refused, to be posted again: %s", problem)
             else:
-                logger.warning("events are taken in again")
+                logger.warning("events are accepted again")

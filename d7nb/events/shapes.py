@@ -1,4 +1,4 @@
-"""The shapes in which events come: what `receiver` and `serve` take as options."""
+"""The shapes of inbound events, for the option `inbound=` of `receiver` and `serve`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The words by which people say that they want no more messages.
+"""The stop words: messages by which people opt out.
 
-A word counts only when it is the whole message: "stop by at noon" asks for nothing. What means other things in a
-conversation, such as CANCEL and END, is not among the words that come with d7nb; a list of one's own may have it.
+A stop word counts only as the whole message: "stop by at noon" is no opt-out. Words that mean other things in a
+conversation, such as CANCEL and END, are not on the list of d7nb; a list of your own may have them.
 """
 
 from __future__ import annotations
@@ -40,34 +40,34 @@ STOP_WORDS: tuple[str, ...] = (
     *("수신거부", "중지"),  # Korean
     *("หยุด", "ยกเลิกการสมัคร"),  # Thai
 )
-"""Words in the languages of many customers; whether they are written large, or with accents, makes no difference."""
-_LONGEST = 60
+"""Stop words in many languages; case and accents make no difference."""
+_MAX_LENGTH = 60  # characters of a message that can be a stop word
 
 
 def is_stop(text: str, words: Iterable[str] = STOP_WORDS) -> bool:
-    """Whether a message is a wish to get no more of them.
+    """Return whether a message is an opt-out.
 
     Args:
         text: The whole message.
-        words: What counts as such a wish; case, accents, spaces and punctuation make no difference.
+        words: The stop words; case, accents, spaces and punctuation make no difference.
 
     Example:
         >>> [is_stop(text) for text in ("Stop!", "arret", "توقّف", "please stop by at noon", "")]
         [True, True, True, False, False]
     """
-    return len(text) <= _LONGEST and _fold(text) in _folded(tuple(words))
+    return len(text) <= _MAX_LENGTH and _fold(text) in _fold_all(tuple(words))
 
 
 @lru_cache(maxsize=16)
-def _folded(words: tuple[str, ...]) -> frozenset[str]:
+def _fold_all(words: tuple[str, ...]) -> frozenset[str]:
     return frozenset(map(_fold, words)) - {""}
 
 
 def _fold(text: str) -> str:
-    """What of a text makes a word: letters and their vowel signs, without accents."""
-    signs = unicodedata.normalize("NFKD", text.casefold())
+    """Reduce a text to its letters, digits and vowel signs, without case and accents."""
+    characters = unicodedata.normalize("NFKD", text.casefold())
     return "".join(
-        sign
-        for sign in signs
-        if not unicodedata.combining(sign) and (sign.isalnum() or unicodedata.category(sign)[0] == "M")
+        character
+        for character in characters
+        if not unicodedata.combining(character) and (character.isalnum() or unicodedata.category(character)[0] == "M")
     )

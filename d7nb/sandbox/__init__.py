@@ -1,13 +1,15 @@
-"""An embedded stand-in for D7's WhatsApp API, with its own reading of it.
+"""A local stand-in for D7's WhatsApp API, for tests and rehearsals.
 
-It imports nothing from the client side: two independent readings of one API, which the tests hold against each other.
+It imports nothing of d7nb but its errors, so that tests can compare two independent readings of one API.
 
-    server.py, foreground.py, uvicorn_server.py    `Sandbox`, in a notebook and in a shell
-    app.py, responses.py, faults.py                routes, answers, and what can go wrong on request
-    state.py, lifecycle.py                         messages taken in, the clock, statuses, reports
-    schema/                                        what a request may hold
-    events/                                        delivery events: when, what, and how they are posted
-    inbox.py, replies.py                           what people write, and how one has them write
+    server.py, frames.py, options.py         `Sandbox`, its frames and the reading of its options
+    foreground.py, uvicorn_server.py         the sandbox in a shell, and the HTTP server on a thread of its own
+    app.py, rules.py, responses.py           the routes, the checks beyond the schema and the responses
+    faults.py                                what goes wrong on request
+    state.py, lifecycle.py                   accepted requests, the clock, statuses and reports
+    schema/                                  the models of a send request
+    events/                                  delivery events: their time, their shape and how they are posted
+    inbox.py, replies.py                     the customers' messages, and how they are written
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""A sandbox in the foreground, as `python -m d7nb sandbox` has it."""
+"""The sandbox in the foreground of a shell, for `python -m d7nb sandbox`."""
 
 from __future__ import annotations
 
@@ -11,25 +11,27 @@ from d7nb.sandbox.server import Sandbox
 
 
 def serve(host: str = "127.0.0.1", port: int = 0, **options: Any) -> None:
-    """Run a sandbox in the foreground until SIGINT or SIGTERM; print one line with its URL first.
+    """Run a sandbox until SIGINT or SIGTERM, and print its URL first.
 
-    Call it from the main thread, which alone gets signals.
+    Call it from the main thread, the only one that gets signals.
 
     Args:
         host: The address to listen on.
         port: The port to listen on; 0 takes a free one.
-        **options: What `Sandbox` takes.
+        **options: Further options of `Sandbox`.
 
     Raises:
-        SandboxError: If the port can't be had.
+        SandboxError: The port is not available.
     """
-    ended = threading.Event()
-    before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    stopping = threading.Event()
+    previous_handlers = {
+        number: signal.signal(number, lambda *_: stopping.set()) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         with Sandbox(host=host, port=port, **options) as sandbox:
             print(f"d7nb sandbox at {sandbox.url} (its token is {TOKEN!r}; Ctrl+C ends it)", flush=True)
-            while not ended.wait(0.5):  # in steps, because Windows does not interrupt a wait for a signal
+            while not stopping.wait(0.5):  # in steps, because Windows does not interrupt a wait for a signal
                 pass
     finally:
-        for number, handler in before.items():
+        for number, handler in previous_handlers.items():
             signal.signal(number, handler)

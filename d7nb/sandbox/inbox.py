@@ -1,7 +1,7 @@
-"""What people write to business numbers, as `Sandbox.reply` has them write, and the events that tell of it.
+"""The messages that customers write to business numbers, and the shapes of the events that report them.
 
-D7 documents that such events come by webhook and carry an id, and not how they look (d7-api.md section 5.2). The shape
-called `sandbox` is this sandbox's own, and says so in its `event_type`; the shape called `meta` is Meta's.
+D7's page "Read Receipt" says that incoming messages come by webhook and carry an id; their shape is not documented. The
+shape `sandbox` is the sandbox's own, as its `event_type` says; the shape `meta` is that of Meta's webhooks.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from d7nb.sandbox.responses import timestamp
+from d7nb.sandbox.responses import format_time
 from d7nb.sandbox.schema.request import digits
 
 if TYPE_CHECKING:
@@ -27,16 +27,16 @@ INBOUND_FIELDS = {
     "kind": "message_type",
     "text": "text.body",
 }
-"""Where the sandbox's own shape of an inbound event has what a receiver wants to know, as dotted paths.
+"""The dotted paths of an inbound event's fields in the sandbox's own shape.
 
 `sender` is the person's number and `originator` the business number, both with a plus; `message_id` is what a read
-receipt names; `at` is in milliseconds; `kind` is a word such as `text` or `image`; `text` is what was written, or the
-caption of a file, and not there without either. The whole shape is the sandbox's invention.
+receipt names; `at` is in milliseconds; `kind` is a word such as `text` or `image`; `text` is the text or the caption of
+a file, and is missing where there is neither. D7 documents no shape: this one is the sandbox's own choice.
 """
 
 
-class Media(NamedTuple):
-    """A file that a person sent."""
+class CustomerFile(NamedTuple):
+    """A file that a customer sent."""
 
     media_id: str
     content: bytes
@@ -45,14 +45,14 @@ class Media(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """The kind of message that carries it."""
+        """The kind of the message that carries it."""
         family = self.content_type.partition("/")[0]
         return family if family in {"image", "audio", "video"} else "document"
 
 
 @dataclass(slots=True, repr=False)
-class Reply:
-    """One message from a person."""
+class CustomerMessage:
+    """A message from a customer to a business number."""
 
     message_id: str
     sender: str  # with a plus, as the originator
@@ -60,21 +60,21 @@ class Reply:
     at: datetime
     kind: str
     text: str | None
-    media: Media | None = None
+    file: CustomerFile | None = None
     read_at: datetime | None = field(default=None)
     typing: bool = False
 
-    def row(self) -> dict[str, Any]:
-        """Itself as a row of `Sandbox.replies`."""
+    def as_row(self) -> dict[str, Any]:
+        """Return it as a row of `Sandbox.replies`."""
         return {
             "message_id": self.message_id,
             "sender": self.sender,
             "originator": self.originator,
-            "at": timestamp(self.at),
+            "at": format_time(self.at),
             "kind": self.kind,
             "text": self.text,
-            "media_id": self.media and self.media.media_id,
-            "read_at": self.read_at and timestamp(self.read_at),
+            "media_id": self.file and self.file.media_id,
+            "read_at": self.read_at and format_time(self.read_at),
             "typing": self.typing,
         }
 
@@ -82,47 +82,47 @@ class Reply:
 REPLY_COLUMNS = ("message_id", "sender", "originator", "at", "kind", "text", "media_id", "read_at", "typing")
 
 
-def sandbox_shape(reply: Reply) -> dict[str, Any]:
-    """An inbound event in the sandbox's own shape, whose paths are `INBOUND_FIELDS`."""
+def sandbox_shape(message: CustomerMessage) -> dict[str, Any]:
+    """Return an inbound event in the sandbox's own shape, whose paths are in `INBOUND_FIELDS`."""
     event: dict[str, Any] = {
         "event_type": "SANDBOX_INBOUND_EVENT",
-        "timestamp": int(reply.at.timestamp() * 1000),
-        "message_id": reply.message_id,
-        "sender": reply.sender,
-        "business_number": reply.originator,
-        "message_type": reply.kind,
+        "timestamp": int(message.at.timestamp() * 1000),
+        "message_id": message.message_id,
+        "sender": message.sender,
+        "business_number": message.originator,
+        "message_type": message.kind,
     }
-    if reply.text is not None:
-        event["text"] = {"body": reply.text}
-    if (media := reply.media) is not None:
-        event["media"] = {"id": media.media_id, "content_type": media.content_type, "filename": media.filename}
+    if message.text is not None:
+        event["text"] = {"body": message.text}
+    if (file := message.file) is not None:
+        event["media"] = {"id": file.media_id, "content_type": file.content_type, "filename": file.filename}
     return event
 
 
-# Where Meta has the words of each kind of message.
-_META_WORDS = {"image": "caption", "video": "caption", "document": "caption", "button": "text"}
+# The key of the text in Meta's objects by the kind of the message; "body" for all others.
+_META_TEXT_KEYS = {"image": "caption", "video": "caption", "document": "caption", "button": "text"}
 
 
-def meta_shape(reply: Reply) -> dict[str, Any]:
-    """An inbound event in Meta's shape; its ids of account and phone are invented."""
-    part: dict[str, Any] = {}
-    if (media := reply.media) is not None:
-        part |= {"id": media.media_id, "mime_type": media.content_type}
-        part |= {"filename": media.filename} if media.filename else {}
-    if reply.text is not None:
-        part[_META_WORDS.get(reply.kind, "body")] = reply.text
-    message = {
-        "from": digits(reply.sender),
-        "id": reply.message_id,
-        "timestamp": str(int(reply.at.timestamp())),
-        "type": reply.kind,
-        reply.kind: part,
+def meta_shape(message: CustomerMessage) -> dict[str, Any]:
+    """Return an inbound event in the shape of Meta's webhooks, with made-up ids of account and phone."""
+    content: dict[str, Any] = {}
+    if (file := message.file) is not None:
+        content |= {"id": file.media_id, "mime_type": file.content_type}
+        content |= {"filename": file.filename} if file.filename else {}
+    if message.text is not None:
+        content[_META_TEXT_KEYS.get(message.kind, "body")] = message.text
+    meta_message = {
+        "from": digits(message.sender),
+        "id": message.message_id,
+        "timestamp": str(int(message.at.timestamp())),
+        "type": message.kind,
+        message.kind: content,
     }
     value = {
         "messaging_product": "whatsapp",
-        "metadata": {"display_phone_number": digits(reply.originator), "phone_number_id": "0"},
-        "contacts": [{"profile": {"name": "Somebody"}, "wa_id": digits(reply.sender)}],
-        "messages": [message],
+        "metadata": {"display_phone_number": digits(message.originator), "phone_number_id": "0"},
+        "contacts": [{"profile": {"name": "Somebody"}, "wa_id": digits(message.sender)}],
+        "messages": [meta_message],
     }
     return {
         "object": "whatsapp_business_account",
@@ -130,59 +130,55 @@ def meta_shape(reply: Reply) -> dict[str, Any]:
     }
 
 
-SHAPES: dict[str, Callable[[Reply], dict[str, Any]]] = {"sandbox": sandbox_shape, "meta": meta_shape}
+INBOUND_SHAPES: dict[str, Callable[[CustomerMessage], dict[str, Any]]] = {"sandbox": sandbox_shape, "meta": meta_shape}
 
 
 class Inbox:
-    """What people wrote, in its order. Any thread may call any method."""
+    """The customers' messages in order of arrival. Any thread may call any method."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._replies: dict[str, Reply] = {}
-        self._media: dict[str, Media] = {}
-        self._wrote: dict[tuple[str, str], list[datetime]] = defaultdict(list)  # digits of both; the clock goes forward
+        self._messages: dict[str, CustomerMessage] = {}
+        self._files: dict[str, CustomerFile] = {}
+        self._times: dict[tuple[str, str], list[datetime]] = defaultdict(list)  # by digits; in ascending order
 
-    def take_in(self, reply: Reply) -> None:
-        """Keep a message."""
+    def add(self, message: CustomerMessage) -> None:
+        """Store a message."""
         with self._lock:
-            self._replies[reply.message_id] = reply
-            self._wrote[_pair(reply.sender, reply.originator)].append(reply.at)
-            if reply.media is not None:
-                self._media[reply.media.media_id] = reply.media
+            self._messages[message.message_id] = message
+            self._times[digits(message.sender), digits(message.originator)].append(message.at)
+            if message.file is not None:
+                self._files[message.file.media_id] = message.file
 
-    def last_wrote(self, sender: str, originator: str, before: datetime) -> datetime | None:
-        """When a person last wrote to a business number, up to some time."""
+    def last_written_at(self, sender: str, originator: str, until: datetime) -> datetime | None:
+        """Return the time of a customer's latest message to a business number up to some time, or None."""
         with self._lock:
-            times = self._wrote.get(_pair(sender, originator), [])
-            place = bisect_right(times, before)
-            return times[place - 1] if place else None
+            times = self._times.get((digits(sender), digits(originator)), [])
+            count = bisect_right(times, until)
+            return times[count - 1] if count else None
 
     def mark_read(self, message_id: str, at: datetime, *, typing: bool) -> bool:
-        """Take down that a message was read, and whether an answer is being typed. Whether there is such a message."""
+        """Mark a message as read, and note whether an answer is being typed; return whether the message exists."""
         with self._lock:
-            reply = self._replies.get(message_id)
-            if reply is None:
+            message = self._messages.get(message_id)
+            if message is None:
                 return False
-            reply.read_at, reply.typing = reply.read_at or at, typing
+            message.read_at, message.typing = message.read_at or at, typing
             return True
 
-    def media(self, media_id: str) -> Media | None:
-        """A file that somebody sent."""
+    def file(self, media_id: str) -> CustomerFile | None:
+        """Return a file by its id, or None."""
         with self._lock:
-            return self._media.get(media_id)
+            return self._files.get(media_id)
 
     def rows(self) -> list[dict[str, Any]]:
-        """All that was written."""
+        """Return the rows of `Sandbox.replies`."""
         with self._lock:
-            return [reply.row() for reply in self._replies.values()]
+            return [message.as_row() for message in self._messages.values()]
 
     def clear(self) -> None:
-        """Forget it all."""
+        """Remove all messages."""
         with self._lock:
-            self._replies.clear()
-            self._media.clear()
-            self._wrote.clear()
-
-
-def _pair(sender: str, originator: str) -> tuple[str, str]:
-    return digits(sender), digits(originator)
+            self._messages.clear()
+            self._files.clear()
+            self._times.clear()

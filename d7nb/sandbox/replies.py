@@ -1,4 +1,4 @@
-"""The people on the other side, who write to business numbers when they are told to."""
+"""The messages that `Sandbox.reply` lets customers write to business numbers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from uuid import uuid4
 import orjson
 
 from d7nb.errors import SandboxError
-from d7nb.sandbox.events.local_http import ELSEWHERE, Line
-from d7nb.sandbox.inbox import Media, Reply
+from d7nb.sandbox.events.local_http import NOT_LOCAL, LocalHttpClient
+from d7nb.sandbox.inbox import CustomerFile, CustomerMessage
 from d7nb.sandbox.schema.request import digits, parse_number
 
 if TYPE_CHECKING:
@@ -20,18 +20,25 @@ if TYPE_CHECKING:
     from d7nb.sandbox.state import LastMessage, State
 
 _TIMEOUT = 10.0  # seconds for a receiver's answer
-_FILE_TYPE = "application/octet-stream"
+_DEFAULT_CONTENT_TYPE = "application/octet-stream"
 
 
 class Customers:
-    """Everybody who may write."""
+    """The writer of customers' messages, which stores each in the inbox and posts its event.
+
+    Args:
+        state: The messages to customers, of which the latest gives the business number and the URL by default.
+        inbox: Where customers' messages are stored.
+        originators: The digits of the registered business numbers; None registers every number.
+        shape: Makes the event of a message.
+    """
 
     def __init__(
         self,
         state: State,
         inbox: Inbox,
         originators: frozenset[str] | None,
-        shape: Callable[[Reply], dict[str, Any]],
+        shape: Callable[[CustomerMessage], dict[str, Any]],
     ) -> None:
         self._state, self._inbox, self._originators, self._shape = state, inbox, originators, shape
 
@@ -47,70 +54,73 @@ class Customers:
         filename: str | None,
         callback_url: str | None,
     ) -> str:
-        """Let somebody write, and post the event that tells of it. The message's id.
+        """Store a customer's message, post the event that reports it, and return the message's id.
 
-        What was written is kept whatever becomes of the event, and before it is posted: a receiver may at once ask for
-        the file, or mark the message as read.
+        The message is stored before its event is posted, because a receiver may ask for the file or mark the message as
+        read at once; and it stays stored whatever becomes of the event.
         """
         if text is None and media is None and kind is None:
-            raise SandboxError("somebody who writes says something: give text=, media= or at least kind=")
+            raise SandboxError("the message is empty: give text=, media= or kind=")
         if media is None and (content_type or filename):
             raise SandboxError("content_type= and filename= belong to a file: give its bytes as media=")
         sender = parse_number(number)
-        letter = self._state.letter(sender)
-        url = callback_url or (letter and letter.report_url)
+        last_message = self._state.last_message(sender)
+        url = callback_url or (last_message and last_message.report_url)
         if url is None:
             raise SandboxError(
-                "there is nowhere to post what a person wrote: give the sandbox a callback_url=, or send that number a "
-                "message with a report_url first"
+                "there is no URL to post the message to: give the sandbox a callback_url=, or first send this number a "
+                "message with a report_url"
             )
-        to = self._originator(originator, letter)
-        file = None if media is None else Media(str(uuid4()), bytes(media), content_type or _FILE_TYPE, filename)
-        reply = Reply(
+        business_digits = self._business_digits(originator, last_message)
+        file = None
+        if media is not None:
+            file = CustomerFile(str(uuid4()), bytes(media), content_type or _DEFAULT_CONTENT_TYPE, filename)
+        message = CustomerMessage(
             message_id=str(uuid4()),
             sender=f"+{sender}",
-            originator=f"+{to}",
+            originator=f"+{business_digits}",
             at=self._state.now(),
             kind=kind or ("text" if file is None else file.kind),
             text=text,
-            media=file,
+            file=file,
         )
-        self._inbox.take_in(reply)
-        self._post(url, reply)
-        return reply.message_id
+        self._inbox.add(message)
+        self._post(url, message)
+        return message.message_id
 
-    def _originator(self, given: str | None, letter: LastMessage | None) -> str:
-        """The digits of the business number that is written to."""
-        if given is not None:
-            number = parse_number(given)
+    def _business_digits(self, originator: str | None, last_message: LastMessage | None) -> str:
+        if originator is not None:
+            number = parse_number(originator)
             if self._originators is not None and number not in self._originators:
-                raise SandboxError("originator= is none of the sandbox's originators: nobody can write there")
+                raise SandboxError("originator= is none of the sandbox's originators: give one of them")
             return number
-        if letter is not None:
-            return digits(letter.originator)
+        if last_message is not None:
+            return digits(last_message.originator)
         if self._originators is not None and len(self._originators) == 1:
             return next(iter(self._originators))
-        raise SandboxError("no message went to that number yet: say to which business number it writes, by originator=")
+        raise SandboxError(
+            "no message was sent to this number yet: give the business number that it writes to as originator="
+        )
 
-    def _post(self, url: str, reply: Reply) -> None:
-        line = Line(_TIMEOUT)
+    def _post(self, url: str, message: CustomerMessage) -> None:
+        client = LocalHttpClient(_TIMEOUT)
         try:
-            answer = line.post(url, orjson.dumps(self._shape(reply)), "application/json")
+            result = client.post(url, orjson.dumps(self._shape(message)), "application/json")
         finally:
-            line.close()
-        if answer.words == ELSEWHERE:
+            client.close()
+        if result.answer == NOT_LOCAL:
             raise SandboxError(
-                f"{_origin(url)} is not on this machine, and the sandbox posts to nobody else: give it a callback_url= "
-                "such as http://127.0.0.1:8000/"
+                f"{_origin(url)} is not on this machine, and the sandbox posts only to this machine: give it a "
+                "callback_url= such as http://127.0.0.1:8000/"
             )
-        if not answer.taken:
+        if not result.accepted:
             raise SandboxError(
-                f"the receiver at {_origin(url)} did not take what a person wrote ({answer.words}): see whether it is "
-                "running, and what it says of it"
+                f"the receiver at {_origin(url)} did not accept the message ({result.answer}): check that it is "
+                "running, and look at its log"
             )
 
 
 def _origin(url: str) -> str:
-    """Who is meant by a URL, without its path, which may hold a secret."""
+    """Return the scheme and host of a URL; its user and path may hold a secret."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

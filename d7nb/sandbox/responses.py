@@ -1,6 +1,7 @@
-"""Every answer the sandbox gives, in the shape that d7-api.md documents (sections 3, 4 and 6).
+"""The HTTP responses of the sandbox, in the shapes that D7 documents.
 
-The words of the messages are ours. So are the bodies of 400, 402, 413 and of everything that is not documented.
+The shapes are from D7's pages "Send Free-form Whatsapp Messages", "Get Status" and "Read Receipt". The texts of the
+messages, the bodies of 400, 402 and 413 and everything else that is not documented are the sandbox's own choice.
 """
 
 from __future__ import annotations
@@ -17,42 +18,46 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-def timestamp(moment: datetime) -> str:
-    """A time in UTC as D7 writes `created_at`."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def format_time(at: datetime) -> str:
+    """Format a time in UTC as D7 formats `created_at`."""
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def masked(number: str) -> str:
-    """A number of which only the end can be read."""
+def mask_number(number: str) -> str:
+    """Mask all but the last two characters of a number."""
     return "*" * (len(number) - 2) + number[-2:]
 
 
-def as_json(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """An answer in JSON."""
+def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a response with a JSON body."""
     return Response(orjson.dumps(body), status, headers, "application/json")
 
 
-def send_reply(status: str, created_at: datetime, request_id: str | None = None) -> Response:
-    """The 200 to a send: `accepted`, or `rejected` with a request_id of its own."""
-    return as_json({"request_id": request_id or str(uuid4()), "status": status, "created_at": timestamp(created_at)})
+def send_response(status: str, created_at: datetime, request_id: str | None = None) -> Response:
+    """Return the 200 to a send: `accepted`, or `rejected` with a new request_id."""
+    return json_response(
+        {"request_id": request_id or str(uuid4()), "status": status, "created_at": format_time(created_at)}
+    )
 
 
-def coded(status: int, code: str, message: str) -> Response:
-    """A refusal whose detail is an object."""
-    return as_json({"detail": {"code": code, "message": message}}, status)
+def coded_error(status: int, code: str, message: str) -> Response:
+    """Return an error whose detail is an object with a code and a message."""
+    return json_response({"detail": {"code": code, "message": message}}, status)
 
 
 def unauthorized() -> Response:
-    """401."""
-    return coded(401, "ACCESS_TOKEN_SIGNATURE_VERIFICATION_FAILED", "The access token is not one of this application.")
+    """Return the 401 to a wrong token."""
+    return coded_error(
+        401, "ACCESS_TOKEN_SIGNATURE_VERIFICATION_FAILED", "The access token is not one of this application."
+    )
 
 
 def unknown_originators(originators: Iterable[str]) -> Response:
-    """404 to a send: the one refusal whose detail is a list of objects."""
-    return as_json(
+    """Return the 404 to a send, the only error whose detail is a list of objects with a code."""
+    return json_response(
         {
             "detail": [
-                {"code": "INVALID_WHATSAPP_ORIGINATOR", "message": f"{masked(originator)} is not registered."}
+                {"code": "INVALID_WHATSAPP_ORIGINATOR", "message": f"{mask_number(originator)} is not registered."}
                 for originator in originators
             ]
         },
@@ -61,49 +66,49 @@ def unknown_originators(originators: Iterable[str]) -> Response:
 
 
 def unknown_request() -> Response:
-    """404 to a report."""
-    return coded(404, "WHATSAPP_LOG_NOT_EXISTS", "There is no message log for this request_id.")
+    """Return the 404 to a request for a report."""
+    return coded_error(404, "WHATSAPP_LOG_NOT_EXISTS", "There is no message log for this request_id.")
 
 
 def unknown_message() -> Response:
-    """404 to a read receipt (section 6)."""
-    return coded(404, "WHATSAPP_MESSAGE_NOT_EXISTS", "There is no incoming message with this message_id.")
+    """Return the 404 to a read receipt."""
+    return coded_error(404, "WHATSAPP_MESSAGE_NOT_EXISTS", "There is no incoming message with this message_id.")
 
 
-def unknown_media() -> Response:
-    """404 to a download; its code is invented."""
-    return coded(404, "WHATSAPP_MEDIA_NOT_EXISTS", "There is no incoming file with this media_id.")
+def unknown_file() -> Response:
+    """Return the 404 to a download; its code is not documented."""
+    return coded_error(404, "WHATSAPP_MEDIA_NOT_EXISTS", "There is no incoming file with this media_id.")
 
 
-def invalid(items: list[dict[str, Any]]) -> Response:
-    """422 in FastAPI's form."""
-    return as_json({"detail": items}, 422)
+def validation_error(items: list[dict[str, Any]]) -> Response:
+    """Return a 422 in FastAPI's form."""
+    return json_response({"detail": items}, 422)
 
 
-def parameter_count_mismatch(template_id: str, expected: int, found: int) -> Response:
-    """400: a template was given more or fewer parameters than it has (the code is seen in the field, the shape not)."""
-    return coded(
-        400, "TEMPLATE_PARAMETER_COUNT_MISMATCH", f"Template {template_id} takes {expected} parameters, not {found}."
+def parameter_count_mismatch(template_id: str, expected: int, actual: int) -> Response:
+    """Return the 400 to a template with too few or too many parameters; the code is D7's, the shape not documented."""
+    return coded_error(
+        400, "TEMPLATE_PARAMETER_COUNT_MISMATCH", f"Template {template_id} takes {expected} parameters, not {actual}."
     )
 
 
-def too_many_recipients(most: int) -> Response:
-    """413, an invention: D7 documents no limit."""
-    return coded(413, "TOO_MANY_RECIPIENTS", f"A request should have at most {most} recipients.")
+def too_many_recipients(maximum: int) -> Response:
+    """Return the 413 to a request with too many recipients; D7 documents no limit."""
+    return coded_error(413, "TOO_MANY_RECIPIENTS", f"A request should have at most {maximum} recipients.")
 
 
-def stock(status: int) -> Response:
-    """A likely answer with this status: the documented shape where there is one."""
+def typical_response(status: int) -> Response:
+    """Return a likely response with this status, in the documented shape where there is one."""
     match status:
         case 401:
             return unauthorized()
         case 402:
-            return coded(402, "INSUFFICIENT_CREDIT", "The balance does not cover this request.")
+            return coded_error(402, "INSUFFICIENT_CREDIT", "The balance does not cover this request.")
         case 404:
             return unknown_originators(["+00000000000"])
         case 422:
-            return invalid([{"loc": ["body"], "msg": "The request can't be processed", "type": "value_error"}])
+            return validation_error([{"loc": ["body"], "msg": "The request can't be processed", "type": "value_error"}])
         case 204 | 304:
             return Response(status_code=status)
         case _:
-            return as_json({"detail": http.client.responses.get(status, "Error")}, status)
+            return json_response({"detail": http.client.responses.get(status, "Error")}, status)

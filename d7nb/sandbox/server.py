@@ -1,80 +1,74 @@
-"""The sandbox as its user holds it: a server in a thread of its own."""
+"""`Sandbox`, the local stand-in for D7 that tests and rehearsals start in their own process."""
 
 from __future__ import annotations
 
 import atexit
 import threading
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self
 from uuid import uuid4
 
-import pandas as pd
-
 from d7nb.errors import SandboxError, hides_internals
-from d7nb.sandbox.app import TOKEN, Api, Rules
-from d7nb.sandbox.events.local_http import local_target
-from d7nb.sandbox.events.scheduler import EventScheduler
-from d7nb.sandbox.events.shapes import FORMATS, SHAPES as EVENT_SHAPES
-from d7nb.sandbox.events.webhooks import PAUSES, EventRow, WebhookSender, read_pauses
+from d7nb.sandbox.app import TOKEN, Api
+from d7nb.sandbox.events.scheduler import build_scheduler
+from d7nb.sandbox.events.webhooks import RETRY_PAUSES
 from d7nb.sandbox.faults import Faults
-from d7nb.sandbox.inbox import REPLY_COLUMNS, SHAPES as INBOUND_SHAPES, Inbox
+from d7nb.sandbox.frames import events_frame, messages_frame, replies_frame
+from d7nb.sandbox.inbox import INBOUND_SHAPES, Inbox
 from d7nb.sandbox.lifecycle import STATUS_LIFE
+from d7nb.sandbox.options import as_list, choose
 from d7nb.sandbox.replies import Customers
+from d7nb.sandbox.rules import Rules, registered_digits
 from d7nb.sandbox.schema.request import RequestReader
-from d7nb.sandbox.state import Row, State
-from d7nb.sandbox.uvicorn_server import Server, listen, url_of
+from d7nb.sandbox.state import State
+from d7nb.sandbox.uvicorn_server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    import pandas as pd
+
     from d7nb.api.client import Client
     from d7nb.sandbox.lifecycle import Stage
 
-T = TypeVar("T")
-
-_OBJECTS = {"content", "reference", "warnings"}  # the columns of `messages` that hold no text
-
 
 class Sandbox:
-    """A local stand-in for D7: a real HTTP server on this machine, which sends nothing to anybody.
+    """A local stand-in for D7: an HTTP server on this machine that sends nothing to anybody.
 
-    It starts at once, in a thread of its own, and ends with `close`, with its `with` block or with the interpreter. It
-    takes the token `sandbox` and refuses every other. What D7 does not document is invented here, and each invention
-    is marked so below.
+    It starts at once on a thread of its own, and stops with `close`, with its `with` block or with the interpreter. It
+    accepts the token `sandbox` only. What D7 does not document is the sandbox's own choice, marked "invented" below.
 
     Args:
         originators: The registered numbers, compared by digits; None registers every number.
-        lenient: Also let pass what D7's pages show and its current code never sends: recipients as bare strings or
-            arrays, one contact for an array of contacts; and keys that nobody knows (whether D7 refuses those is not
-            documented).
-        extra_types: Values of `message_type` that a plugin adds; such contents are accepted whatever they hold.
-        templates: How many parameters each template takes. Other counts are refused; templates that are not listed
-            are not counted.
-        max_recipients: The most recipients in a request (invented; D7 documents no limit, so there is none at first).
+        lenient: Also accept what older samples of D7 show: recipients as bare strings or arrays, one contact for an
+            array of contacts; and unknown keys (whether D7 refuses those is not documented).
+        extra_types: Values of `message_type` that a plugin adds; the fields of such contents are not checked.
+        templates: The number of parameters of each template. Other numbers are refused; the parameters of templates
+            that are not listed are not counted.
+        max_recipients: The most recipients of a request (invented; D7 documents no limit).
         latency: Seconds before every answer of the API (invented). Many answers wait at the same time.
-        life: The stages of a message: seconds after it went out, status, reason. The times are invented, and so is that
-            a message which waits for its `schedule_time` is `scheduled`.
-        scripts: A life of their own for some numbers from the beginning, as `script` gives it.
-        windows: Also keep to Meta's rule that free-form messages may follow within 24 hours of a person's own:
-            others fail, as by the script `window_closed`. Who wrote is told by `reply`.
-        callback_url: Where events go of messages without a `report_url`, and what people write: D7's dashboard has such
-            a setting. It can be changed later, as `sandbox.callback_url`.
-        events: Whether delivery events have the marks of the reference `flat` among their fields, as D7's page lists
-            them, or `nested` in a `reference`. Which it is at D7 is not known.
-        event_format: `json`, as documented, or `form`, as D7's events on SMS come.
-        event_pauses: Seconds before each further try of an event that was answered by anything but a 2xx; so many more
-            tries there are (invented).
-        inbound: The shape of events of what people write: the sandbox's own, an invention, whose fields are in
+        life: The stages of a message: seconds after it was sent, status, reason. The times are invented, and so is
+            `scheduled` for a message that waits for its `schedule_time`.
+        scripts: The scripts of some numbers from the beginning, as for `script`.
+        windows: Also apply the rule that free-form messages may be sent within 24 hours of a person's own message only:
+            others fail, as by the script `window_closed`. `reply` lets a person write.
+        callback_url: The URL for the events of messages without a `report_url` and for what people write, a setting
+            of D7's dashboard. It can be changed later, as `sandbox.callback_url`.
+        events: Whether a delivery event has the reference keys `flat` among its fields, as D7's page lists them, or
+            `nested` in a `reference`. Which one D7 sends is not documented.
+        event_format: `json`, as documented, or `form`, as D7 sends events on SMS.
+        event_pauses: Seconds before each retry of an event that was answered by anything but a 2xx (invented).
+        inbound: The shape of the events of what people write: `sandbox`, invented, whose fields are in
             `d7nb.sandbox.INBOUND_FIELDS`; or `meta`, Meta's.
         balance: The account's balance. Sending does not change it.
         host: The address to listen on.
         port: The port to listen on; 0 takes a free one.
 
     Raises:
-        SandboxError: If the port can't be had, or an option is unfit.
+        SandboxError: The port is not available, or an option is invalid.
 
-    Every message with a `report_url` has an event posted there at each stage of its life, by the sandbox's clock, and
-    without anybody looking. It posts only to this machine: an address elsewhere, such as the real one of a mailing that
+    For every message with a `report_url`, an event is posted there at each stage, in the background and by the
+    sandbox's clock. Events are posted only to this machine: any other address, such as the real one of a mailing that
     is rehearsed, gets nothing, and `events` says so.
 
     Over HTTP, and without a token, the same server answers `GET /_sandbox/messages`, `POST /_sandbox/reset`,
@@ -102,7 +96,7 @@ class Sandbox:
               recipient message_type  status
         0  +12025550123         TEXT  queued
         >>> sandbox
-        <Sandbox closed: 1 message taken in>
+        <Sandbox closed: 1 message accepted>
     """
 
     @hides_internals
@@ -121,52 +115,38 @@ class Sandbox:
         callback_url: str | None = None,
         events: Literal["flat", "nested"] = "flat",
         event_format: Literal["json", "form"] = "json",
-        event_pauses: Sequence[float] = PAUSES,
+        event_pauses: Sequence[float] = RETRY_PAUSES,
         inbound: Literal["sandbox", "meta"] = "sandbox",
         balance: float = 100.0,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        reading = RequestReader(lenient=lenient, extra_types=frozenset(_listed(extra_types)))
-        rules = Rules(
-            originators=None if originators is None else frozenset(map(_digits, _listed(originators))),
-            templates=templates,
-            max_recipients=max_recipients,
-            latency=latency,
-            balance=balance,
-        )
-        content_type, encode = _chosen("event_format", event_format, FORMATS)
-        if events == "nested" and event_format == "form":
-            raise SandboxError("events='nested' needs event_format='json': a form has no parts within parts")
+        reader = RequestReader(lenient=lenient, extra_types=frozenset(as_list(extra_types)))
+        rules = Rules(registered_digits(originators), templates, max_recipients)
         inbox = Inbox()
-        state = State(reading, life, scripts, inbox if windows else None)
-        self._poster = WebhookSender(content_type, read_pauses(event_pauses))
-        agenda = EventScheduler(state, self._poster, _chosen("events", events, EVENT_SHAPES), encode)
-        self._people = Customers(state, inbox, rules.originators, _chosen("inbound", inbound, INBOUND_SHAPES))
-        self._instance = uuid4().hex
-        self._api = Api(reading, rules, state, Faults(), inbox=inbox, agenda=agenda)
-        self.callback_url = callback_url
-        listener = listen(host, port)
-        self.url = url_of(listener)
-        self._closed = False
-        self._closing = threading.Lock()
-        self._server = Server(self._api.application(), self._api.closing)
-        self._thread = threading.Thread(
-            target=self._server.run_on, args=(listener,), name=f"d7nb sandbox {self.url}", daemon=True
+        state = State(reader, life, scripts, inbox if windows else None)
+        scheduler = build_scheduler(state, events, event_format, event_pauses)
+        self._customers = Customers(state, inbox, rules.originators, choose("inbound", inbound, INBOUND_SHAPES))
+        self._api = Api(
+            reader, rules, state, Faults(), inbox=inbox, scheduler=scheduler, latency=latency, balance=balance
         )
-        self._thread.start()
-        self._server.ready.wait()
+        self._instance = uuid4().hex
+        self.callback_url = callback_url
+        self._server = Server(self._api.application(), self._api.closing, host, port)
+        self.url = self._server.url
+        self._closed = False
+        self._close_lock = threading.Lock()
         atexit.register(self.close)
-        if not self._server.started:
+        if not self._server.start():
             self.close()
             raise SandboxError(f"the sandbox at {self.url} did not start")
 
     @property
     def messages(self) -> pd.DataFrame:
-        """What was taken in: one row for each message and recipient, in order of arrival.
+        """The accepted messages: one row for each message and recipient, in order of arrival.
 
-        `recipient` has a plus, `originator` and `content` are as they were sent, `reference` has snake_case keys and
-        only those that were given, `warnings` lists what was odd and yet accepted. The frame is new each time.
+        `recipient` has a plus, `originator` and `content` are as they were sent, `reference` has the keys that were
+        sent, in snake case, `warnings` lists what is wrong although it was accepted. The frame is new each time.
 
         Example:
             >>> from d7nb.sandbox import Sandbox
@@ -174,31 +154,25 @@ class Sandbox:
             ...     sandbox.messages.empty
             True
         """
-        frame = pd.DataFrame(self._api.state.rows(), columns=pd.Index(Row._fields))
-        return frame.astype({column: "str" for column in Row._fields if column not in _OBJECTS})
+        return messages_frame(self._api.state.rows())
 
     @property
     def callback_url(self) -> str | None:
-        """Where events go that no `report_url` claims. It holds for the messages that come after it was set."""
-        return self._api.agenda.callback_url
+        """The URL for the events of messages without a `report_url`; a change applies to later messages."""
+        return self._api.scheduler.callback_url
 
     @callback_url.setter
     @hides_internals
     def callback_url(self, url: str | None) -> None:
-        if url is not None and local_target(url) is None:
-            raise SandboxError(
-                "callback_url= is not on this machine, and the sandbox posts to nobody else: give one such as "
-                "http://127.0.0.1:8000/"
-            )
-        self._api.agenda.callback_url = url
+        self._api.scheduler.set_callback_url(url)
 
     @property
     def events(self) -> pd.DataFrame:
         """The delivery events so far: one row for each, in the order in which they were due.
 
-        `answer` is what the receiver said at the latest try: the HTTP status, or what went wrong; missing while there
-        is none. `not posted: only this machine` stands where the address is elsewhere. `at` is when the message came to
-        the `status`, by the sandbox's clock. The frame is new each time.
+        `answer` is the receiver's answer to the latest try: the HTTP status, or what went wrong; it is missing while
+        there is none, and `not posted: only this machine` for any other address. `at` is when the message reached the
+        `status`, by the sandbox's clock. The frame is new each time.
 
         Example:
             >>> from d7nb.sandbox import Sandbox
@@ -206,12 +180,11 @@ class Sandbox:
             ...     sandbox.events.empty
             True
         """
-        frame = pd.DataFrame(self._api.agenda.rows(), columns=pd.Index(EventRow._fields))
-        return frame.astype({column: "int64" if column == "tries" else "str" for column in EventRow._fields})
+        return events_frame(self._api.scheduler.rows())
 
     @property
     def replies(self) -> pd.DataFrame:
-        """What people wrote: one row for each message, in its order, and when it was marked as read.
+        """What people wrote: one row for each message, in order of arrival, and when it was marked as read.
 
         Example:
             >>> from d7nb.sandbox import Sandbox
@@ -219,16 +192,15 @@ class Sandbox:
             ...     sandbox.replies.empty
             True
         """
-        frame = pd.DataFrame(self._api.inbox.rows(), columns=pd.Index(REPLY_COLUMNS))
-        return frame.astype({column: "bool" if column == "typing" else "str" for column in REPLY_COLUMNS})
+        return replies_frame(self._api.inbox.rows())
 
     def client(self, **options: Any) -> Client:
-        """A client of this sandbox.
+        """Return a client that sends to this sandbox.
 
-        Its destination is this very sandbox, so that a rehearsal never counts as sent elsewhere.
+        Its destination in a ledger is this one sandbox, so that a rehearsal never counts as sent to D7.
 
         Args:
-            **options: What `d7nb.Client` takes beside token, `base_url` and `destination`.
+            **options: The options of `d7nb.Client` but for `token`, `base_url` and `destination`.
 
         Returns:
             A `d7nb.Client`.
@@ -238,35 +210,35 @@ class Sandbox:
             >>> with Sandbox() as sandbox:
             ...     client = sandbox.client(rate=None)
         """
-        from d7nb.api.client import Client  # noqa: PLC0415 - the sandbox knows nothing else of the client side
+        from d7nb.api.client import Client  # noqa: PLC0415 - the sandbox uses nothing else of the client side
 
         return Client(TOKEN, base_url=self.url, destination=f"sandbox:{self._instance}", **options)
 
     @hides_internals
     def fail_next(self, kind: str, times: int = 1, **options: Any) -> None:
-        """Let something go wrong. All kinds are inventions.
+        """Let the next requests go wrong. All kinds are invented.
 
         Args:
             kind: What goes wrong:
 
                 - `status`: answer with `code=`, and `retry_after=` (seconds, or an HTTP date), `body=`, `taken=True` to
-                  take the messages in all the same.
-                - `drop_before`: close the connection without an answer, before anything is taken in.
-                - `drop_after`: take the messages in, then close the connection without an answer.
-                - `delay`: take the messages in, and answer after `seconds=`.
-                - `rejected`: a 200 whose status is `rejected`; nothing is taken in.
-                - `garbage`: a 200 with an HTML page; the messages are taken in, unless `taken=False`.
-                - `empty`: a 200 with an empty body; the messages are taken in, unless `taken=False`.
-                - `redirect`: a 307 to `url=`.
-                - `refuse`: refuse every request with `recipient=`, until `reset`; with a 422 that names its place, or
-                  (`named=False`) with a 400 that has a code and names none, or with another `status=`.
-            times: How many requests it strikes. Faults strike in the order in which they were asked for.
-            **options: The kind's own, and `path=` (the beginning of the paths to strike; by default that of send
-                alone); `probability=` with a `seed=` strikes each later request by chance until `reset`, in place of
-                `times`.
+                  accept the messages all the same.
+                - `drop_before`: close the connection without an answer, and accept nothing.
+                - `drop_after`: accept the messages, then close the connection without an answer.
+                - `delay`: accept the messages, and answer after `seconds=`.
+                - `rejected`: answer 200 with the status `rejected`, and accept nothing.
+                - `garbage`: answer 200 with an HTML page, and accept the messages unless `taken=False`.
+                - `empty`: answer 200 with an empty body, and accept the messages unless `taken=False`.
+                - `redirect`: answer 307 with `url=`, and accept nothing.
+                - `refuse`: refuse every request with `recipient=` until `reset`, with a 422 that names its position,
+                  or (`named=False`) with a 400 that has only a code, or with another `status=`.
+            times: The number of requests that go wrong. Faults strike in the order in which they were asked for.
+            **options: The options of the kind; `path=`, the beginning of the paths that go wrong, by default that of
+                send; `probability=` and `seed=`, which let each later request go wrong by chance until `reset`, in
+                place of `times`.
 
         Raises:
-            SandboxError: If the kind or an option is unknown, or its value is unfit.
+            SandboxError: The kind or an option is unknown, or a value is invalid.
 
         Example:
             >>> from d7nb.sandbox import Sandbox
@@ -274,29 +246,29 @@ class Sandbox:
             ...     sandbox.fail_next("stauts", code=429)
             Traceback (most recent call last):
                 ...
-            d7nb.errors.SandboxError: fault 'stauts' is not known: did you mean 'status'? There are: status, ...
+            d7nb.errors.SandboxError: there is no fault 'stauts': did you mean 'status'? Choose from: status, ...
         """
         self._api.faults.add(kind, times, options)
 
     @hides_internals
     def script(self, number: str, kind: str | Sequence[Stage] | None) -> None:
-        """Give a number a life of its own, for the messages that come from now on. All of them are inventions.
+        """Set the stages of later messages to a number. All scripts are invented.
 
         Args:
             number: The recipient, with or without a plus; national variants are other numbers.
-            kind: Stages as in `life=`, or None for the usual life, or a ready-made one:
+            kind: Stages as in `life=`, or None for the usual ones, or a ready-made script:
 
-                - `never_delivered`: it stays `sent`.
-                - `never_read`: it stays `delivered`.
-                - `not_on_whatsapp`: accepted, then `failed` with Meta's code 131026.
-                - `window_closed`: free-form messages fail with 131047, templates live as usual.
+                - `never_delivered`: messages stay `sent`.
+                - `never_read`: messages stay `delivered`.
+                - `not_on_whatsapp`: messages are accepted, then `failed` with Meta's code 131026.
+                - `window_closed`: free-form messages fail with 131047, templates do not.
                 - `opted_out`: templates, which the sandbox takes for marketing, fail with 131050.
-                - `blocked_by_cap`: the same with 131049.
+                - `blocked_by_cap`: templates fail with 131049.
 
-                The reasons begin with Meta's code; how D7 words them is not known.
+                The reasons begin with Meta's code; how D7 words them is not documented.
 
         Raises:
-            SandboxError: If the number or the kind is unfit.
+            SandboxError: The number or the script is invalid.
 
         Example:
             >>> from d7nb.sandbox import Sandbox
@@ -309,12 +281,12 @@ class Sandbox:
         self._api.state.script(number, kind)
 
     def advance(self, **step: float) -> None:
-        """Move the sandbox's clock forward: messages age, scheduled ones go out, and events that are due are posted.
+        """Move the sandbox's clock forward: messages age, scheduled ones are sent, and events that are due are posted.
 
-        They are under way when it returns; `flush` waits for their answers.
+        It does not wait for the answers to the events, as `flush` does.
 
         Args:
-            **step: As `datetime.timedelta` takes it.
+            **step: The arguments of `datetime.timedelta`, such as `hours=1`.
 
         Example:
             >>> from d7nb.sandbox import Sandbox
@@ -322,16 +294,16 @@ class Sandbox:
             ...     sandbox.advance(hours=1, seconds=5)
         """
         self._api.state.advance(timedelta(**step))
-        self._api.agenda.hand_over()
+        self._api.scheduler.post_due()
 
     def flush(self, timeout: float = 30.0) -> None:
-        """Wait until every event that is due by the sandbox's clock was taken by its receiver, or given up.
+        """Wait until every event that is due by the sandbox's clock was accepted by its receiver, or given up.
 
         Args:
-            timeout: Seconds to wait at most.
+            timeout: The most seconds to wait.
 
         Raises:
-            SandboxError: If some are still under way by then.
+            SandboxError: Some events are still under way by then.
 
         Example:
             >>> from d7nb.sandbox import Sandbox
@@ -339,12 +311,7 @@ class Sandbox:
             ...     sandbox.advance(seconds=4)
             ...     sandbox.flush()
         """
-        self._api.agenda.hand_over()
-        if left := self._poster.wait(timeout):
-            raise SandboxError(
-                f"{left} event{'' if left == 1 else 's'} still under way after {timeout:g} seconds: see sandbox.events "
-                "for what their receivers said, or give a longer timeout="
-            )
+        self._api.scheduler.flush(timeout)
 
     @hides_internals
     def reply(
@@ -358,26 +325,26 @@ class Sandbox:
         content_type: str | None = None,
         filename: str | None = None,
     ) -> str:
-        """Let a person write to a business number, and post the event that tells of it.
+        """Let a person write to a business number, and post the event that reports it.
 
-        It goes to the `callback_url`, or else to the `report_url` of the latest message to that number. It is posted
-        once. What was written can be marked as read and its file downloaded, as at D7, and opens the person's window.
+        The event is posted once, to the `callback_url` or else to the `report_url` of the latest message to the person.
+        The message can be marked as read and its file downloaded, and free-form messages may follow for 24 hours.
 
         Args:
             number: The person's number.
-            text: What is written, or the caption of a file.
-            originator: To which business number; by default, the one that the latest message to this person came from,
-                or the only registered one.
-            kind: What it is; `text`, or by its content type `image`, `audio`, `video` or `document`, if not given.
+            text: The text, or the caption of a file.
+            originator: The business number; by default, the originator of the latest message to this person, or the
+                only registered number.
+            kind: The kind of message: by default `text`, or by its content type `image`, `audio`, `video`, `document`.
             media: The bytes of a file.
-            content_type: What the file is, such as `image/png`.
-            filename: Its name.
+            content_type: The content type of the file, such as `image/png`.
+            filename: The name of the file.
 
         Returns:
             The id of the message, which a read receipt names.
 
         Raises:
-            SandboxError: If there is nowhere to post to, the receiver did not take it, or an argument is unfit.
+            SandboxError: There is no URL to post to, the receiver did not accept the event, or an argument is invalid.
 
         Example:
             >>> from d7nb.sandbox import Sandbox
@@ -385,9 +352,9 @@ class Sandbox:
             ...     sandbox.reply("+12025550123", "STOP")
             Traceback (most recent call last):
                 ...
-            d7nb.errors.SandboxError: there is nowhere to post what a person wrote: give the sandbox a callback_url=...
+            d7nb.errors.SandboxError: there is no URL to post the message to: give the sandbox a callback_url=...
         """
-        return self._people.write(
+        return self._customers.write(
             number,
             text,
             originator=originator,
@@ -399,7 +366,7 @@ class Sandbox:
         )
 
     def reset(self) -> None:
-        """Forget all messages, events, replies and faults, and scripts but those of the beginning; put the clock right.
+        """Remove all messages, events, replies, faults and scripts but those of `scripts=`, and reset the clock.
 
         Example:
             >>> from d7nb.sandbox import Sandbox
@@ -410,15 +377,13 @@ class Sandbox:
         self._api.reset()
 
     def close(self) -> None:
-        """End the server, and every exchange that is under way. What was taken in, and posted, can still be read."""
-        with self._closing:
+        """Stop the server and cut off what is under way; `messages`, `events` and `replies` can still be read."""
+        with self._close_lock:
             if self._closed:
                 return
             self._closed = True
             self._server.stop()
-            self._thread.join()
-            self._api.agenda.close()
-            self._poster.close()
+            self._api.scheduler.close()
             atexit.unregister(self.close)
 
     def __enter__(self) -> Self:
@@ -430,20 +395,4 @@ class Sandbox:
     def __repr__(self) -> str:
         count = len(self._api.state)
         where = "closed" if self._closed else f"at {self.url}"
-        return f"<Sandbox {where}: {count} message{'' if count == 1 else 's'} taken in>"
-
-
-def _listed(words: Iterable[str]) -> list[str]:
-    """One word is a list of one."""
-    return [words] if isinstance(words, str) else [*words]
-
-
-def _digits(number: str) -> str:
-    return str(number).strip().removeprefix("+")
-
-
-def _chosen(option: str, word: str, known: Mapping[str, T]) -> T:
-    """What a word of an option stands for."""
-    if word not in known:
-        raise SandboxError(f"{option}={word!r} is not known. There are: {', '.join(known)}")
-    return known[word]
+        return f"<Sandbox {where}: {count} message{'' if count == 1 else 's'} accepted>"

@@ -1,4 +1,4 @@
-"""What uvicorn lacks for a sandbox: closing a connection without an answer, answering at once, and ending at once."""
+"""A uvicorn server on a thread of its own that starts and stops at once and can drop a connection without an answer."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class Protocol(H11Protocol):
-    """Uvicorn's HTTP protocol, but each request knows the transport it came by, and no access is logged."""
+    """Uvicorn's HTTP protocol without an access log, which hands its transport to each request."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.access_log = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Put the transport where `DroppedConnection` finds it: uvicorn copies this dict into every request's scope."""
+        """Put the transport into the state, which uvicorn copies into every request's scope."""
         self.app_state = {**self.app_state, "transport": transport}
         # asyncio does this only for sockets made with an explicit protocol number, which `create_server`'s are not. An
         # answer is written in two pieces: without it, the second waits 40 ms for the client's delayed acknowledgement.
@@ -35,19 +35,31 @@ class Protocol(H11Protocol):
 
 
 class DroppedConnection(Response):
-    """An answer that is none: the connection is closed before a byte of it."""
+    """A response that closes the connection before the first byte of an answer."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Close the connection, and wait until uvicorn knows, so that it does not answer in our place."""
+        """Close the connection, and wait until uvicorn has noticed, so that it does not answer itself."""
         scope["state"]["transport"].abort()
         while (await receive())["type"] != "http.disconnect":
             pass
 
 
 class Server(uvicorn.Server):
-    """Uvicorn without its tick: it ends when it is told to, and hangs up on whoever is still there."""
+    """A uvicorn server on a thread of its own, which waits for an event where uvicorn polls ten times a second.
 
-    def __init__(self, application: ASGIApp, closing: asyncio.Event) -> None:
+    Args:
+        application: The application to serve.
+        closing: Set in the server's event loop when it is to stop.
+        host: The address to listen on.
+        port: The port to listen on; 0 takes a free one.
+
+    Raises:
+        SandboxError: The port is not available.
+    """
+
+    def __init__(self, application: ASGIApp, closing: asyncio.Event, host: str, port: int) -> None:
+        self._listener = listen(host, port)  # first: nothing else has to be closed if it fails
+        self.url = url_of(self._listener)
         super().__init__(
             uvicorn.Config(
                 application,
@@ -60,35 +72,42 @@ class Server(uvicorn.Server):
                 timeout_keep_alive=600,  # longer than a notebook's idle client waits
             )
         )
-        self.ready = threading.Event()
         self._closing = closing
+        self._ready = threading.Event()
         self._loop = asyncio.SelectorEventLoop()  # on every system, for `remove_reader`
+        self._thread = threading.Thread(target=self._serve_listener, name=f"d7nb sandbox {self.url}", daemon=True)
 
-    def run_on(self, listener: socket.socket) -> None:
-        """Serve until `stop`. The thread's whole life."""
-        try:
-            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-                runner.run(self.serve(sockets=[listener]))
-        finally:
-            listener.close()
-            self.ready.set()
+    def start(self) -> bool:
+        """Start the thread and wait until it serves; return whether it does."""
+        self._thread.start()
+        self._ready.wait()
+        return self.started
 
     def stop(self) -> None:
-        """End it, from any thread."""
+        """Close every connection and wait for the thread to end; any other thread may call it."""
         with suppress(RuntimeError):  # the loop is closed already
             self._loop.call_soon_threadsafe(self._closing.set)
+        self._thread.join()
+
+    def _serve_listener(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(self.serve(sockets=[self._listener]))
+        finally:
+            self._listener.close()
+            self._ready.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin, and say so."""
+        """Start as uvicorn does, then let `start` return."""
         await super().startup(sockets)
-        self.ready.set()
+        self._ready.set()
 
     async def main_loop(self) -> None:
-        """Uvicorn ticks here; this waits for the end."""
+        """Wait for the end, in place of uvicorn's polling."""
         await self._closing.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End every exchange at once."""
+        """Close every connection at once, whatever it is doing."""
         # Connections that were accepted a moment ago are tasks of asyncio's, which fail and leak their socket if the
         # listener closes before they have run.
         for listener in sockets or ():
@@ -105,7 +124,11 @@ class Server(uvicorn.Server):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket, or a SandboxError."""
+    """Open a listening socket.
+
+    Raises:
+        SandboxError: The port is not available.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
@@ -116,6 +139,6 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """The URL at which a socket listens, without a slash at its end."""
+    """Return the URL of a listening socket, without a slash at its end."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

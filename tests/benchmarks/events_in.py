@@ -13,13 +13,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.support.ledgers import postgres
-from tests.support.receiver_process import WORDS, accepted, bodies_of, check_heard, heard, post_all, remote_receiver
+from tests.support.receiver_process import (
+    STATUSES,
+    check_statuses,
+    load_statuses,
+    post_all,
+    record_accepted,
+    remote_receiver,
+    shuffled_bodies,
+)
 
 
 def measure(place: str, events: int, connections: int) -> None:
     """Post events about every row, and find all of them in the ledger."""
-    rows = events // len(WORDS)
-    bodies, told = bodies_of(accepted(place, rows), seed=1)
+    rows = events // len(STATUSES)
+    bodies, told = shuffled_bodies(record_accepted(place, rows), seed=1)
     first, *others = sorted(os.sched_getaffinity(0))
     with remote_receiver(place, cores={first}) as receiver:
         os.sched_setaffinity(0, others)
@@ -29,7 +37,7 @@ def measure(place: str, events: int, connections: int) -> None:
         os.sched_setaffinity(0, {first, *others})
         ticks = Path(f"/proc/{receiver.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         used = (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")
-    check_heard(heard(place, rows), told)
+    check_statuses(load_statuses(place, rows), told)
     sender = after.user + after.system - before.user - before.system
     print(
         f"  {connections:4} connections: {events:,} events in {took:5.1f} s, {events / took:6,.0f} a second"

@@ -17,7 +17,14 @@ from d7nb import Ledger
 from d7nb.api.statuses import STAGES, read_status
 from d7nb.events import receiver
 from tests.support.ledgers import DESTINATION
-from tests.support.receiver_process import SECRET, WORDS, accepted, event, heard, request_of
+from tests.support.receiver_process import (
+    SECRET,
+    STATUSES,
+    delivery_event,
+    load_statuses,
+    record_accepted,
+    request_id_of,
+)
 from tests.support.sender_process import fictional
 
 ROWS, TOGETHER, EXAMPLES = 6, 10, 1_000
@@ -26,7 +33,7 @@ OTHERS = ["+61491570006", "+46701740610"]
 texts = st.text(max_size=12)
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
 values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3))
-words = st.sampled_from([*WORDS, "Dropped", "failed", "Throttled", "", " read "]) | values
+words = st.sampled_from([*STATUSES, "Dropped", "failed", "Throttled", "", " read "]) | values
 numbers = st.sampled_from([*fictional(ROWS), *OTHERS]) | values
 
 
@@ -42,7 +49,7 @@ def fields(names: list[str]) -> st.SearchStrategy[dict[str, Any]]:
         optional={
             "event_type": st.sampled_from(["DELIVERY_EVENTS", "SANDBOX_INBOUND_EVENT", "OTHER"]) | values,
             "timestamp": st.integers(min_value=-(2**62), max_value=2**62) | st.just(1795425887348) | values,
-            "request_id": st.sampled_from([request_of(0), "another"]) | values,
+            "request_id": st.sampled_from([request_id_of(0), "another"]) | values,
             "msg_id": values,
             "recipient": numbers,
             "status": words,
@@ -122,7 +129,7 @@ class Oracle:
         word = read_status(one["status"].replace("+", " "))[0]
         text = orjson.dumps(one).decode()
         for row, (name, number) in enumerate(zip(self.names, self.recipients, strict=True)):
-            if name in text or (number.lstrip("+") in text and request_of(row) in text):
+            if name in text or (number.lstrip("+") in text and request_id_of(row) in text):
                 self.told.add((row, word))
 
 
@@ -164,7 +171,7 @@ def place(tmp_path: Path) -> str:
 
 @pytest.fixture
 def names(place: str) -> list[str]:
-    return accepted(place, ROWS)
+    return record_accepted(place, ROWS)
 
 
 @pytest.fixture
@@ -198,7 +205,7 @@ def test_whatever_is_posted_is_answered_and_no_row_learns_what_was_not_said_of_i
 
     run()
     assert answers == {200, 400}
-    found = heard(place, ROWS)
+    found = load_statuses(place, ROWS)
     known = {(row, word) for word in STAGES for row in np.flatnonzero(~np.isnat(found.since[word])).tolist()}
     assert len(known) > ROWS
     assert known <= oracle.told
@@ -216,5 +223,5 @@ def test_whatever_is_posted_is_answered_and_no_row_learns_what_was_not_said_of_i
         assert heard_of
         assert heard_of <= oracle.wrote <= {*fictional(ROWS), *OTHERS}
     assert not [record.getMessage() for record in caplog.records if record.name == "d7nb.events"]
-    assert posted.post([orjson.dumps(event(0, "read", names[0]))]) == [200]  # and it goes on
-    assert heard(place, ROWS).status[0] == "read"
+    assert posted.post([orjson.dumps(delivery_event(0, "read", names[0]))]) == [200]  # and it goes on
+    assert load_statuses(place, ROWS).status[0] == "read"

@@ -23,13 +23,13 @@ from d7nb.cli import main
 from d7nb.cli.receive import VARIABLE
 from tests.support.receiver_process import (
     SECRET,
-    accepted,
-    bodies_of,
-    event,
-    heard,
-    killed_while_receiving,
+    delivery_event,
+    kill_while_receiving,
+    load_statuses,
     post_all,
+    record_accepted,
     remote_receiver,
+    shuffled_bodies,
 )
 from tests.support.sender_process import fictional
 
@@ -41,17 +41,17 @@ def sqlite(tmp_path: Path) -> str:
 
 
 def test_whoever_is_killed_in_the_middle_has_lost_nothing_that_was_acknowledged(sqlite: str) -> None:
-    print(killed_while_receiving(sqlite, seed=7, kills=3, events=5_000))
+    print(kill_while_receiving(sqlite, seed=7, kills=3, events=5_000))
 
 
 def test_at_its_end_it_answers_what_it_took_and_takes_nothing_more(sqlite: str) -> None:
-    names = accepted(sqlite, 1)
+    names = record_accepted(sqlite, 1)
     with remote_receiver(sqlite) as receiver:
         other = sqlite3.connect(sqlite, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")  # so that nothing can be written
         answers: list[int] = []
         url = f"http://127.0.0.1:{receiver.port}/{SECRET}"
-        told = orjson.dumps(event(0, "read", names[0]))
+        told = orjson.dumps(delivery_event(0, "read", names[0]))
         posting = threading.Thread(target=lambda: answers.append(requests.post(url, data=told, timeout=30).status_code))
         posting.start()
         time.sleep(0.5)
@@ -64,15 +64,15 @@ def test_at_its_end_it_answers_what_it_took_and_takes_nothing_more(sqlite: str) 
         posting.join(30)
         assert receiver.end(signal.SIGTERM)[0] == 0
     assert answers == [200]
-    assert heard(sqlite, 1).status.tolist() == ["read"]
+    assert load_statuses(sqlite, 1).status.tolist() == ["read"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_at_a_signal_and_never_showed_the_secret_or_a_number(sqlite: str, number: int) -> None:
-    names = accepted(sqlite, 4)
+    names = record_accepted(sqlite, 4)
     with remote_receiver(sqlite) as receiver:
         url = f"http://127.0.0.1:{receiver.port}/{SECRET}"
-        post_all(receiver.port, bodies_of(names, 1)[0], connections=4)
+        post_all(receiver.port, shuffled_bodies(names, 1)[0], connections=4)
         for body in (b"+12025550123", b"", b"[{}]", b"x" * 100_000):
             assert requests.post(url, data=body, timeout=30).status_code in {400, 413}
         requests.post(f"{url}x", data=b"+12025550123", timeout=30)
@@ -86,13 +86,13 @@ def test_it_ends_at_a_signal_and_never_showed_the_secret_or_a_number(sqlite: str
     assert "Traceback" not in said
     assert re.search(r"d7nb receives events at http://127\.0\.0\.1:\d+/… into Ledger\('.*ledger.sqlite3'\)", said)
     assert "D7 documents neither a signature" in said
-    assert set(heard(sqlite, 4).status) == {"read"}
+    assert set(load_statuses(sqlite, 4).status) == {"read"}
 
 
 IMPATIENT = """
 import sys, d7nb
 from d7nb.events import server
-server._SLOWEST_HEAD = 0.4
+server._HEAD_TIMEOUT = 0.4
 with d7nb.Ledger(sys.argv[1]) as ledger:
     server.serve(ledger, sys.argv[2])
 """
@@ -126,7 +126,7 @@ def answer(connection: socket.socket) -> bytes:
 
 @pytest.mark.parametrize("said", [b"", b"POST /", b"GET /x HTTP/1.1\r\nhost: d7nb\r\n\r\nPOST /"])
 def test_who_holds_a_connection_and_never_asks_is_hung_up_on(sqlite: str, said: bytes) -> None:
-    accepted(sqlite, 1)
+    record_accepted(sqlite, 1)
     with impatient(sqlite) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(said)
         if said.startswith(b"GET"):
@@ -136,19 +136,19 @@ def test_who_holds_a_connection_and_never_asks_is_hung_up_on(sqlite: str, said: 
 
 
 def test_who_asks_in_time_may_wait_for_an_answer_and_ask_again_later(sqlite: str) -> None:
-    names = accepted(sqlite, 2)
+    names = record_accepted(sqlite, 2)
     with impatient(sqlite) as port, requests.Session() as session:
         url = f"http://127.0.0.1:{port}/{SECRET}"
         other = sqlite3.connect(sqlite, isolation_level=None, check_same_thread=False)
         other.execute("BEGIN IMMEDIATE")
         letting_go = threading.Timer(1, other.rollback)
         letting_go.start()
-        assert session.post(url, data=orjson.dumps(event(0, "read", names[0])), timeout=30).status_code == 200
+        assert session.post(url, data=orjson.dumps(delivery_event(0, "read", names[0])), timeout=30).status_code == 200
         letting_go.join()
         other.close()
         time.sleep(1)
         with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-            body = orjson.dumps(event(1, "read", names[1]))
+            body = orjson.dumps(delivery_event(1, "read", names[1]))
             head = f"POST /{SECRET} HTTP/1.1\r\nhost: d7nb\r\ncontent-length: {len(body)}\r\n\r\n".encode()
             connection.sendall(head + body[:10])
             time.sleep(1)

@@ -28,7 +28,15 @@ from d7nb import Ledger, Text, events
 from d7nb.errors import LedgerError, ReceiverError
 from d7nb.events import InboundShape, app, intake, receiver
 from tests.support.ledgers import DESTINATION
-from tests.support.receiver_process import SECRET, WORDS, accepted, event, heard, serving, time_of
+from tests.support.receiver_process import (
+    SECRET,
+    STATUSES,
+    delivery_event,
+    load_statuses,
+    record_accepted,
+    serving,
+    time_of,
+)
 from tests.support.sender_process import fictional
 
 ROWS = 8
@@ -38,7 +46,7 @@ BUSINESS = "+12025550100"
 @pytest.fixture
 def names(place: str) -> list[str]:
     """The keys of rows that D7 accepted, in a new ledger."""
-    return accepted(place, ROWS)
+    return record_accepted(place, ROWS)
 
 
 @pytest.fixture
@@ -66,42 +74,42 @@ def aside(place: str) -> pd.DataFrame:
 
 class TestTakingIn:
     def test_an_event_is_in_the_ledger_when_it_is_answered(self, url: str, place: str, names: list[str]) -> None:
-        answer = post(url, event(3, "delivered", names[3]))
-        found = heard(place, ROWS)  # another connection: it sees what was committed, and nothing else
+        answer = post(url, delivery_event(3, "delivered", names[3]))
+        found = load_statuses(place, ROWS)  # another connection: it sees what was committed, and nothing else
         assert (answer.status_code, answer.text) == (200, "ok\n")
         assert found.status.tolist() == [None] * 3 + ["delivered"] + [None] * 4
         assert found.since["delivered"][3] == np.datetime64(time_of("delivered").replace(tzinfo=None))
-        assert found.msg_id[3] == event(3, "delivered", names[3])["msg_id"]
+        assert found.msg_id[3] == delivery_event(3, "delivered", names[3])["msg_id"]
 
     def test_order_repetition_and_form_make_no_difference(self, url: str, place: str, names: list[str]) -> None:
-        told = [*WORDS, *reversed(WORDS)]
+        told = [*STATUSES, *reversed(STATUSES)]
         for number, word in enumerate([*told, *told]):
-            assert post(url, event(0, word, names[0], nested=number % 2 == 0)).status_code == 200
-        post(url, [event(1, word, names[1]) for word in reversed(WORDS)])
-        post(url, {name: str(value) for name, value in event(2, "read", names[2]).items()})
-        requests.post(url, data=event(3, "read", names[3]), timeout=30)  # as a form
-        found = heard(place, ROWS)
+            assert post(url, delivery_event(0, word, names[0], nested=number % 2 == 0)).status_code == 200
+        post(url, [delivery_event(1, word, names[1]) for word in reversed(STATUSES)])
+        post(url, {name: str(value) for name, value in delivery_event(2, "read", names[2]).items()})
+        requests.post(url, data=delivery_event(3, "read", names[3]), timeout=30)  # as a form
+        found = load_statuses(place, ROWS)
         assert found.status.tolist() == ["read"] * 4 + [None] * 4
-        for word in WORDS:
+        for word in STATUSES:
             expected = np.datetime64(time_of(word).replace(tzinfo=None), "us")
             assert found.since[word][:2].tolist() == [expected.astype(object)] * 2
         assert aside(place).empty
 
     def test_many_at_once_are_each_answered_and_all_written(self, url: str, place: str, names: list[str]) -> None:
-        told = [(row, word) for row in range(ROWS) for word in WORDS]
+        told = [(row, word) for row in range(ROWS) for word in STATUSES]
         with ThreadPoolExecutor(16) as pool:
-            answers = list(pool.map(lambda one: post(url, event(*one, names[one[0]])).status_code, told * 3))
+            answers = list(pool.map(lambda one: post(url, delivery_event(*one, names[one[0]])).status_code, told * 3))
         assert answers == [200] * len(told) * 3
-        assert set(heard(place, ROWS).status) == {"read"}
+        assert set(load_statuses(place, ROWS).status) == {"read"}
 
     def test_a_row_without_its_key_is_found_by_request_and_recipient(self, url: str, place: str) -> None:
-        post(url, event(5, "read", ""))
-        assert heard(place, ROWS).status.tolist() == [None] * 5 + ["read"] + [None] * 2
+        post(url, delivery_event(5, "read", ""))
+        assert load_statuses(place, ROWS).status.tolist() == [None] * 5 + ["read"] + [None] * 2
 
     def test_an_event_of_nobody_s_row_is_acknowledged_and_kept_aside(self, url: str, place: str) -> None:
-        assert post(url, event(5, "read", "", request_id="of another program")).status_code == 200
+        assert post(url, delivery_event(5, "read", "", request_id="of another program")).status_code == 200
         assert "request of another program" in aside(place)["text"].item()
-        assert set(heard(place, ROWS).status) == {None}
+        assert set(load_statuses(place, ROWS).status) == {None}
 
     def test_what_is_no_event_is_kept_aside_with_its_numbers_masked(self, url: str, place: str) -> None:
         told = post(url, b"+1 202 555 0123 says hello")
@@ -120,25 +128,25 @@ class TestTakingIn:
     def test_of_a_list_the_good_is_taken_and_the_bad_is_kept_aside(
         self, url: str, place: str, names: list[str]
     ) -> None:
-        assert post(url, [{"event_type": "OTHER"}, event(0, "read", names[0])]).status_code == 200
-        assert heard(place, ROWS).status[0] == "read"
+        assert post(url, [{"event_type": "OTHER"}, delivery_event(0, "read", names[0])]).status_code == 200
+        assert load_statuses(place, ROWS).status[0] == "read"
         assert aside(place)["text"].tolist() == ['{"event_type":"OTHER"}']
 
     def test_it_is_an_application_that_another_may_hold(self, sqlite: str) -> None:
-        names = accepted(sqlite, 1)
+        names = record_accepted(sqlite, 1)
         with Ledger(sqlite) as ledger:
             house = Starlette(routes=[Mount("/d7", receiver(ledger, SECRET))])
             with serving(house) as url:
                 inside = url.replace(f"/{SECRET}", f"/d7/{SECRET}")
-                assert post(url, event(0, "read", names[0])).status_code == 404
-                assert post(inside, event(0, "read", names[0])).status_code == 200
-        assert heard(sqlite, 1).status.tolist() == ["read"]
+                assert post(url, delivery_event(0, "read", names[0])).status_code == 404
+                assert post(inside, delivery_event(0, "read", names[0])).status_code == 200
+        assert load_statuses(sqlite, 1).status.tolist() == ["read"]
 
     def test_another_destination_s_rows_are_other_rows(self, sqlite: str) -> None:
-        names = accepted(sqlite, 1)
+        names = record_accepted(sqlite, 1)
         with Ledger(sqlite) as ledger, serving(receiver(ledger, SECRET, destination="http://127.0.0.1:8700")) as url:
-            assert post(url, event(0, "read", names[0])).status_code == 200
-        assert heard(sqlite, 1).status.tolist() == [None]
+            assert post(url, delivery_event(0, "read", names[0])).status_code == 200
+        assert load_statuses(sqlite, 1).status.tolist() == [None]
 
 
 class TestWithTheSandbox:
@@ -187,12 +195,12 @@ class TestWithTheSandbox:
 class TestAnswers:
     def test_another_path_is_not_found_and_nothing_is_read_there(self, url: str, place: str, names: list[str]) -> None:
         root = url.removesuffix(SECRET)
-        told = event(0, "read", names[0])
+        told = delivery_event(0, "read", names[0])
         for path in ("", "other", SECRET[:-1], SECRET + "x", SECRET.upper(), f"{SECRET}/", f"x/{SECRET}", "%00", "é"):
             for method in ("POST", "GET", "PUT"):
                 answer = requests.request(method, root + path, data=orjson.dumps(told), timeout=30)
                 assert (answer.status_code, answer.text) == (404, "Not Found"), path
-        assert set(heard(place, ROWS).status) == {None}
+        assert set(load_statuses(place, ROWS).status) == {None}
         assert aside(place).empty
 
     def test_a_person_may_look_whether_it_is_there(self, url: str) -> None:
@@ -209,7 +217,7 @@ class TestAnswers:
         assert len(aside(place)) == 1
 
     def test_a_body_that_does_not_come_is_not_waited_for(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(app, "_SLOWEST_BODY", 0.1)
+        monkeypatch.setattr(app, "_BODY_TIMEOUT", 0.1)
         port = int(url.split(":")[2].partition("/")[0])
         with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
             connection.sendall(f"POST /{SECRET} HTTP/1.1\r\nhost: d7nb\r\ncontent-length: 10\r\n\r\n{{".encode())
@@ -219,9 +227,9 @@ class TestAnswers:
         port = int(url.split(":")[2].partition("/")[0])
         with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
             head = f"POST /{SECRET} HTTP/1.1\r\nhost: d7nb\r\ncontent-length: 1000\r\n\r\n".encode()
-            connection.sendall(head + orjson.dumps(event(0, "read", names[0])))
-        assert post(url, event(1, "read", names[1])).status_code == 200
-        assert heard(place, ROWS).status.tolist()[:2] == [None, "read"]
+            connection.sendall(head + orjson.dumps(delivery_event(0, "read", names[0])))
+        assert post(url, delivery_event(1, "read", names[1])).status_code == 200
+        assert load_statuses(place, ROWS).status.tolist()[:2] == [None, "read"]
         assert aside(place).empty
 
 
@@ -247,64 +255,68 @@ class TestTrouble:
     def test_what_can_t_be_written_is_not_acknowledged_and_comes_again(
         self, sqlite: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        names = accepted(sqlite, 1)
-        told = event(0, "read", names[0])
+        names = record_accepted(sqlite, 1)
+        told = delivery_event(0, "read", names[0])
         with Ledger(sqlite, patience=0.05) as ledger, serving(receiver(ledger, SECRET)) as url:
             with locked(sqlite):
                 for _ in range(3):
                     refused = post(url, told)
                     assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
                     assert post(url, b"nonsense").status_code == 503  # what can't be kept aside is not settled, either
-            assert heard(sqlite, 1).status.tolist() == [None]
+            assert load_statuses(sqlite, 1).status.tolist() == [None]
             assert post(url, told).status_code == 200
-        assert heard(sqlite, 1).status.tolist() == ["read"]
+        assert load_statuses(sqlite, 1).status.tolist() == ["read"]
         said = [record.getMessage() for record in caplog.records if record.name == "d7nb.events"]
         away, again = said
-        assert away.startswith("events are turned away, to come again: the ledger ledger.sqlite3 is locked by another")
-        assert again == "events are taken in again"
+        assert away.startswith("events are refused, to be posted again: the ledger ledger.sqlite3 is locked by another")
+        assert again == "events are accepted again"
 
     @pytest.mark.parametrize("kind", [ZeroDivisionError, LedgerError])
     def test_one_that_can_t_be_written_does_not_keep_back_the_others(
         self, sqlite: str, kind: type[Exception], caplog: pytest.LogCaptureFixture
     ) -> None:
-        names = accepted(sqlite, ROWS)
-        told = [event(row, "read", name, msg_id="poison" if row == 3 else None) for row, name in enumerate(names)]
+        names = record_accepted(sqlite, ROWS)
+        told = [
+            delivery_event(row, "read", name, msg_id="poison" if row == 3 else None) for row, name in enumerate(names)
+        ]
         with Choking(sqlite, kind) as ledger, serving(application := receiver(ledger, SECRET)) as url:
             with ledger.held(), ThreadPoolExecutor(ROWS + 1) as pool:
-                first = pool.submit(post, url, event(0, "sent", names[0]))
+                first = pool.submit(post, url, delivery_event(0, "sent", names[0]))
                 assert ledger.reached.wait(30)  # while this is being written, the others gather
                 others = [pool.submit(post, url, one) for one in told]
-                until(lambda: len(application.routes[0].endpoint._intake._waiting) == ROWS)
+                until(lambda: len(application.routes[0].endpoint._intake._queue) == ROWS)
                 ledger.go_on.set()
                 assert first.result().status_code == 200
                 assert [other.result().status_code for other in others] == [200] * 3 + [500] + [200] * 4
         assert max(ledger.sizes) == ROWS
-        assert heard(sqlite, ROWS).status.tolist() == ["read"] * 3 + [None] + ["read"] * 4
+        assert load_statuses(sqlite, ROWS).status.tolist() == ["read"] * 3 + [None] + ["read"] * 4
         kept = aside(sqlite)
         assert kept["why"].item() == f"it could not be written: {kind.__name__}"
         assert "poison" in kept["text"].item()
         (said,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-        assert said == f"an event could not be written ({kind.__name__}), and is kept aside"
+        assert said == f"an event could not be written ({kind.__name__}); ledger.aside() lists it"
 
     def test_what_waits_has_a_bound(self, sqlite: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        names = accepted(sqlite, ROWS)
-        size = len(orjson.dumps(event(0, "read", names[0]))) + 1024
-        monkeypatch.setattr(intake, "MOST_WAITING", 3 * size + 100)
+        names = record_accepted(sqlite, ROWS)
+        size = len(orjson.dumps(delivery_event(0, "read", names[0]))) + 1024
+        monkeypatch.setattr(intake, "MAX_WAITING_BYTES", 3 * size + 100)
         with Choking(sqlite) as ledger, serving(receiver(ledger, SECRET)) as url:
             with ledger.held(), ThreadPoolExecutor(ROWS) as pool:
-                posted = [pool.submit(post, url, event(row, "read", name)) for row, name in enumerate(names)]
+                posted = [pool.submit(post, url, delivery_event(row, "read", name)) for row, name in enumerate(names)]
                 until(lambda: sum(one.done() for one in posted) == ROWS - 3)
                 ledger.go_on.set()
                 codes = sorted(one.result().status_code for one in posted)
             assert codes == [200] * 3 + [503] * 5
-            assert [post(url, event(row, "read", name)).status_code for row, name in enumerate(names)] == [200] * ROWS
-        assert set(heard(sqlite, ROWS).status) == {"read"}
+            assert [post(url, delivery_event(row, "read", name)).status_code for row, name in enumerate(names)] == [
+                200
+            ] * ROWS
+        assert set(load_statuses(sqlite, ROWS).status) == {"read"}
 
     def test_a_removed_ledger_takes_nothing(self, sqlite: str) -> None:
-        names = accepted(sqlite, 1)
+        names = record_accepted(sqlite, 1)
         with Ledger(sqlite) as ledger, serving(receiver(ledger, SECRET)) as url:
             Path(sqlite).unlink()
-            assert post(url, event(0, "read", names[0])).status_code == 503
+            assert post(url, delivery_event(0, "read", names[0])).status_code == 503
 
 
 class Choking(Ledger):

@@ -1,4 +1,4 @@
-"""What the sandbox takes in and what it refuses: d7-api.md section 1, 2 and, row by row, section 8."""
+"""The send requests that the sandbox accepts and refuses: fields, limits, and variants on which D7's pages disagree."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SENDER = "+12025550100"
 PERSON = "+12025550123"
 IMAGE = "https://example.com/a.png"
 
-# One complete content for each kind, every documented part filled.
+# One complete content of each kind, with every documented field.
 GOOD: dict[str, dict[str, Any]] = {
     "text": {"message_type": "TEXT", "text": {"body": "Hello *there*", "preview_url": True}},
     "reaction": {
@@ -214,26 +214,26 @@ def loc_of(path: str) -> list[int | str]:
 
 
 class Post:
-    """Send one body to one sandbox, which holds nothing else."""
+    """A send of one body to an empty sandbox: its status, its answer and the accepted messages."""
 
     def __init__(self, sandbox: Sandbox, session: requests.Session, body: Any) -> None:
         sandbox.reset()
         reply = session.post(f"{sandbox.url}/whatsapp/v2/send", json=body, timeout=10)
         self.status, self.answer = reply.status_code, reply.json()
-        self.taken_in = sandbox.messages
+        self.accepted = sandbox.messages
 
     @property
     def locs(self) -> list[list[int | str]]:
         assert self.status == 422
         assert all(item.keys() == {"loc", "msg", "type"} for item in self.answer["detail"])
-        assert self.taken_in.empty
+        assert self.accepted.empty
         return [item["loc"] for item in self.answer["detail"]]
 
     @property
     def row(self) -> Any:
         assert self.status == 200, self.answer
-        assert len(self.taken_in) == 1
-        return self.taken_in.iloc[0]
+        assert len(self.accepted) == 1
+        return self.accepted.iloc[0]
 
 
 @pytest.mark.parametrize("kind", GOOD)
@@ -549,10 +549,10 @@ def test_a_part_that_is_no_object_is_refused_in_fastapis_words(strict: Sandbox, 
     assert "Content" not in item["msg"]  # no class of ours
 
 
-# Section 8, row by row
+# Variants on which D7's pages, samples and SDKs disagree
 
 
-def test_row_1_tags_in_camel_or_snake_case_are_kept_in_snake(strict: Sandbox, session: requests.Session) -> None:
+def test_tags_in_camel_or_snake_case_are_kept_in_snake(strict: Sandbox, session: requests.Session) -> None:
     camel = {"cust_ref": "c", "messageTag1": "1", "messageTag5": "5", "conversationId": "v", "message_tag2": None}
     snake = {"cust_ref": "c", "message_tag1": "1", "message_tag5": "5", "conversation_id": "v"}
     for reference in (camel, snake):
@@ -563,7 +563,7 @@ def test_row_1_tags_in_camel_or_snake_case_are_kept_in_snake(strict: Sandbox, se
         assert row.warnings == []
 
 
-def test_row_2_a_flat_reference_is_taken_in_with_a_warning(strict: Sandbox, session: requests.Session) -> None:
+def test_a_flat_reference_is_taken_in_with_a_warning(strict: Sandbox, session: requests.Session) -> None:
     recipient = {"recipient": PERSON, "cust_ref": "flat", "messageTag1": "1", "reference": {"cust_ref": "nested"}}
     row = Post(strict, session, body_of(GOOD["text"], recipients=[recipient])).row
     assert row.reference == {"cust_ref": "nested", "message_tag1": "1"}
@@ -571,7 +571,7 @@ def test_row_2_a_flat_reference_is_taken_in_with_a_warning(strict: Sandbox, sess
     assert "flat" in row.warnings[0]
 
 
-def test_row_3_an_array_of_numbers_is_refused_unless_lenient(
+def test_an_array_of_numbers_is_refused_unless_lenient(
     strict: Sandbox, lenient: Sandbox, session: requests.Session
 ) -> None:
     recipients = [{"recipient": [PERSON, "+12025550124"], "reference": {"cust_ref": "c"}}]
@@ -582,18 +582,14 @@ def test_row_3_an_array_of_numbers_is_refused_unless_lenient(
     assert list(taken_in.reference) == [{"cust_ref": "c"}] * 2
 
 
-def test_row_4_bare_numbers_are_refused_unless_lenient(
-    strict: Sandbox, lenient: Sandbox, session: requests.Session
-) -> None:
+def test_bare_numbers_are_refused_unless_lenient(strict: Sandbox, lenient: Sandbox, session: requests.Session) -> None:
     body = body_of(GOOD["text"], recipients=[PERSON])
     assert Post(strict, session, body).locs == [["body", "messages", 0, "recipients", 0]]
     assert Post(lenient, session, body).row.recipient == PERSON
 
 
 @pytest.mark.parametrize(("kind", "status"), [("individual", 200), (None, 200), ("group", 422), ("", 422)])
-def test_row_5_a_recipient_is_individual(
-    kind: str | None, status: int, strict: Sandbox, session: requests.Session
-) -> None:
+def test_a_recipient_is_individual(kind: str | None, status: int, strict: Sandbox, session: requests.Session) -> None:
     recipients = [{"recipient": PERSON, "recipient_type": kind}]
     post = Post(strict, session, body_of(GOOD["text"], recipients=recipients))
     assert post.status == status
@@ -603,7 +599,7 @@ def test_row_5_a_recipient_is_individual(
 
 @pytest.mark.parametrize("originator", [SENDER, SENDER[1:]])
 @pytest.mark.parametrize("recipient", [PERSON, PERSON[1:]])
-def test_row_6_numbers_go_with_a_plus_or_without(
+def test_numbers_go_with_a_plus_or_without(
     originator: str, recipient: str, strict: Sandbox, session: requests.Session
 ) -> None:
     post = Post(strict, session, body_of(GOOD["text"], originator=originator, recipients=[{"recipient": recipient}]))
@@ -613,7 +609,7 @@ def test_row_6_numbers_go_with_a_plus_or_without(
     assert (report["originator"], report["recipient"]) == (SENDER[1:], PERSON)
 
 
-def test_row_7_one_contact_for_an_array_is_refused_unless_lenient(
+def test_one_contact_for_an_array_is_refused_unless_lenient(
     strict: Sandbox, lenient: Sandbox, session: requests.Session
 ) -> None:
     body = body_of(changed(GOOD["contacts"], "contacts", GOOD["contacts"]["contacts"][0]))
@@ -622,7 +618,7 @@ def test_row_7_one_contact_for_an_array_is_refused_unless_lenient(
 
 
 @pytest.mark.parametrize(("latitude", "longitude"), [("25.2", "55.3"), (25.2, 55), (-90, 180), ("-90.0", "-180.000")])
-def test_row_8_coordinates_are_text_or_numbers(
+def test_coordinates_are_text_or_numbers(
     latitude: Any, longitude: Any, strict: Sandbox, session: requests.Session
 ) -> None:
     content = {"message_type": "LOCATION", "location": {"latitude": latitude, "longitude": longitude}}
@@ -630,20 +626,20 @@ def test_row_8_coordinates_are_text_or_numbers(
 
 
 @pytest.mark.parametrize(("kind", "name"), [("cta_url", "cta_url"), ("address", "address_message")])
-def test_row_9_an_action_may_have_its_name(kind: str, name: str, strict: Sandbox, session: requests.Session) -> None:
+def test_an_action_may_have_its_name(kind: str, name: str, strict: Sandbox, session: requests.Session) -> None:
     assert Post(strict, session, body_of(changed(GOOD[kind], "interactive.action.name", name))).status == 200
     other = Post(strict, session, body_of(changed(GOOD[kind], "interactive.action.name", "flow")))
     assert other.locs == [["body", "messages", 0, "content", "interactive", "action", "name"]]
 
 
 @pytest.mark.parametrize("kind", ["button", "list", "cta_url", "location_request", "address", "flow"])
-def test_row_10_null_is_absent(kind: str, strict: Sandbox, session: requests.Session) -> None:
+def test_null_is_absent(kind: str, strict: Sandbox, session: requests.Session) -> None:
     for header, footer in (({"type": None}, {"text": None}), (None, None)):
         content = changed(changed(GOOD[kind], "interactive.header", header), "interactive.footer", footer)
         assert Post(strict, session, body_of(content)).row.content == content
 
 
-def test_row_10_null_is_absent_in_envelope_and_contacts(strict: Sandbox, session: requests.Session) -> None:
+def test_null_is_absent_in_envelope_and_contacts(strict: Sandbox, session: requests.Session) -> None:
     contact = {"name": {"formatted_name": "A", "first_name": "A", "suffix": None}, "birthday": None, "emails": None}
     body = body_of({"message_type": "CONTACTS", "contacts": [contact]}, report_url=None)
     body["messages"][0]["recipients"][0] |= {"recipient_type": None, "reference": None}
@@ -661,7 +657,7 @@ def test_row_10_null_is_absent_in_envelope_and_contacts(strict: Sandbox, session
         ("image", "x", False),
     ],
 )
-def test_row_11_a_caption_that_is_not_shown_is_warned_of(
+def test_a_caption_that_is_not_shown_is_warned_of(
     kind: str, caption: str | None, warned: bool, strict: Sandbox, session: requests.Session
 ) -> None:
     attachment = {"type": kind, "url": "https://example.com/a", "caption": caption}
@@ -669,20 +665,20 @@ def test_row_11_a_caption_that_is_not_shown_is_warned_of(
     assert row.warnings == ([f"caption is not shown with {kind}"] if warned else [])
 
 
-def test_row_12_a_preview_wish_under_content_is_ignored(strict: Sandbox, session: requests.Session) -> None:
+def test_a_preview_wish_under_content_is_ignored(strict: Sandbox, session: requests.Session) -> None:
     row = Post(strict, session, body_of(changed(GOOD["text"], "preview_url", "yes"))).row
     assert ["ignored" in warning for warning in row.warnings] == [True]
     assert Post(strict, session, body_of(changed(GOOD["template"], "preview_url", False))).row.warnings == []
 
 
 @pytest.mark.parametrize("kind", ["product", "product_list", "catalog_message", "carousel", "voice_call"])
-def test_row_13_other_interactive_types_are_refused(kind: str, strict: Sandbox, session: requests.Session) -> None:
+def test_other_interactive_types_are_refused(kind: str, strict: Sandbox, session: requests.Session) -> None:
     post = Post(strict, session, body_of(changed(GOOD["button"], "interactive.type", kind)))
     assert post.locs == [["body", "messages", 0, "content", "interactive", "type"]]
 
 
 @pytest.mark.parametrize("kind", ["image", "video", "document"])
-def test_row_14_a_list_has_no_media_header(kind: str, strict: Sandbox, session: requests.Session) -> None:
+def test_a_list_has_no_media_header(kind: str, strict: Sandbox, session: requests.Session) -> None:
     header = {"type": kind, kind: {"link": IMAGE}}
     post = Post(strict, session, body_of(changed(GOOD["list"], "interactive.header", header)))
     assert ["body", "messages", 0, "content", "interactive", "header", "type"] in post.locs
@@ -708,7 +704,7 @@ def test_row_14_a_list_has_no_media_header(kind: str, strict: Sandbox, session: 
         (1900000000, 422),
     ],
 )
-def test_row_15_a_schedule_has_an_offset(text: Any, status: int, strict: Sandbox, session: requests.Session) -> None:
+def test_a_schedule_has_an_offset(text: Any, status: int, strict: Sandbox, session: requests.Session) -> None:
     body = {**body_of(GOOD["text"]), "message_globals": {"schedule_time": text}}
     post = Post(strict, session, body)
     assert post.status == status
@@ -718,12 +714,8 @@ def test_row_15_a_schedule_has_an_offset(text: Any, status: int, strict: Sandbox
         assert post.locs == [["body", "message_globals", "schedule_time"]]
 
 
-# Rows 16 (both report paths), 20 and 21 (shapes of refusals) and 23 (statuses) are in test_sandbox.py. Row 17 is about
-# an endpoint that the sandbox does not have, row 24 about a host.
-
-
 @pytest.mark.parametrize("first", [0, 1])
-def test_row_18_template_keys_count_from_0_or_1(first: int, session: requests.Session) -> None:
+def test_template_keys_count_from_0_or_1(first: int, session: requests.Session) -> None:
     with Sandbox(templates={"offer": 2}) as sandbox:
         for count, status in ((1, 400), (2, 200), (3, 400)):
             values = {str(key): "x" for key in range(first, first + count)}
@@ -735,7 +727,7 @@ def test_row_18_template_keys_count_from_0_or_1(first: int, session: requests.Se
                 assert post.taken_in.empty
 
 
-def test_row_18_meta_style_components_are_not_read(strict: Sandbox, session: requests.Session) -> None:
+def test_meta_style_components_are_not_read(strict: Sandbox, session: requests.Session) -> None:
     components = [{"type": "body", "parameters": [{"type": "text", "text": "x"}]}]
     content = {
         "message_type": "TEMPLATE",
@@ -747,11 +739,11 @@ def test_row_18_meta_style_components_are_not_read(strict: Sandbox, session: req
 
 
 @pytest.mark.parametrize("message_id", ["wamid.HBgL", "5a4b1c2e-8d6f-11ee-9a3b-0242ac130002", "x"])
-def test_row_19_any_id_can_be_reacted_to(message_id: str, strict: Sandbox, session: requests.Session) -> None:
+def test_any_id_can_be_reacted_to(message_id: str, strict: Sandbox, session: requests.Session) -> None:
     assert Post(strict, session, body_of(changed(GOOD["reaction"], "reaction.message_id", message_id))).status == 200
 
 
-def test_row_22_webp_is_an_image(strict: Sandbox, session: requests.Session) -> None:
+def test_webp_is_an_image(strict: Sandbox, session: requests.Session) -> None:
     attachment = {"type": "image", "url": "https://example.com/a.webp"}
     row = Post(strict, session, body_of({"message_type": "ATTACHMENT", "attachment": attachment})).row
     assert row.warnings == []

@@ -1,4 +1,4 @@
-"""A receiver of events in a process of its own, which can be killed, and a sender that repeats what got no answer."""
+"""A receiver of events in a process of its own that can be killed, and a sender that retries what got no answer."""
 
 from __future__ import annotations
 
@@ -33,83 +33,85 @@ from tests.support.servers import free_port
 
 ROOT = Path(__file__).parents[2]
 SECRET = "a-path-that-nobody-will-guess"
-REQUEST = 100
-"""Rows of a request."""
-MOST_ROWS = 25_000
-WORDS = ("queued", "sent", "delivered", "read")
+ROWS_PER_REQUEST = 100
+MAX_ROWS = 25_000
+STATUSES = ("queued", "sent", "delivered", "read")
 CONNECTIONS = 64
-_WRITTEN = b"\r\n\r\nok\n"
-_COMPLETE = re.compile(rb"HTTP/1\.1 (\d+).*?\r\ncontent-length: (\d+)\r\n.*?\r\n\r\n", re.DOTALL)
+_ACKNOWLEDGEMENT = b"\r\n\r\nok\n"
+_RESPONSE_HEAD = re.compile(rb"HTTP/1\.1 (\d+).*?\r\ncontent-length: (\d+)\r\n.*?\r\n\r\n", re.DOTALL)
 
 
-def request_of(row: int) -> str:
-    """D7's id of the request that brought a row."""
-    return f"0012c7f5-2ba5-49db-8901-{row // REQUEST:012}"
+def request_id_of(row: int) -> str:
+    """Return D7's id of the request that a row was sent with."""
+    return f"0012c7f5-2ba5-49db-8901-{row // ROWS_PER_REQUEST:012}"
 
 
-def time_of(word: str) -> datetime:
-    """When each row came to a status."""
-    return NOW + timedelta(seconds=1 + WORDS.index(word))
+def time_of(status: str) -> datetime:
+    """Return the time at which every row reached a status."""
+    return NOW + timedelta(seconds=1 + STATUSES.index(status))
 
 
-def accepted(place: str, rows: int) -> list[str]:
-    """A ledger in which D7 accepted so many rows; their keys, as they travel."""
-    own, numbers = keys(range(rows)), fictional(rows)
-    with Ledger(place) as ledger, Run(ledger.campaign(DESTINATION, CAMPAIGN), last_request_seen=0) as run:
-        for start in range(0, rows, REQUEST):
-            part = slice(start, min(start + REQUEST, rows))
-            claim = run.claim(own[part], numbers[part], numbers[part], at=NOW)
-            run.record(claim, "accepted", request_id=request_of(start), at=NOW)
-    return base32(own)
+def record_accepted(location: str, rows: int) -> list[str]:
+    """Record in a ledger that D7 accepted some rows, and return their keys as they are sent."""
+    row_keys, numbers = keys(range(rows)), fictional(rows)
+    with Ledger(location) as ledger, Run(ledger.campaign(DESTINATION, CAMPAIGN), last_request_seen=0) as run:
+        for start in range(0, rows, ROWS_PER_REQUEST):
+            part = slice(start, min(start + ROWS_PER_REQUEST, rows))
+            claim = run.claim(row_keys[part], numbers[part], numbers[part], at=NOW)
+            run.record(claim, "accepted", request_id=request_id_of(start), at=NOW)
+    return base32(row_keys)
 
 
-def heard(place: str, rows: int) -> MessageStatuses:
-    """What a ledger has heard of those rows."""
-    with Ledger(place) as ledger:
-        own = keys(range(rows))
+def load_statuses(location: str, rows: int) -> MessageStatuses:
+    """Load the statuses of those rows from a ledger."""
+    with Ledger(location) as ledger:
+        row_keys = keys(range(rows))
         campaign = ledger.campaign(DESTINATION, CAMPAIGN)
-        known = find_row_states(campaign, own, fictional(rows), at=NOW)
-        assert set(known.outcome) == {"accepted"}
-        return find_statuses(campaign, own, known.request)
+        states = find_row_states(campaign, row_keys, fictional(rows), at=NOW)
+        assert set(states.outcome) == {"accepted"}
+        return find_statuses(campaign, row_keys, states.request)
 
 
-def event(row: int, word: str, key: str, *, nested: bool = False, **more: Any) -> dict[str, Any]:
-    """A delivery event with all that D7's page lists; what is None in `more` is left out."""
+def delivery_event(row: int, status: str, key: str, *, nested: bool = False, **fields: Any) -> dict[str, Any]:
+    """Make a delivery event with all that D7's page lists, and other fields; those that are None are left out."""
     reference = {"cust_ref": "", **{f"message_tag{number}": "" for number in range(1, 5)}, "message_tag5": key}
-    fields = {
+    event = {
         "event_type": "DELIVERY_EVENTS",
-        "timestamp": int(time_of(word).timestamp() * 1000) if word in WORDS else int(NOW.timestamp() * 1000),
+        "timestamp": int(time_of(status).timestamp() * 1000) if status in STATUSES else int(NOW.timestamp() * 1000),
         "date": "2026-November-23",
-        "request_id": request_of(row),
+        "request_id": request_id_of(row),
         "msg_id": f"{row:08}-2ba5-11ee-8901-0242ac120002",
         "conversation_type": "marketing",
         "message_type": "TEXT",
         "waConvId": f"{row:032x}",
-        "recipient": fictional(MOST_ROWS)[row],
+        "recipient": fictional(MAX_ROWS)[row],
         "originator": "+12025550100",
-        "status": word,
+        "status": status,
     }
-    fields |= {"reference": {**reference, "conversation_id": ""}} if nested else reference
-    return {name: value for name, value in (fields | more).items() if value is not None}
+    event |= {"reference": {**reference, "conversation_id": ""}} if nested else reference
+    return {name: value for name, value in (event | fields).items() if value is not None}
 
 
-def bodies_of(names: Sequence[str], seed: int) -> tuple[list[bytes], list[tuple[int, str]]]:
-    """An event for every status of every row, in no order; and which row and status each is."""
-    told = [(row, word) for row in range(len(names)) for word in WORDS]
-    random.Random(seed).shuffle(told)
-    return [orjson.dumps(event(row, word, names[row], nested=row % 2 == 0)) for row, word in told], told
+def shuffled_bodies(row_keys: Sequence[str], seed: int) -> tuple[list[bytes], list[tuple[int, str]]]:
+    """Make an event for every status of every row, in random order; return the bodies, and their rows and statuses."""
+    row_statuses = [(row, status) for row in range(len(row_keys)) for status in STATUSES]
+    random.Random(seed).shuffle(row_statuses)
+    bodies = [
+        orjson.dumps(delivery_event(row, status, row_keys[row], nested=row % 2 == 0)) for row, status in row_statuses
+    ]
+    return bodies, row_statuses
 
 
 class Receiver:
-    """``python -m d7nb receive`` on one port: it can be started again after it was killed."""
+    """``python -m d7nb receive`` on one port, which can be killed and started again."""
 
-    def __init__(self, place: str, *words: str, cores: set[int] | None = None) -> None:
+    def __init__(self, location: str, *arguments: str, cores: set[int] | None = None) -> None:
         self.port = free_port()
-        self._place, self._words, self._cores = place, words, cores
+        self._location, self._arguments, self._cores = location, arguments, cores
         self.start()
 
     def start(self) -> None:
-        """Begin, and wait until it listens."""
+        """Start the process, and wait until it listens."""
         command = [
             sys.executable,
             "-m",
@@ -117,38 +119,38 @@ class Receiver:
             "receive",
             f"--port={self.port}",
             "--ledger",
-            self._place,
-            *self._words,
+            self._location,
+            *self._arguments,
         ]
         environment = {**os.environ, "D7NB_EVENTS_SECRET": SECRET}
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        mine = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, self._cores or mine)  # a child begins where its parent is
-        self.process = subprocess.Popen([*command, *self._words], cwd=ROOT, env=environment, **pipes)
-        os.sched_setaffinity(0, mine)
+        own_cores = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, self._cores or own_cores)  # a child inherits its parent's cores
+        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, **pipes)
+        os.sched_setaffinity(0, own_cores)
         assert self.process.stdout is not None
-        self.said = ""
-        while "receives events" not in self.said:
+        self.output = ""
+        while "receives events" not in self.output:
             line = self.process.stdout.readline()
             assert line, self.process.communicate()[1]
-            self.said += line
+            self.output += line
 
     def kill(self) -> None:
-        """SIGKILL, at whatever it is just doing."""
+        """Kill the process with SIGKILL."""
         self.process.kill()
         self.process.communicate()
 
     def end(self, number: int) -> tuple[int, str]:
-        """A signal; then its exit code, and all that it said."""
+        """Send a signal, and return the exit code and all output."""
         self.process.send_signal(number)
         out, err = self.process.communicate(timeout=60)
-        return self.process.returncode, self.said + out + err
+        return self.process.returncode, self.output + out + err
 
 
 @contextmanager
-def remote_receiver(place: str, *words: str, cores: set[int] | None = None) -> Iterator[Receiver]:
-    """A receiver until the end of the block."""
-    receiver = Receiver(place, *words, cores=cores)
+def remote_receiver(location: str, *arguments: str, cores: set[int] | None = None) -> Iterator[Receiver]:
+    """Run a receiver until the end of the block."""
+    receiver = Receiver(location, *arguments, cores=cores)
     try:
         yield receiver
     finally:
@@ -157,7 +159,7 @@ def remote_receiver(place: str, *words: str, cores: set[int] | None = None) -> I
 
 @contextmanager
 def serving(application: Any) -> Iterator[str]:
-    """An ASGI application in this process, under a server of its own; the URL of its one path."""
+    """Serve an ASGI application from a thread, and yield the URL of the receiver's path."""
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     server = uvicorn.Server(uvicorn.Config(application, ws="none", log_config=None))
@@ -171,13 +173,13 @@ def serving(application: Any) -> Iterator[str]:
 
 
 class Poster:
-    """Posts bodies, one a request, over connections that stay open, and each until it is acknowledged."""
+    """A client that posts bodies, one a request, and repeats each until it is acknowledged."""
 
     def __init__(self, port: int, bodies: Sequence[bytes], connections: int = CONNECTIONS) -> None:
         self.port, self.connections = port, connections
         head = b"POST /%s HTTP/1.1\r\nhost: d7nb\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
         self.requests = [head % (SECRET.encode(), len(body)) + body for body in bodies]
-        self.todo = deque(range(len(bodies)))
+        self.waiting = deque(range(len(bodies)))
         self.acknowledged: list[int] = []
         self.refused: list[int] = []
         self.open = 0
@@ -185,7 +187,7 @@ class Poster:
         self._connecting: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Until all is acknowledged."""
+        """Post until all bodies are acknowledged."""
         for _ in range(self.connections):
             self.connect()
         await self.done.wait()
@@ -194,7 +196,7 @@ class Poster:
             await asyncio.sleep(0.01)
 
     def connect(self) -> None:
-        """Have another connection, as soon as somebody listens."""
+        """Open another connection as soon as the receiver listens."""
         task = asyncio.create_task(self._connect())
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
@@ -202,7 +204,7 @@ class Poster:
     async def _connect(self) -> None:
         while not self.done.is_set():
             try:
-                await asyncio.get_running_loop().create_connection(lambda: _Posting(self), "127.0.0.1", self.port)
+                await asyncio.get_running_loop().create_connection(lambda: _Connection(self), "127.0.0.1", self.port)
             except OSError:
                 await asyncio.sleep(0.02)
             else:
@@ -215,106 +217,106 @@ class Poster:
             self.done.set()
 
 
-class _Posting(asyncio.Protocol):
-    """One connection: one request at a time."""
+class _Connection(asyncio.Protocol):
+    """A connection that posts one body at a time."""
 
     def __init__(self, poster: Poster) -> None:
-        self.poster, self.number, self.got = poster, -1, b""
+        self.poster, self.number, self.received = poster, -1, b""
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
         self.poster.open += 1
-        self.next()
+        self.post_next()
 
-    def next(self) -> None:
+    def post_next(self) -> None:
         if self.poster.done.is_set():
             self.transport.close()
-        elif self.poster.todo:
-            self.number = self.poster.todo.popleft()
+        elif self.poster.waiting:
+            self.number = self.poster.waiting.popleft()
             self.transport.write(self.poster.requests[self.number])
         else:
             self.number = -1
-            asyncio.get_running_loop().call_later(0.02, self.again)
+            asyncio.get_running_loop().call_later(0.02, self.try_again)
 
-    def again(self) -> None:
+    def try_again(self) -> None:
         if not self.transport.is_closing():
-            self.next()
+            self.post_next()
 
     def data_received(self, data: bytes) -> None:
-        self.got += data
-        if self.got.endswith(_WRITTEN) and self.got.startswith(b"HTTP/1.1 200"):
-            self.got, number, self.number = b"", self.number, -1
+        self.received += data
+        if self.received.endswith(_ACKNOWLEDGEMENT) and self.received.startswith(b"HTTP/1.1 200"):
+            self.received, number, self.number = b"", self.number, -1
             self.poster.acknowledge(number)
-            self.next()
-        elif (found := _COMPLETE.match(self.got)) and len(self.got) >= found.end() + int(found[2]):
-            self.poster.refused.append(int(found[1]))
-            self.transport.close()  # and comes again
+            self.post_next()
+        elif (head := _RESPONSE_HEAD.match(self.received)) and len(self.received) >= head.end() + int(head[2]):
+            self.poster.refused.append(int(head[1]))
+            self.transport.close()  # the body is posted again
 
     def connection_lost(self, _: Exception | None) -> None:
         self.poster.open -= 1
         if self.number >= 0:
-            self.poster.todo.append(self.number)
+            self.poster.waiting.append(self.number)
         if not self.poster.done.is_set():
             self.poster.connect()
 
 
 def post_all(port: int, bodies: Sequence[bytes], connections: int = CONNECTIONS) -> float:
-    """Post bodies to a receiver, and say how many seconds that took."""
+    """Post bodies to a receiver, and return how many seconds that took."""
 
     async def run() -> float:
-        poster, begun = Poster(port, bodies, connections), time.perf_counter()
+        poster, started_at = Poster(port, bodies, connections), time.perf_counter()
         await poster.run()
         assert not poster.refused, poster.refused[:3]
-        return time.perf_counter() - begun
+        return time.perf_counter() - started_at
 
     return asyncio.run(run())
 
 
-def check_heard(found: MessageStatuses, told: Sequence[tuple[int, str]]) -> None:
-    """Each of these statuses is in the ledger, with its time."""
-    for word in WORDS:
-        rows = [row for row, each in told if each == word]
-        expected = np.datetime64(time_of(word).replace(tzinfo=None), "us")
-        assert (found.since[word][rows] == expected).all(), word
+def check_statuses(statuses: MessageStatuses, row_statuses: Sequence[tuple[int, str]]) -> None:
+    """Check that each status of a row is in the ledger, with its time."""
+    for status in STATUSES:
+        rows = [row for row, row_status in row_statuses if row_status == status]
+        expected = np.datetime64(time_of(status).replace(tzinfo=None), "us")
+        assert (statuses.since[status][rows] == expected).all(), status
 
 
-def killed_while_receiving(place: str, seed: int, kills: int = 10, events: int = 100_000) -> str:
-    """A receiver is killed at random moments while events come in; none that it acknowledged is lost."""
-    rows = events // len(WORDS)
-    bodies, told = bodies_of(accepted(place, rows), seed)
-    moments = random.Random(seed)
-    marks = sorted(moments.sample(range(events // 20, events - events // 20), kills))
+def kill_while_receiving(location: str, seed: int, kills: int = 10, events: int = 100_000) -> str:
+    """Kill a receiver at random moments while events come in, and check that no acknowledged event is lost."""
+    rows = events // len(STATUSES)
+    bodies, row_statuses = shuffled_bodies(record_accepted(location, rows), seed)
+    generator = random.Random(seed)
+    kill_after = sorted(generator.sample(range(events // 20, events - events // 20), kills))
 
     async def run(receiver: Receiver) -> None:
         poster = Poster(receiver.port, bodies)
         posting = asyncio.create_task(poster.run())
-        for mark in marks:
-            await until(lambda: len(poster.acknowledged) >= mark, posting)  # noqa: B023
-            await asyncio.sleep(moments.uniform(0, 0.02))  # the moment of death
-            hit = not poster.done.is_set()
+        for count in kill_after:
+            await wait_until(lambda: len(poster.acknowledged) >= count, posting)  # noqa: B023
+            await asyncio.sleep(generator.uniform(0, 0.02))
+            is_posting = not poster.done.is_set()
             receiver.kill()
-            await until(lambda: poster.open == 0, posting)  # what it still said has been heard
-            assert hit, "it was done before it could be killed: give it more events"
-            found = await asyncio.to_thread(heard, place, rows)
-            check_heard(found, [told[number] for number in poster.acknowledged])
+            await wait_until(lambda: poster.open == 0, posting)  # the answers that were under way have arrived
+            assert is_posting, "it was done before it could be killed: give it more events"
+            statuses = await asyncio.to_thread(load_statuses, location, rows)
+            check_statuses(statuses, [row_statuses[number] for number in poster.acknowledged])
             await asyncio.to_thread(receiver.start)
         await posting
         assert not poster.refused, poster.refused[:3]
 
-    with remote_receiver(place) as receiver:
+    with remote_receiver(location) as receiver:
         asyncio.run(run(receiver))
-    found = heard(place, rows)
-    check_heard(found, told)
-    assert set(found.status) == {"read"}
-    with Ledger(place) as ledger:
+    statuses = load_statuses(location, rows)
+    check_statuses(statuses, row_statuses)
+    assert set(statuses.status) == {"read"}
+    with Ledger(location) as ledger:
         assert ledger.aside().empty
         assert len(ledger.frame()) == rows
     return f"{events:,} events, {kills} kills, none that was acknowledged was lost"
 
 
-async def until(holds: Callable[[], bool], alongside: asyncio.Task[None]) -> None:
-    """Wait for something, as long as another thing goes on."""
-    while not holds() and not alongside.done():
+async def wait_until(condition: Callable[[], bool], task: asyncio.Task[None]) -> None:
+    """Wait until a condition holds or a task is done, and raise what the task raised."""
+    while not condition() and not task.done():
         await asyncio.sleep(0.001)
-    if alongside.done():
-        alongside.result()
+    if task.done():
+        task.result()

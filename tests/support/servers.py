@@ -1,4 +1,4 @@
-"""Tiny servers on this machine, for what the sandbox can't do: TLS, a proxy, bytes that are no answer, and counting."""
+"""Small HTTP servers on this machine, for what the sandbox can't do: TLS, a proxy, raw bytes, counting connections."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 ACCEPTED = b'{"request_id":"00000000-0000-4000-8000-000000000001","status":"accepted","created_at":"2026-11-23T10:00Z"}'
 
 HOST = "api.d7networks.com"
-"""A name for which the tests have a certificate."""
+"""A host name for which the tests have a certificate."""
 
 
 class Request(NamedTuple):
-    """What came in."""
+    """A received request."""
 
     method: str
     path: str
@@ -27,7 +27,7 @@ class Request(NamedTuple):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Keeps each request, then lets the server's script answer it."""
+    """A handler that stores each request and answers it by the server's script."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -52,14 +52,14 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 Script = Callable[[Handler], None]
 
 
 class LocalServer(ThreadingHTTPServer):
-    """A server, what it was asked, and how many connections it was asked by."""
+    """A server with its requests and the number of its connections."""
 
     daemon_threads = False
 
@@ -68,38 +68,38 @@ class LocalServer(ThreadingHTTPServer):
         self.script = script
         self.requests: list[Request] = []
         self.connections = 0
-        self._open: list[socket.socket] = []
+        self._open_sockets: list[socket.socket] = []
         self.ended = threading.Event()
         self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{self.server_port}"
-        self._context = None
+        self._tls = None
         if certificate:
-            self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            self._context.load_cert_chain(certificate)
+            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._tls.load_cert_chain(certificate)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
         self.connections += 1
-        if self._context:
+        if self._tls:
             try:
-                connection = self._context.wrap_socket(connection, server_side=True)
+                connection = self._tls.wrap_socket(connection, server_side=True)
             except OSError:
                 connection.close()
                 raise
-        self._open.append(connection)
+        self._open_sockets.append(connection)
         return connection, address
 
     def hang_up_on_all(self) -> None:
-        for connection in self._open:
+        for connection in self._open_sockets:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, *_: Any) -> None:
-        """A client that went away is no matter here."""
+        """Ignore a client that disconnected."""
 
 
 @contextmanager
 def serving(script: Script = Handler.reply, certificate: Path | None = None) -> Iterator[LocalServer]:
-    """A server that answers by a script; without one, it accepts everything."""
+    """Run a server that answers by a script; without one, it accepts every message."""
     server = LocalServer(script, certificate)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -114,12 +114,12 @@ def serving(script: Script = Handler.reply, certificate: Path | None = None) -> 
 
 
 def answering(status: int, body: bytes = b"", **headers: str) -> Script:
-    """A script that always answers the same."""
+    """Make a script that always answers the same."""
     return lambda handler: handler.reply(status, body, {name.replace("_", "-"): text for name, text in headers.items()})
 
 
 def sending(raw: bytes) -> Script:
-    """A script that sends bytes as they are, then hangs up."""
+    """Make a script that sends raw bytes and closes the connection."""
 
     def script(handler: Handler) -> None:
         handler.wfile.write(raw)
@@ -129,21 +129,21 @@ def sending(raw: bytes) -> Script:
 
 
 def tunnelling(server: LocalServer) -> Script:
-    """A script for a proxy that leads every CONNECT to one server, whatever name was asked for."""
+    """Make a script for a proxy that connects every CONNECT to one server, whatever its host name."""
 
     def script(handler: Handler) -> None:
         handler.close_connection = True
         handler.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        with socket.create_connection(("127.0.0.1", server.server_port)) as far:
-            back = threading.Thread(target=_pump, args=(far, handler.connection))
-            back.start()
-            _pump(handler.connection, far)
-            back.join()
+        with socket.create_connection(("127.0.0.1", server.server_port)) as upstream:
+            answers = threading.Thread(target=_copy, args=(upstream, handler.connection))
+            answers.start()
+            _copy(handler.connection, upstream)
+            answers.join()
 
     return script
 
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
+def _copy(source: socket.socket, target: socket.socket) -> None:
     with suppress(OSError):
         while data := source.recv(65536):
             target.sendall(data)
@@ -152,7 +152,7 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
 
 
 def free_port() -> int:
-    """A port on which nobody listens."""
+    """Return a port on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

@@ -1,7 +1,7 @@
-"""HTTP from the sandbox to receivers of events, which are on this machine or are not posted to.
+"""An HTTP client that posts to receivers on this machine only.
 
-A rehearsal with a real `report_url` must never reach the real receiver. So an address is looked at before anything is
-done with it, and the connection's other end once more before a byte is sent; no redirect is followed, no proxy asked.
+A rehearsal with a real `report_url` must never reach the real receiver. So the address is checked before connecting and
+the peer's address before a byte is sent; redirects are not followed and proxies not used.
 """
 
 from __future__ import annotations
@@ -16,34 +16,35 @@ from urllib.parse import quote, urlsplit
 
 from urllib3.util.wait import wait_for_read
 
-ELSEWHERE = "not posted: only this machine"
+NOT_LOCAL = "not posted: only this machine"
+"""The result of a post to another machine."""
 
-_AS_THEY_ARE = "!#$%&'()*+,/:;=?@[]~"  # beside letters and digits, the characters of a path that is escaped already
-_MOST_OF_AN_ANSWER = 65536  # bytes that are read so that the connection can be used again
+_SAFE_CHARACTERS = "!#$%&'()*+,/:;=?@[]~"  # beside letters and digits, the characters of an already escaped path
+_MAX_BODY = 65536  # bytes of an answer that are read so that the connection can be used again
 
 
-class Place(NamedTuple):
-    """An address on this machine."""
+class LocalAddress(NamedTuple):
+    """An HTTP or HTTPS address on this machine."""
 
     https: bool
     host: str
     port: int
 
 
-class Answer(NamedTuple):
-    """What a receiver said to one POST."""
+class PostResult(NamedTuple):
+    """The result of a post."""
 
-    taken: bool  # it answered 2xx
-    words: str  # the HTTP status, or what went wrong
+    accepted: bool  # the receiver answered 2xx
+    answer: str  # the HTTP status, or what went wrong
 
 
 @lru_cache(1024)
-def local_target(url: str) -> tuple[Place, str] | None:
-    """The place and the path of a URL on this machine, or None.
+def local_target(url: str) -> tuple[LocalAddress, str] | None:
+    """Return the address and path of a URL on this machine, or None for any other URL.
 
     Example:
         >>> local_target("http://localhost:8000/events?key=1")
-        (Place(https=False, host='localhost', port=8000), '/events?key=1')
+        (LocalAddress(https=False, host='localhost', port=8000), '/events?key=1')
         >>> local_target("https://example.com/events") is None
         True
     """
@@ -57,8 +58,8 @@ def local_target(url: str) -> tuple[Place, str] | None:
         return None
     https = parts.scheme == "https"
     query = f"?{parts.query}" if parts.query else ""
-    path = quote(f"{parts.path or '/'}{query}", safe=_AS_THEY_ARE)
-    return Place(https, host, port or (443 if https else 80)), path
+    path = quote(f"{parts.path or '/'}{query}", safe=_SAFE_CHARACTERS)
+    return LocalAddress(https, host, port or (443 if https else 80)), path
 
 
 def _is_loopback(host: str) -> bool:
@@ -69,60 +70,62 @@ def _is_loopback(host: str) -> bool:
     return False
 
 
-class Line:
-    """Connections to receivers, which are kept. For one thread; `hang_up` is for any other."""
+class LocalHttpClient:
+    """An HTTP client with connections that stay open, for one thread; another may only call `abort`."""
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
-        self._kept: dict[Place, HTTPConnection] = {}
-        self._hung_up = False
+        self._connections: dict[LocalAddress, HTTPConnection] = {}
+        self._aborted = False
 
-    def post(self, url: str, body: bytes, content_type: str) -> Answer:
-        """Post to a URL, if it is on this machine."""
+    def post(self, url: str, body: bytes, content_type: str) -> PostResult:
+        """Post a body to a URL if it is on this machine."""
         target = local_target(url)
         if target is None:
-            return Answer(taken=False, words=ELSEWHERE)
-        place, path = target
+            return PostResult(accepted=False, answer=NOT_LOCAL)
+        address, path = target
         try:
-            return self._exchange(place, path, body, content_type)
+            return self._exchange(address, path, body, content_type)
         except (OSError, HTTPException) as error:
-            self._drop(place)
-            return Answer(taken=False, words=f"no answer: {type(error).__name__}")
+            self._disconnect(address)
+            return PostResult(accepted=False, answer=f"no answer: {type(error).__name__}")
 
-    def _exchange(self, place: Place, path: str, body: bytes, content_type: str) -> Answer:
-        connection = self._kept.get(place)
+    def _exchange(self, address: LocalAddress, path: str, body: bytes, content_type: str) -> PostResult:
+        connection = self._connections.get(address)
         if connection is not None and wait_for_read(connection.sock, timeout=0):
-            self._drop(place)  # its other end closed it meanwhile, for nothing was asked
+            self._disconnect(address)  # no answer is due, so the receiver has closed it
             connection = None
-        connection = connection or self._connect(place)
+        connection = connection or self._connect(address)
         connection.request("POST", path, body, {"Content-Type": content_type, "User-Agent": "d7nb-sandbox"})
-        answer = connection.getresponse()
-        answer.read(_MOST_OF_AN_ANSWER)
-        if not answer.isclosed():
-            self._drop(place)
-        return Answer(200 <= answer.status < 300, str(answer.status))
+        response = connection.getresponse()
+        response.read(_MAX_BODY)
+        if not response.isclosed():
+            self._disconnect(address)
+        return PostResult(200 <= response.status < 300, str(response.status))
 
-    def _connect(self, place: Place) -> HTTPConnection:
-        make = HTTPSConnection if place.https else HTTPConnection
-        connection = self._kept[place] = make(place.host, place.port, timeout=self._timeout)
+    def _connect(self, address: LocalAddress) -> HTTPConnection:
+        connection_class = HTTPSConnection if address.https else HTTPConnection
+        connection = connection_class(address.host, address.port, timeout=self._timeout)
+        self._connections[address] = connection
         connection.connect()
-        if self._hung_up or not _is_loopback(connection.sock.getpeername()[0]):
+        if self._aborted or not _is_loopback(connection.sock.getpeername()[0]):
             raise ConnectionAbortedError
         return connection
 
-    def _drop(self, place: Place) -> None:
-        if (connection := self._kept.pop(place, None)) is not None:
+    def _disconnect(self, address: LocalAddress) -> None:
+        if (connection := self._connections.pop(address, None)) is not None:
             connection.close()
 
-    def hang_up(self) -> None:
-        """End an exchange that is under way, and let no other begin."""
-        self._hung_up = True
-        for connection in list(self._kept.values()):
+    def abort(self) -> None:
+        """Cut off the exchange that is under way, and let no other begin."""
+        self._aborted = True
+        for connection in list(self._connections.values()):
             if (open_socket := connection.sock) is not None:
                 with suppress(OSError):
-                    socket.socket.shutdown(open_socket, socket.SHUT_RDWR)  # TLS or not: its thread reads an end
+                    # The socket's own method even under TLS, so that the reading thread sees the end.
+                    socket.socket.shutdown(open_socket, socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Close what is kept."""
-        for place in list(self._kept):
-            self._drop(place)
+        """Close all connections."""
+        for address in list(self._connections):
+            self._disconnect(address)

@@ -1,8 +1,8 @@
-"""The delivery events that the sandbox posts (d7-api.md section 5.1).
+"""The delivery events that the sandbox posts, after D7's page "Receive Whatsapp Postback".
 
-Not documented, and so invented: the word of an event on a failure, that it has a `reason` as the report has, what
-stands for a mark that was not given, and whether the marks of the reference are listed flat or nested: `SHAPES` has
-both. A scheduled message's waiting is no event.
+Not documented, and so the sandbox's own choice: the status of a failure, the `reason` as in a report, null for a
+missing reference key, and whether the reference keys are flat or nested (`EVENT_SHAPES` has both). A message that waits
+for its `schedule_time` has no event.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import orjson
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from d7nb.sandbox.state import Kept
+    from d7nb.sandbox.state import StoredMessage
 
 # English whatever the machine's language is.
 _MONTHS = (
@@ -25,68 +25,68 @@ _MONTHS = (
 )
 
 
-def event_date(at: datetime) -> str:
-    """A day as D7's sample of an event has it.
+def format_date(at: datetime) -> str:
+    """Format a date as in D7's sample of an event.
 
     Example:
-        >>> event_date(datetime(2023, 9, 25, tzinfo=UTC))
+        >>> format_date(datetime(2023, 9, 25, tzinfo=UTC))
         '2023-September-25'
     """
     return f"{at.year}-{_MONTHS[at.month - 1]}-{at.day:02}"
 
 
 def flat(reference: dict[str, Any]) -> dict[str, Any]:
-    """The marks among the other fields, as the page lists them."""
+    """Return the reference keys as fields of the event, as D7's page lists them."""
     return reference
 
 
 def nested(reference: dict[str, Any]) -> dict[str, Any]:
-    """The marks as in the report."""
+    """Return the reference keys in an object of their own, as in a report."""
     return {"reference": reference}
 
 
-SHAPES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {"flat": flat, "nested": nested}
+EVENT_SHAPES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {"flat": flat, "nested": nested}
 
 
 def delivery_event(
     request_id: str,
-    one: Kept,
+    message: StoredMessage,
     status: str,
     reason: str | None,
     *,
-    seconds: float,
+    timestamp: float,
     shape: Callable[[dict[str, Any]], dict[str, Any]],
 ) -> dict[str, Any]:
-    """The event that tells of one status of one message, `seconds` after 1970."""
-    named = one.named
+    """Return the event of a message that reached a status, at a time in seconds since 1970."""
+    fields = message.report_fields
     return {
         "event_type": "DELIVERY_EVENTS",
-        "timestamp": round(seconds * 1000),
-        "date": event_date(datetime.fromtimestamp(seconds, UTC)),
+        "timestamp": round(timestamp * 1000),
+        "date": format_date(datetime.fromtimestamp(timestamp, UTC)),
         "request_id": request_id,
-        "msg_id": named["msg_id"],
-        "conversation_type": named["conversation_type"],
-        "message_type": named["message_type"],
-        "waConvId": named["waConvId"],
-        "recipient": named["recipient"],
-        "originator": f"+{named['originator']}",
-        **shape(named["reference"]),
+        "msg_id": fields["msg_id"],
+        "conversation_type": fields["conversation_type"],
+        "message_type": fields["message_type"],
+        "waConvId": fields["waConvId"],
+        "recipient": fields["recipient"],
+        "originator": f"+{fields['originator']}",
+        **shape(fields["reference"]),
         "status": status,
         "reason": reason,
     }
 
 
-def as_json(event: dict[str, Any]) -> bytes:
-    """As the page says that events come."""
+def encode_json(event: dict[str, Any]) -> bytes:
+    """Encode an event as JSON, as documented."""
     return orjson.dumps(event)
 
 
-def as_form(event: dict[str, Any]) -> bytes:
-    """As D7's events on SMS come, by one capture: null is an empty text. For flat events."""
+def encode_form(event: dict[str, Any]) -> bytes:
+    """Encode a flat event as form data, as D7's page "Receive SMS Postback" has it; null becomes an empty text."""
     return urlencode({key: "" if value is None else value for key, value in event.items()}).encode()
 
 
 FORMATS: dict[str, tuple[str, Callable[[dict[str, Any]], bytes]]] = {
-    "json": ("application/json", as_json),
-    "form": ("application/x-www-form-urlencoded", as_form),
+    "json": ("application/json", encode_json),
+    "form": ("application/x-www-form-urlencoded", encode_form),
 }

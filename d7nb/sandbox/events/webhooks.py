@@ -1,7 +1,7 @@
-"""Posting events in the background: to each receiver, until it takes them or has refused them often enough.
+"""The posting of events in background threads, with retries.
 
-Whether and how D7 repeats an event is not documented. Invented: a few more tries with growing pauses after anything but
-a 2xx. The events of one message come in their order, unless one has to be tried again; then others overtake it.
+Whether D7 repeats an event is not documented. The sandbox's own choice: after anything but a 2xx, a few retries with
+growing pauses. The events of a message are posted in order, but others overtake one that is retried.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from zlib import crc32
 from pydantic import Field, TypeAdapter, ValidationError
 
 from d7nb.errors import SandboxError
-from d7nb.sandbox.events.local_http import ELSEWHERE, Line, local_target
+from d7nb.sandbox.events.local_http import NOT_LOCAL, LocalHttpClient, local_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-PAUSES = (0.5, 2.0, 8.0)  # seconds before the second try, the third, the fourth
+RETRY_PAUSES = (0.5, 2.0, 8.0)  # seconds before the second attempt, the third, the fourth
 _WORKERS = 8
 _TIMEOUT = 10.0  # seconds for an answer
 
@@ -32,22 +32,22 @@ _PAUSES: TypeAdapter[tuple[float, ...]] = TypeAdapter(
 )
 
 
-def read_pauses(pauses: object) -> tuple[float, ...]:
-    """The seconds before each further try.
+def parse_pauses(pauses: object) -> tuple[float, ...]:
+    """Validate the seconds before each retry.
 
     Raises:
-        SandboxError: If they are no seconds.
+        SandboxError: They are not seconds.
     """
     try:
         return _PAUSES.validate_python(pauses)
     except ValidationError:
         raise SandboxError(
-            "event_pauses= should be seconds, a day at most, such as (0.5, 2, 8); or () for no further try"
+            "event_pauses= should be seconds, at most 86400 (a day), such as (0.5, 2, 8), or () for no retries"
         ) from None
 
 
 class EventRow(NamedTuple):
-    """What became of one event: a row of `Sandbox.events`."""
+    """A row of `Sandbox.events`."""
 
     request_id: str
     msg_id: str
@@ -61,7 +61,7 @@ class EventRow(NamedTuple):
 
 @dataclass(slots=True, eq=False, repr=False)
 class Event:
-    """One event on its way."""
+    """An event and the result of posting it."""
 
     request_id: str
     msg_id: str
@@ -70,65 +70,75 @@ class Event:
     at: str
     url: str
     body: bytes
-    answer: str | None = None  # the latest
+    answer: str | None = None  # of the latest attempt
     tries: int = 0
 
-    def row(self) -> EventRow:
-        """How it stands."""
+    def as_row(self) -> EventRow:
+        """Return its present state as a row."""
         return EventRow(
             self.request_id, self.msg_id, self.recipient, self.status, self.at, self.url, self.answer, self.tries
         )
 
 
 class WebhookSender:
-    """Some threads that post events, begun when there is one to post. Any thread may call any method."""
+    """The threads that post events, started with the first event. Any thread may call any method."""
 
-    def __init__(self, content_type: str, pauses: tuple[float, ...] = PAUSES) -> None:
+    def __init__(self, content_type: str, pauses: tuple[float, ...] = RETRY_PAUSES) -> None:
         self._content_type, self._pauses = content_type, pauses
         self._changed = Condition()
         self._events: list[Event] = []
-        self._left = 0  # of them, those that are under way
-        self._round = 0  # counts how often all was forgotten
+        self._open_count = 0  # events that are neither accepted nor given up
+        self._generation = 0  # the number of times that all events were removed
         self._workers: list[_Worker] = []
         self._closed = False
 
     def post(self, events: Iterable[Event]) -> None:
-        """Take events over, and return at once."""
+        """Queue events and return at once."""
         shares: list[list[Event]] = [[] for _ in range(_WORKERS)]
         with self._changed:
             for event in events:
                 self._events.append(event)
                 if local_target(event.url) is None:
-                    event.answer = ELSEWHERE
+                    event.answer = NOT_LOCAL
                 elif self._closed:
-                    event.answer = _left_by_closing(event)
+                    event.answer = _answer_of_closed(event)
                 else:
                     shares[crc32(event.msg_id.encode()) % _WORKERS].append(event)
             if any(shares) and not self._workers:
                 self._workers = [_Worker(self, self._content_type) for _ in range(_WORKERS)]
-            self._left += sum(map(len, shares))
+            self._open_count += sum(map(len, shares))
             for worker, share in zip(self._workers, shares, strict=False):
-                worker.take(self._round, share)
+                worker.enqueue(self._generation, share)
 
-    def wait(self, timeout: float) -> int:
-        """Wait until every event was taken, or given up. How many are left."""
+    def wait(self, timeout: float) -> None:
+        """Wait until every event is accepted or given up.
+
+        Raises:
+            SandboxError: Some are not after so many seconds.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._left == 0, timeout)
-            return self._left
+            self._changed.wait_for(lambda: self._open_count == 0, timeout)
+            open_count = self._open_count
+        if open_count:
+            events = "event is" if open_count == 1 else "events are"
+            raise SandboxError(
+                f"{open_count} {events} still under way after {timeout:g} seconds: "
+                "look at the answers in sandbox.events, or give a longer timeout="
+            )
 
     def rows(self) -> list[EventRow]:
-        """Every event that was taken over, in that order."""
+        """Return a row for every event, in the order in which they were queued."""
         with self._changed:
-            return [event.row() for event in self._events]
+            return [event.as_row() for event in self._events]
 
-    def forget(self) -> None:
-        """Forget every event; what waits is not posted any more."""
+    def clear(self) -> None:
+        """Remove all events; those that wait are not posted any more."""
         with self._changed:
-            self._events, self._left, self._round = [], 0, self._round + 1
+            self._events, self._open_count, self._generation = [], 0, self._generation + 1
             self._changed.notify_all()
 
     def close(self) -> None:
-        """End the threads. What was not taken by then says so."""
+        """Stop the threads; the answer of an event that is still open says so."""
         with self._changed:
             self._closed = True
             workers = self._workers
@@ -137,87 +147,89 @@ class WebhookSender:
         for worker in workers:
             worker.join()
         with self._changed:
-            self._left = 0
+            self._open_count = 0
             self._changed.notify_all()
 
-    def tried(self, round_: int, event: Event, *, taken: bool) -> float | None:
-        """Take down a try. The pause before the next one; None if there is none."""
+    def finish_attempt(self, generation: int, event: Event, *, accepted: bool) -> float | None:
+        """Note an attempt, and return the seconds before the next one, or None if there is no next one."""
         with self._changed:
-            if round_ != self._round:
+            if generation != self._generation:
                 return None
-            if not taken and event.tries <= len(self._pauses):
+            if not accepted and event.tries <= len(self._pauses):
                 return self._pauses[event.tries - 1]
-            event.body = b""  # a long day has many
-            self._left -= 1
-            if not self._left:
+            event.body = b""  # a long run has many events
+            self._open_count -= 1
+            if not self._open_count:
                 self._changed.notify_all()
             return None
 
-    def wants(self, round_: int) -> bool:
-        """Whether events of this round are still to be posted."""
-        return round_ == self._round
+    def is_current(self, generation: int) -> bool:
+        """Return whether the events of a generation have not been removed."""
+        return generation == self._generation
 
 
 @dataclass(order=True, slots=True)
 class _Job:
-    ready_at: float
+    """An attempt to post an event, ordered by its time."""
+
+    start_at: float
     number: int
-    round: int = field(compare=False)
+    generation: int = field(compare=False)
     event: Event = field(compare=False, repr=False)
 
 
 class _Worker(Thread):
-    """Posts its share of the messages' events."""
+    """A thread that posts the events of its share of the messages."""
 
-    def __init__(self, poster: WebhookSender, content_type: str) -> None:
+    def __init__(self, sender: WebhookSender, content_type: str) -> None:
         super().__init__(name="d7nb sandbox events", daemon=True)
-        self._poster, self._content_type = poster, content_type
-        self._line = Line(_TIMEOUT)
+        self._sender, self._content_type = sender, content_type
+        self._client = LocalHttpClient(_TIMEOUT)
         self._jobs: list[_Job] = []
         self._numbers = count()
-        self._woken = Condition()
+        self._changed = Condition()
         self._stopped = False
         self.start()
 
-    def take(self, round_: int, events: Iterable[Event], pause: float = 0.0) -> None:
-        """Post these after a while."""
-        with self._woken:
-            ready_at = time.monotonic() + pause
+    def enqueue(self, generation: int, events: Iterable[Event], pause: float = 0.0) -> None:
+        """Post events after a pause."""
+        with self._changed:
+            start_at = time.monotonic() + pause
             for event in events:
-                heappush(self._jobs, _Job(ready_at, next(self._numbers), round_, event))
-            self._woken.notify()
+                heappush(self._jobs, _Job(start_at, next(self._numbers), generation, event))
+            self._changed.notify()
 
     def stop(self) -> None:
-        """End it in the midst of whatever it does."""
-        with self._woken:
+        """Stop at once, in the middle of a post if need be."""
+        with self._changed:
             self._stopped = True
-            self._woken.notify()
-        self._line.hang_up()
+            self._changed.notify()
+        self._client.abort()
 
     def run(self) -> None:
-        while (job := self._next()) is not None:
+        while (job := self._next_job()) is not None:
             event = job.event
-            if not self._poster.wants(job.round):
+            if not self._sender.is_current(job.generation):
                 continue
-            answer = self._line.post(event.url, event.body, self._content_type)
-            event.answer, event.tries = answer.words, event.tries + 1
-            pause = self._poster.tried(job.round, event, taken=answer.taken)
+            result = self._client.post(event.url, event.body, self._content_type)
+            event.answer, event.tries = result.answer, event.tries + 1
+            pause = self._sender.finish_attempt(job.generation, event, accepted=result.accepted)
             if pause is not None:
-                self.take(job.round, [event], pause)
-        self._line.close()
+                self.enqueue(job.generation, [event], pause)
+        self._client.close()
         for job in self._jobs:
-            job.event.answer = _left_by_closing(job.event)
+            job.event.answer = _answer_of_closed(job.event)
 
-    def _next(self) -> _Job | None:
-        with self._woken:
+    def _next_job(self) -> _Job | None:
+        with self._changed:
             while not self._stopped:
-                pause = self._jobs[0].ready_at - time.monotonic() if self._jobs else None
+                pause = self._jobs[0].start_at - time.monotonic() if self._jobs else None
                 if pause is not None and pause <= 0:
                     return heappop(self._jobs)
-                self._woken.wait(pause)
+                self._changed.wait(pause)
         return None
 
 
-def _left_by_closing(event: Event) -> str:
-    said = f"{event.answer}; then" if event.answer else "not posted:"
-    return f"{said} the sandbox was closed"
+def _answer_of_closed(event: Event) -> str:
+    before = f"{event.answer}; then" if event.answer else "not posted:"
+    return f"{before} the sandbox was closed"

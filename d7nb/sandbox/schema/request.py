@@ -65,7 +65,9 @@ def parse_number(number: str) -> str:
     """
     text = str(number).strip()
     if not re.fullmatch(PHONE_NUMBER, text):
-        raise SandboxError("a number should be its country code and the rest, 7 to 15 digits, with or without a plus")
+        raise SandboxError(
+            "a phone number should begin with its country code and have 7 to 15 digits, with or without a plus"
+        )
     return digits(text)
 
 
