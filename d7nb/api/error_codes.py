@@ -1,8 +1,8 @@
-"""Reasons with a verb: what each code of D7 and Meta means, and what a person can do about it.
+"""The error codes of D7 and Meta: what each means, and the advice what to do about it.
 
 No account stands behind this table, so each entry says where its meaning is from, and how sure that is, in the marks of
 d7-api.md (DOC, SDK, FIELD, META, INF). That D7 passes Meta's codes on, and in which words, nobody has published. The
-verbs are our own judgement of the meanings.
+advice is our own judgement of the meanings.
 """
 
 from __future__ import annotations
@@ -16,34 +16,34 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FIX = "fix the data"
-"""The row's number, text, template or file will not do: correct it, then send."""
+"""The row's number, text, template or file is wrong: correct it, then send."""
 WAIT = "wait"
 """Nothing is wrong with the row: try again in minutes."""
 DAY = "wait a day"
-"""The same, but a try before tomorrow only makes it worse."""
+"""Nothing is wrong with the row, but a try before tomorrow only makes it worse."""
 NEVER = "never again"
-"""This person is not to get this from this number: a person or Meta said so, and asking again changes nothing."""
+"""This person must not get this message from this number: they or Meta said so, and another try changes nothing."""
 ASK = "ask D7"
-"""The account, the token or the number must be put right, or only D7 knows what became of it: see D7's dashboard, or
-write to its support."""
+"""The account, the token or the business number must be put right, or only D7 knows what became of the message: see
+D7's dashboard, or write to its support."""
 ADVICE = (FIX, WAIT, DAY, NEVER, ASK)
 
 
 class ErrorCode(NamedTuple):
-    """One code.
+    """One error code.
 
     Attributes:
         code: As D7 or Meta writes it; ``http_404`` is an HTTP status.
-        by: Who says it.
+        by: Whose code it is, D7's or Meta's.
         meaning: What it means, in our words.
-        verb: What to do.
-        source: Where the meaning is from, and how sure that is.
+        advice: What to do about it, one of `ADVICE`.
+        source: Where the meaning is from, and how sure it is.
     """
 
     code: str
     by: str
     meaning: str
-    verb: str
+    advice: str
     source: str
 
 
@@ -146,27 +146,27 @@ _META = (
     ("137000", "the person's app is not the one that the request vouches for", ASK, _PYWA),
 )
 
-ENTRIES = (
-    *(ErrorCode(code, "D7", *more) for code, *more in _D7),
-    *(ErrorCode(code, "Meta", *more) for code, *more in _META),
+ERROR_CODES = (
+    *(ErrorCode(code, "D7", *fields) for code, *fields in _D7),
+    *(ErrorCode(code, "Meta", *fields) for code, *fields in _META),
 )
-_BY_CODE = {entry.code: entry for entry in ENTRIES}
-_WORDS = re.compile(rf"(?<!\w)({'|'.join(entry.code for entry in ENTRIES if entry.code.isupper())})(?!\w)")
-_LONG = re.compile(r"(?<![\w•+])(?<!\d[.,])(13\d{4})(?![\w•]|[.,]\d)")
-"""Six digits that stand alone: codes of the Cloud API's own, which hardly anything else looks like."""
-_CALLED = re.compile(
+_BY_CODE = {entry.code: entry for entry in ERROR_CODES}
+_NAMED_CODE = re.compile(rf"(?<!\w)({'|'.join(entry.code for entry in ERROR_CODES if entry.code.isupper())})(?!\w)")
+_CLOUD_API_CODE = re.compile(r"(?<![\w•+])(?<!\d[.,])(13\d{4})(?![\w•]|[.,]\d)")
+"""Six digits that stand alone: the Cloud API's own codes, which hardly anything else looks like."""
+_LABELLED_CODE = re.compile(
     r"\(#(\d{1,6})\)"
     r"|(?:^|[^\w\s]\s*|\b(?:error|failure|reason|meta|with)[\s_-]*)codes?\b\W{0,4}(\d{1,6})(?![\w•]|[.,]\d)",
     re.IGNORECASE,
 )
-"""Numbers that are called a code: the short ones of the Graph API are taken only so, for they could be anything."""
-_GRANT = re.compile(r"2\d\d", re.ASCII)
-_STATUS = re.compile(r"(?:\bD7 answered|\bHTTP(?: status)?)\W{1,2}([45]\d\d)(?![\w•])")
-_SAID = re.compile(rf"\(({'|'.join(ADVICE)})\)$")
+"""Numbers labelled as a code: the Graph API's short codes are only read so, for a bare 4 or 100 could be anything."""
+_PERMISSION_CODE = re.compile(r"2\d\d", re.ASCII)
+_HTTP_STATUS = re.compile(r"(?:\bD7 answered|\bHTTP(?: status)?)\W{1,2}([45]\d\d)(?![\w•])")
+_ADVICE_AT_END = re.compile(rf"\(({'|'.join(ADVICE)})\)$")
 
 
 def reasons() -> pd.DataFrame:
-    """Every code of D7 and Meta that can stand in a reason, with its meaning and what to do about it.
+    """List every code of D7 and Meta that a reason can hold, with its meaning and what to do about it.
 
     Returns:
         A row for each code: ``code`` (``http_404`` is an HTTP status), ``by`` (D7 or Meta), ``meaning``, ``verb`` (fix
@@ -180,27 +180,27 @@ def reasons() -> pd.DataFrame:
         >>> sorted(table["verb"].unique())
         ['ask D7', 'fix the data', 'never again', 'wait', 'wait a day']
     """
-    return pd.DataFrame(list(ENTRIES), columns=list(ErrorCode._fields), dtype="str")
+    return pd.DataFrame(list(ERROR_CODES), columns=["code", "by", "meaning", "verb", "source"], dtype="str")
 
 
-def entry_for(text_or_code: str | int | None) -> ErrorCode | None:
-    """The entry of the first known code in a reason; None where there is none. For a column, ask its distinct reasons.
+def find_error_code(text_or_code: str | int | None) -> ErrorCode | None:
+    """Find the first known code in a reason; None where it holds none. For a column, look up its distinct reasons.
 
     Args:
         text_or_code: A reason in whatever words, or a code alone.
 
     Example:
-        >>> entry_for('{"code": 4, "title": "API Too Many Calls"}').meaning
+        >>> find_error_code('{"code": 4, "title": "API Too Many Calls"}').meaning
         "D7's application called Meta too often"
     """
     if not isinstance(text_or_code, str | int):  # a missing value of pandas
         return None
     text = str(text_or_code).strip()
-    return next((entry for code in _codes_in(text) if (entry := _entry(code))), None)
+    return next((entry for code in _candidates(text) if (entry := _look_up(code))), None)
 
 
 def advice_for(text_or_code: str | int | None) -> str | None:
-    """What to do about a reason; None where it holds no code that we know. For a column, ask its distinct reasons.
+    """Return what to do about a reason; None where it holds no known code. For a column, look up its distinct reasons.
 
     Args:
         text_or_code: A reason in whatever words, or a code alone.
@@ -211,48 +211,48 @@ def advice_for(text_or_code: str | int | None) -> str | None:
         >>> advice_for("4 people of 131047.50 AED") is None
         True
     """
-    entry = entry_for(text_or_code)
+    entry = find_error_code(text_or_code)
     if entry is not None:
-        return entry.verb
-    said = _SAID.search(text_or_code) if isinstance(text_or_code, str) else None
-    return said[1] if said else None
+        return entry.advice
+    match = _ADVICE_AT_END.search(text_or_code) if isinstance(text_or_code, str) else None
+    return match[1] if match else None
 
 
 def with_advice(sentence: str) -> str:
-    """A sentence, and after it what to do, where it holds a code that we know.
+    """Add to a sentence what to do, where it holds a known code.
 
     Example:
         >>> with_advice("D7 answered 429: slow down")
         'D7 answered 429: slow down (wait)'
     """
-    entry = entry_for(sentence)
-    return f"{sentence} ({entry.verb})" if entry else sentence
+    entry = find_error_code(sentence)
+    return f"{sentence} ({entry.advice})" if entry else sentence
 
 
-def without_verb(sentence: str) -> str:
-    """A sentence without the verb that `with_advice` put after it, for a display that has another place for it."""
-    return _SAID.sub("", sentence).rstrip()
+def without_advice(sentence: str) -> str:
+    """Take away what `with_advice` added, for a display that shows the advice elsewhere."""
+    return _ADVICE_AT_END.sub("", sentence).rstrip()
 
 
 def meaning_of(code: str) -> str:
-    """What a code means; empty where we don't know it."""
-    entry = _entry(code)
+    """Return what a code means; empty where it is not known."""
+    entry = _look_up(code)
     return entry.meaning if entry else ""
 
 
-def _entry(code: str) -> ErrorCode | None:
-    if _GRANT.fullmatch(code):
+def _look_up(code: str) -> ErrorCode | None:
+    if _PERMISSION_CODE.fullmatch(code):
         code = "200-299"
     elif code.startswith("http_5"):
         code = "http_5xx"
     return _BY_CODE.get(code)
 
 
-def _codes_in(text: str) -> Iterator[str]:
-    """What could be a code, the surest first."""
+def _candidates(text: str) -> Iterator[str]:
+    """Yield what could be a code, the surest first."""
     yield text
-    yield from _WORDS.findall(text)
-    for bare, called in _CALLED.findall(text):
-        yield bare or called
-    yield from _LONG.findall(text)
-    yield from (f"http_{status}" for status in _STATUS.findall(text))
+    yield from _NAMED_CODE.findall(text)
+    for in_parentheses, labelled in _LABELLED_CODE.findall(text):
+        yield in_parentheses or labelled
+    yield from _CLOUD_API_CODE.findall(text)
+    yield from (f"http_{status}" for status in _HTTP_STATUS.findall(text))

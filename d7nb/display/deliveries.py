@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from d7nb.api.error_codes import advice_for, without_verb
+from d7nb.api.error_codes import advice_for, without_advice
 from d7nb.display.css import STYLE
 from d7nb.display.templates import html
 from d7nb.display.text import in_terminal, plural
@@ -237,7 +237,7 @@ def grouped(reasons: Sequence[Reason]) -> list[Reason]:
 def _advised(reason: Reason) -> Reason:
     """A reason with the verb of what D7 said in it; what a filter or a rule says is no code, whatever it looks like."""
     verb = advice_for(reason.reason) if reason.outcome in _OF_D7 else None
-    return reason._replace(reason=without_verb(reason.reason), verb=verb) if verb else reason
+    return reason._replace(reason=without_advice(reason.reason), verb=verb) if verb else reason
 
 
 def next_steps(delivery: ShownDelivery) -> list[Step]:

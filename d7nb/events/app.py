@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from d7nb.api.destinations import BASE_URL
 from d7nb.api.inbound import InboundShape
-from d7nb.api.reports import SHAPES, read_events
+from d7nb.api.reports import SHAPES, parse_events
 from d7nb.errors import ReceiverError, hides_internals
 from d7nb.events.intake import Answer, Intake
 from d7nb.events.stop_words import STOP_WORDS
@@ -141,9 +141,9 @@ class _Endpoint:
             return _SLOW
         if not isinstance(body, bytes):
             return body
-        read = read_events(body, self._clock(), self._shapes)
+        read = parse_events(body, self._clock(), self._shapes)
         answer = await self._intake.take(read, len(body))
-        return _BAD if answer is Answer.WRITTEN and read.is_bad else _ANSWERS[answer]
+        return _BAD if answer is Answer.WRITTEN and read.is_unreadable else _ANSWERS[answer]
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes | Response | None:
         """The body; an answer if it is too large, and None if whoever sent it went away."""

@@ -141,7 +141,7 @@ class Intake:
             updates=[update for read in batch for update in read.updates],
             inbound=inbound,
             opt_outs=[message for message in inbound if is_stop(message.text, self._stop_words)],
-            aside=[DeadLetter(*bad) for read in batch for bad in read.bad],
+            aside=[DeadLetter(*bad) for read in batch for bad in read.unparsed],
             at=self._clock(),
         )
 
@@ -149,7 +149,7 @@ class Intake:
         why = f"it could not be written: {type(error).__name__}"  # the error's own words may hold what was in it
         logger.error("an event could not be written (%s), and is kept aside", type(error).__name__)
         try:
-            kept = [DeadLetter(why, repr(part)) for part in (*read.updates, *read.inbound, *read.bad)]
+            kept = [DeadLetter(why, repr(part)) for part in (*read.updates, *read.inbound, *read.unparsed)]
             self._ledger.take_in(self._destination, aside=kept, at=self._clock())
         except Exception as again:  # noqa: BLE001
             self._note(f"what could not be written could not be kept aside, either: {type(again).__name__}")
