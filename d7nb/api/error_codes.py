@@ -1,8 +1,7 @@
 """The error codes of D7 and Meta: what each means, and the advice what to do about it.
 
-No account stands behind this table, so each entry says where its meaning is from, and how sure that is, in the marks of
-d7-api.md (DOC, SDK, FIELD, META, INF). That D7 passes Meta's codes on, and in which words, nobody has published. The
-advice is our own judgement of the meanings.
+d7nb was written without an account at D7, so each entry says where its meaning is from, and whether D7 documents it.
+That D7 passes Meta's codes on, and in which words, is not documented. The advice is our own judgement of the meanings.
 """
 
 from __future__ import annotations
@@ -47,42 +46,45 @@ class ErrorCode(NamedTuple):
     source: str
 
 
-_SENT = "d7-api.md section 3"
-_CALLS = "d7-api.md section 6 (DOC)"
-_JUDGED = "d7-api.md section 8 (INF)"
-_ENUM = f"{_SENT} (FIELD: a third party's list for D7's SMS)"
+_SEND = 'D7, WhatsApp API reference, "Send Free-form Whatsapp Messages"'
+_REPORT = 'D7, WhatsApp API reference, "Get Status"'
+_RECEIPT = 'D7, WhatsApp API reference, "Read Receipt"'
+_SDK = "not documented: in the code of D7's own SDKs"
+_THIRD = "not documented: in a third party's code for D7's WhatsApp API"
+_SMS = "not documented: in a third party's code for D7's SMS API"
+_INFERRED = "not documented: our inference"
 _D7 = (
-    ("ACCESS_TOKEN_SIGNATURE_VERIFICATION_FAILED", "the token is not one of D7's", ASK, f"{_SENT} (DOC)"),
-    ("ACCESS_TOKEN_EXPIRED", "the token is too old", ASK, _ENUM),
-    ("APPLICATION_NOT_EXISTS", "the token's application was deleted", ASK, _ENUM),
-    ("MESSAGE_LOG_NOT_EXISTS", "D7 has no record of the message, or not yet", WAIT, _ENUM),
-    ("INVALID_WHATSAPP_ORIGINATOR", "the originator is not registered with D7, or misspelt", ASK, f"{_SENT} (DOC)"),
-    ("TEMPLATE_PARAMETER_COUNT_MISMATCH", "the template wants more or fewer parameters", FIX, f"{_SENT} (FIELD)"),
-    ("WHATSAPP_LOG_NOT_EXISTS", "D7 has no report on the request, or not yet", WAIT, "d7-api.md section 4 (DOC)"),
-    ("WHATSAPP_MESSAGE_NOT_EXISTS", "no message came in that has this id", FIX, _CALLS),
-    ("rejected", "D7 took the request and rejected it, and does not say why", ASK, f"{_SENT} (DOC)"),
-    ("http_400", "D7 does not take the request as it is", FIX, f"{_SENT} (FIELD)"),
-    ("http_401", "the token is not valid; make a new one in D7's dashboard", ASK, f"{_SENT} (DOC)"),
-    ("http_402", "the account has no credit left; top it up and send again", ASK, f"{_SENT} (SDK)"),
-    ("http_403", "this token may not send; look at its rights in D7's dashboard", ASK, f"{_SENT} (SDK)"),
-    ("http_404", "D7 does not know the originator, the id or the address", ASK, f"{_SENT} (DOC)"),
-    ("http_408", "D7 gave up; it does not say whether it took the messages", ASK, _JUDGED),
-    ("http_409", "something else was under way; D7 does not say whether it took the messages", ASK, _JUDGED),
-    ("http_413", "the request is too large; lower batch_size", FIX, _JUDGED),
-    ("http_422", "a field is missing or breaks a rule; D7's words name it", FIX, f"{_SENT} (DOC)"),
-    ("http_429", "too many requests at once", WAIT, f"{_SENT} (SDK)"),
-    ("http_5xx", "D7 failed; it does not say whether it took the messages", ASK, f"{_SENT} (SDK)"),
+    ("ACCESS_TOKEN_SIGNATURE_VERIFICATION_FAILED", "the token is not one of D7's", ASK, _SEND),
+    ("ACCESS_TOKEN_EXPIRED", "the token is too old", ASK, _SMS),
+    ("APPLICATION_NOT_EXISTS", "the token's application was deleted", ASK, _SMS),
+    ("MESSAGE_LOG_NOT_EXISTS", "D7 has no record of the message, or not yet", WAIT, _SMS),
+    ("INVALID_WHATSAPP_ORIGINATOR", "the originator is not registered with D7, or misspelt", ASK, _SEND),
+    ("TEMPLATE_PARAMETER_COUNT_MISMATCH", "the template takes another number of parameters", FIX, _THIRD),
+    ("WHATSAPP_LOG_NOT_EXISTS", "D7 has no report on the request, or not yet", WAIT, _REPORT),
+    ("WHATSAPP_MESSAGE_NOT_EXISTS", "no message came in that has this id", FIX, _RECEIPT),
+    ("rejected", "D7 took the request and rejected it, and does not say why", ASK, _SEND),
+    ("http_400", "D7 does not take the request as it is", FIX, _THIRD),
+    ("http_401", "the token is not valid; make a new one in D7's dashboard", ASK, _SEND),
+    ("http_402", "the account has no credit left; top it up and send again", ASK, _SDK),
+    ("http_403", "this token may not send; look at its rights in D7's dashboard", ASK, _SDK),
+    ("http_404", "D7 does not know the originator, the id or the address", ASK, _SEND),
+    ("http_408", "D7 gave up; it does not say whether it took the messages", ASK, _INFERRED),
+    ("http_409", "something else was under way; D7 does not say whether it took the messages", ASK, _INFERRED),
+    ("http_413", "the request is too large; lower batch_size", FIX, _INFERRED),
+    ("http_422", "a field is missing or breaks a rule; D7's words name it", FIX, _SEND),
+    ("http_429", "too many requests at once", WAIT, _SDK),
+    ("http_5xx", "D7 failed; it does not say whether it took the messages", ASK, _SDK),
 )
 
-_PYWA = "META, as david-lev/pywa's errors.py has it"
-_NODE = "META, as great-detail/WhatsApp-Nodejs-SDK's Error.ts has it (titles only)"
-_NISWEY = "META, as niswey.com's copy of Meta's page has it"
-_LITE = "META, as docs.360dialog.com shows it (Marketing Messages API)"
+_PYWA = 'Meta, "Cloud API error codes", as david-lev/pywa on GitHub has them'
+_NODE = 'Meta, "Cloud API error codes", titles only, as great-detail/WhatsApp-Nodejs-SDK on GitHub has them'
+_NISWEY = 'Meta, "Cloud API error codes", as the copy on niswey.com has them'
+_LITE = 'Meta, "Marketing Messages API", as docs.360dialog.com has it'
 _META = (
     ("0", "Meta does not accept D7's own token for this number", ASK, _PYWA),
     ("1", "the request is wrong in a way that Meta does not name, or its server failed", ASK, _NISWEY),
     ("2", "Meta's service is down or overloaded", WAIT, _NISWEY),
-    ("3", "D7's application lacks a right that this takes", ASK, _PYWA),
+    ("3", "D7's application lacks a permission that this needs", ASK, _PYWA),
     ("4", "D7's application called Meta too often", WAIT, _PYWA),
     ("10", "a permission was not granted, or was taken away", ASK, _PYWA),
     ("33", "the business number was deleted", ASK, _NISWEY),
@@ -100,14 +102,14 @@ _META = (
     ("131005", "a permission was not granted, or was taken away", ASK, _PYWA),
     ("131006", "something that the message refers to is not there", FIX, _NODE),
     ("131008", "a field that must be there is missing", FIX, _PYWA),
-    ("131009", "a field's value will not do", FIX, _PYWA),
-    ("131016", "Meta's service is not available for the moment", WAIT, _PYWA),
+    ("131009", "a field's value is not valid", FIX, _PYWA),
+    ("131016", "Meta's service is not available at the moment", WAIT, _PYWA),
     ("131021", "the recipient is the business number itself", FIX, _PYWA),
-    ("131026", "not deliverable: not on WhatsApp, an old app, or its terms not accepted", FIX, _PYWA),
+    ("131026", "not deliverable: not on WhatsApp, an old app, or WhatsApp's terms not accepted", FIX, _PYWA),
     ("131030", "a test number, and the recipient is not on its list", ASK, _PYWA),
     ("131031", "the business account is locked, for a policy or a wrong PIN", ASK, _PYWA),
     ("131037", "the business number has no approved display name", ASK, _PYWA),
-    ("131042", "the business account can't pay", ASK, _PYWA),
+    ("131042", "the business account has a problem with its payment", ASK, _PYWA),
     ("131043", "the message got too old before it could be delivered", DAY, _NODE),
     ("131045", "the business number is not registered as it should be", ASK, _PYWA),
     ("131047", "the person wrote more than 24 hours ago: only a template may go", FIX, _PYWA),
@@ -116,14 +118,14 @@ _META = (
     ("131050", "this person wants no marketing from this business", NEVER, _PYWA),
     ("131051", "this kind of message is not supported", FIX, _PYWA),
     ("131052", "the file could not be downloaded", FIX, _PYWA),
-    ("131053", "the file could not be taken in: its address, type or size will not do", FIX, _PYWA),
-    ("131055", "only marketing templates may go this way", FIX, _LITE),
+    ("131053", "the file could not be uploaded: its address, type or size is not valid", FIX, _PYWA),
+    ("131055", "this way of sending takes marketing templates only", FIX, _LITE),
     ("131056", "too many messages to one person in a short time", WAIT, _PYWA),
     ("131057", "the business number is under maintenance", WAIT, _PYWA),
     ("131062", "this message must go to a phone number, not to a user's id", FIX, _PYWA),
     ("131063", "marketing templates are switched off for this way of sending", ASK, _PYWA),
     ("131064", "the account's limit is used up, after templates of the wrong category", DAY, _PYWA),
-    ("132000", "the template wants more or fewer parameters", FIX, _PYWA),
+    ("132000", "the template takes another number of parameters", FIX, _PYWA),
     ("132001", "there is no such approved template in this language", FIX, _PYWA),
     ("132005", "the template is too long once it is filled", FIX, _PYWA),
     ("132007", "the template's content breaks a policy", FIX, _PYWA),
@@ -134,7 +136,7 @@ _META = (
     ("132068", "the Flow is blocked: take another, or none", FIX, _PYWA),
     ("132069", "the Flow is throttled to ten messages an hour", WAIT, _PYWA),
     ("133000", "the business number was not fully deregistered", ASK, _NODE),
-    ("133004", "Meta's server is not available for the moment", WAIT, _NODE),
+    ("133004", "Meta's server is not available at the moment", WAIT, _NODE),
     ("133005", "the business number's PIN is wrong", ASK, _NODE),
     ("133006", "the business number must be verified again", ASK, _NODE),
     ("133008", "the business number's PIN was guessed too often", ASK, _NODE),
@@ -143,7 +145,7 @@ _META = (
     ("133015", "the business number can't be registered for some minutes", WAIT, _NODE),
     ("133016", "the business number was registered too often in a short time", ASK, _PYWA),
     ("135000", "the request is wrong in a way that Meta does not name", ASK, _PYWA),
-    ("137000", "the person's app is not the one that the request vouches for", ASK, _PYWA),
+    ("137000", "the check of the person's identity failed: they may have a new phone or app", ASK, _PYWA),
 )
 
 ERROR_CODES = (
@@ -170,7 +172,8 @@ def reasons() -> pd.DataFrame:
 
     Returns:
         A row for each code: ``code`` (``http_404`` is an HTTP status), ``by`` (D7 or Meta), ``meaning``, ``verb`` (fix
-        the data, wait, wait a day, never again, ask D7) and ``source``, which says how sure the meaning is.
+        the data, wait, wait a day, never again, ask D7) and ``source`` (where the meaning is from, and whether it is
+        documented).
 
     Example:
         >>> import d7nb
