@@ -47,7 +47,7 @@ class Bearer(AuthBase):
         return "Bearer(•••)"
 
     def __reduce__(self) -> str:
-        message = "a token is not pickled; make the client anew where it is needed"
+        message = "a token can't be pickled: make a new client where you need it"
         raise TokenError(message)
 
 
@@ -71,7 +71,7 @@ def find_token(token: str | None, *, ask: bool = True) -> Bearer:
     bearer = Bearer(token)
     del token  # a traceback that shows local variables must not show it
     if not is_valid:
-        message = "the API token has a space, a line break or a letter in it that no token has; copy it again"
+        message = "the API token has a space, a line break or a character that no token has; copy it again"
         raise TokenError(message)
     return bearer
 

@@ -99,10 +99,12 @@ class Client:
         origin, parts = origin_of(base_url), urlsplit(base_url)
         self.is_local = parts.hostname in {"127.0.0.1", "localhost", "::1"}
         if parts.scheme == "http" and not self.is_local:
-            message = "base_url is not https, so the token would travel unencrypted; only a sandbox on this machine may"
+            message = (
+                "base_url must begin with https: http would send the token unencrypted, and is for this machine only"
+            )
             raise TokenError(message)
         if workers < 1 or batch_size < 1 or (rate is not None and rate < 1):
-            message = "workers, batch_size and rate count from 1 (rate=None: no limit)"
+            message = "workers, batch_size and rate must be 1 or more (rate=None means no limit)"
             raise ValueError(message)
         self.base_url = origin + parts.path.rstrip("/")
         self.timeout = timeout if isinstance(timeout, tuple) else (timeout, timeout)
@@ -259,7 +261,7 @@ class Client:
         self.close()
 
     def __reduce__(self) -> str:
-        message = "a client is not pickled, since it holds a token; make it anew where it is needed"
+        message = "a client can't be pickled, because it holds a token: make a new one where you need it"
         raise TokenError(message)
 
     def __repr__(self) -> str:

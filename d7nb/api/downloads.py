@@ -36,9 +36,9 @@ def check_target(path: Path, *, overwrite: bool) -> None:
     if path.is_dir():
         raise FileExistsError(f"{mask_text(path.name)} is a folder: name a file in it")
     if path.exists() and not path.is_file():  # a device or a pipe
-        raise FileExistsError(f"{mask_text(path.name)} is there already, and no file: give another path")
+        raise FileExistsError(f"{mask_text(path.name)} exists already and is not a file: give another path")
     if path.exists() and not overwrite:
-        raise FileExistsError(f"{mask_text(path.name)} is there already: give another path, or overwrite=True")
+        raise FileExistsError(f"{mask_text(path.name)} exists already: give another path, or overwrite=True")
 
 
 def save(chunks: Iterable[bytes], path: Path, *, limit: int, overwrite: bool) -> Path:
@@ -88,7 +88,9 @@ def check_size(size: int, limit: int) -> None:
         ApiError: It has more bytes than `limit`.
     """
     if size > limit:
-        raise ApiError(f"the file is larger than {limit:,} bytes, so it was not kept: say limit= to allow more")
+        raise ApiError(
+            f"the file is larger than {limit:,} bytes, so it was not saved: give a larger limit= to allow it"
+        )
 
 
 def declared_size(headers: Mapping[str, str]) -> int:

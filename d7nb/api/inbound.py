@@ -64,7 +64,7 @@ class InboundShape:
 
     def __post_init__(self) -> None:
         if not self.sender:
-            raise ValueError("an inbound shape needs sender=, the path to the number of whoever wrote")
+            raise ValueError("an inbound shape needs sender=, the path to the sender's number")
         wildcards = self.sender.split(".").count(WILDCARD)
         for path in (self.sender, self.originator, self.at, self.kind, self.message_id, *self._texts):
             if path and not all(path.split(".")):

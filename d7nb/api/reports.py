@@ -115,7 +115,7 @@ def parse_events(content: bytes, at: datetime, shapes: Sequence[InboundShape] = 
         return ParsedEvents([], [], [Unparsed(events, _excerpt(content))])
     parsed, unreadable = ParsedEvents([], [], []), 0
     for event in events:
-        why = _parse_event(event, at, shapes, parsed) if isinstance(event, dict) else "it is no object"
+        why = _parse_event(event, at, shapes, parsed) if isinstance(event, dict) else "it is not a JSON object"
         if why:
             unreadable += 1
             if unreadable <= _MAX_UNPARSED:
@@ -149,7 +149,7 @@ def _split(content: bytes) -> list[Any] | str:
         return _parse_form(content)
     if isinstance(body, list):
         return body or "it is an empty list"
-    return [body] if isinstance(body, dict) else "it is JSON, but no object"
+    return [body] if isinstance(body, dict) else "it is JSON, but neither an object nor a list"
 
 
 def _parse_form(content: bytes) -> list[Any] | str:
@@ -173,7 +173,7 @@ def _parse_event(event: dict[str, Any], at: datetime, shapes: Sequence[InboundSh
         if shape is not None:
             return _add_inbound(shape.read(event, at), parsed)
         if not has_status:
-            return f"it is no kind of event that we know{_name_suffix(event_type)}"
+            return f"it is not a known kind of event{_name_suffix(event_type)}"
     update = _parse_update(event, parse_id(event.get("request_id")), at, event.get("timestamp"))
     if update is None:
         return "a delivery event needs a request_id and a status"
@@ -183,7 +183,7 @@ def _parse_event(event: dict[str, Any], at: datetime, shapes: Sequence[InboundSh
 
 def _add_inbound(messages: list[InboundMessage | None], parsed: ParsedEvents) -> str:
     parsed.inbound.extend(message for message in messages if message is not None)
-    return "the sender of a message is no phone number" if None in messages else ""
+    return "the sender of a message is not a phone number" if None in messages else ""
 
 
 def _name_suffix(event_type: Any) -> str:

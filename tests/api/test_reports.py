@@ -151,17 +151,17 @@ class TestBadBodies:
             (b"", "it is empty"),
             (b" \r\n", "it is empty"),
             (b"[]", "it is an empty list"),
-            (b"17", "it is JSON, but no object"),
-            (b'"DELIVERY_EVENTS"', "it is JSON, but no object"),
-            (b"[[]]", "it is no object"),
+            (b"17", "it is JSON, but neither an object nor a list"),
+            (b'"DELIVERY_EVENTS"', "it is JSON, but neither an object nor a list"),
+            (b"[[]]", "it is not a JSON object"),
             (b"<html>", "it is neither JSON nor a form"),
             (b"\xff\xfe\x00", "it is neither JSON nor a form"),
             (b'{"status": "read"', "it is neither JSON nor a form"),
             (b'{"status": NaN}', "it is neither JSON nor a form"),
             (b"&".join(b"a%d=1" % field for field in range(300)), "it is neither JSON nor a form"),
-            (b"a=b&c=d", "it is no kind of event that we know"),
-            (b"{}", "it is no kind of event that we know"),
-            (b'{"event_type": "TEMPLATE_EVENTS"}', "it is no kind of event that we know: TEMPLATE_EVENTS"),
+            (b"a=b&c=d", "it is not a known kind of event"),
+            (b"{}", "it is not a known kind of event"),
+            (b'{"event_type": "TEMPLATE_EVENTS"}', "it is not a known kind of event: TEMPLATE_EVENTS"),
             (b'{"event_type": "DELIVERY_EVENTS"}', "a delivery event needs a request_id and a status"),
         ],
     )
@@ -183,7 +183,7 @@ class TestBadBodies:
         assert len(read(b"<" * 50_000).unparsed[0].text) == len(read([{"a": "b" * 50_000}]).unparsed[0].text) == 2_000
 
     def test_one_that_is_nested_too_deep_to_be_written_again_is_bad_too(self) -> None:
-        assert why(b'{"a":' * 400 + b"1" + b"}" * 400) == "it is no kind of event that we know"
+        assert why(b'{"a":' * 400 + b"1" + b"}" * 400) == "it is not a known kind of event"
 
 
 SANDBOX_EVENT = {
@@ -247,12 +247,12 @@ class TestInbound:
     def test_a_sender_who_is_no_phone_number_is_bad(self) -> None:
         found = read(meta(written("US.1234567890", "hi"), written("12025550123", "ho")))
         assert [one.text for one in found.inbound] == ["ho"]
-        assert found.unparsed[0].why == "the sender of a message is no phone number"
-        assert why({**SANDBOX_EVENT, "sender": "me"}) == "the sender of a message is no phone number"
+        assert found.unparsed[0].why == "the sender of a message is not a phone number"
+        assert why({**SANDBOX_EVENT, "sender": "me"}) == "the sender of a message is not a phone number"
 
     def test_meta_s_word_on_statuses_names_no_request_of_d7_s(self) -> None:
         statuses = {"statuses": [{"id": "wamid.1", "status": "delivered", "recipient_id": "12025550123"}]}
-        assert why({"entry": [{"changes": [{"value": statuses}]}]}) == "it is no kind of event that we know"
+        assert why({"entry": [{"changes": [{"value": statuses}]}]}) == "it is not a known kind of event"
 
     def test_nobody_writes_in_the_future(self) -> None:
         later = (NOW + timedelta(hours=20)).timestamp()
@@ -271,8 +271,8 @@ class TestInbound:
         body = {"event_type": "USER_EVENTS", "payload": {**payload, "caption": "Basta", "kind": "image"}}
         (message,) = read(body, shapes=[shape]).inbound
         assert message == ("12025550123", BUSINESS, NOW.replace(minute=0), "Basta", "image", "17")
-        assert why(body) == "it is no kind of event that we know: USER_EVENTS"
-        assert why({"payload": {"contacts": []}}, shapes=[shape]) == "it is no kind of event that we know"
+        assert why(body) == "it is not a known kind of event: USER_EVENTS"
+        assert why({"payload": {"contacts": []}}, shapes=[shape]) == "it is not a known kind of event"
 
     def test_a_delivery_event_is_never_taken_for_a_person_s_message(self) -> None:
         greedy = InboundShape(sender="recipient")
