@@ -123,8 +123,8 @@ class ApiError(D7Error, OSError):
 
     Attributes:
         message: What is wrong, in one sentence.
-        status: The HTTP status, None where there was no answer.
-        code: D7's word for it, such as ``INVALID_WHATSAPP_ORIGINATOR``; empty where it gave none.
+        status: The HTTP status, None where there was no response.
+        code: D7's error code, such as ``INVALID_WHATSAPP_ORIGINATOR``; empty where it gave none.
         details: All items of D7's error response, each a `d7nb.api.responses.Detail`.
         rows: The positions of the rows in the request, where it was a plan's.
         retry_after: Seconds that D7 asked to wait, None where it asked for nothing.

@@ -34,11 +34,11 @@ TOKEN_PATH = "/auth/v1/authenticate/application/verify-token"  # noqa: S105  (an
 
 
 class TokenCheck(NamedTuple):
-    """D7's answer to a token.
+    """The result of checking the token.
 
     Attributes:
         error: What is wrong; None where the token is valid.
-        time: What D7's clock says; None where nothing answered, or the answer does not tell.
+        time: D7's time; None where there was no response, or the response does not tell.
     """
 
     error: ApiError | None
@@ -139,15 +139,15 @@ class Client:
             body: The request (D7, WhatsApp API reference, "Send Free-form Whatsapp Messages").
 
         Returns:
-            D7's word that it accepted it.
+            D7's response, which says that it accepted the messages.
 
         Raises:
-            ApiError: Anything else; its class says what.
+            ApiError: It did not, or nobody knows; the class says what went wrong.
         """
-        answer = self.exchange(orjson.dumps(body))
-        if answer.error:
-            raise answer.error
-        return answer
+        response = self.exchange(orjson.dumps(body))
+        if response.error:
+            raise response.error
+        return response
 
     @hides_internals
     def report(self, request_id: str) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def split_error(headers: Mapping[str, str], chunks: Iterator[bytes]) -> tuple[An
     """Tell an error apart from a file, where D7 might send either with a success.
 
     What a download looks like is not documented, so an error could come with any status: JSON that has ``detail`` is
-    taken for one, and any other JSON for the file of somebody.
+    taken for one, and any other JSON for a file that a person sent.
 
     Args:
         headers: The response's headers.
