@@ -1,24 +1,24 @@
-"""Everything that d7nb raises, in one tree.
+"""All errors and warnings of d7nb, in one tree.
 
-Each error is also a fitting builtin, so that code which does not know d7nb still handles it sensibly.
+Most are also a builtin error, so that code which does not know d7nb still handles them sensibly.
 
     D7Error
     ├── TableError (ValueError)            a file can't be read as a table
     ├── PlanError (ValueError)             a plan can't be made at all; faults of single rows are problems instead
     │   ├── ColumnError (LookupError)      a column that the frame does not have
-    │   ├── ContentError                   a content that breaks a rule for every row
-    │   │   └── TemplateError              a template string that can't be read
+    │   ├── ContentError                   a content breaks a rule for every row
+    │   │   └── TemplateError              a template string can't be read
     │   └── PluginError                    a plugin can't be used as it is
-    │       └── FilterError                a filter failed, or its answer does not fit
+    │       └── FilterError                a filter failed, or its result does not fit the rows
     ├── ConfirmError (ValueError)          ``confirm=`` is not the number of rows about to go
     ├── TokenError (PermissionError)       no API token was given, and none was found
-    ├── LedgerError (OSError)              the ledger can't be used, or refuses what it is asked for
+    ├── LedgerError (OSError)              the ledger can't be used, or refuses an operation
     ├── SandboxError (RuntimeError)        the local stand-in for D7 could not start
     ├── ReceiverError (RuntimeError)       the receiver of events could not start
     └── ApiError (OSError)                 the exchange with D7 went wrong
         ├── NotConnected (ConnectionError) the connection was never made: nothing can have been sent
-        ├── Ambiguous (TimeoutError)       the request left, and no answer tells what became of it
-        └── Refused                        D7 answered no
+        ├── Ambiguous (TimeoutError)       the request left, and D7 may have taken the messages
+        └── Refused                        D7 refused the request
             ├── Unauthorized (PermissionError)      401
             ├── InsufficientCredit                  402
             ├── Forbidden (PermissionError)         403
@@ -27,7 +27,7 @@ Each error is also a fitting builtin, so that code which does not know d7nb stil
             ├── RateLimited                         429
             └── Misdirected                         a redirect: it is never followed
 
-    LedgerWarning (UserWarning)            the ledger is where it may not last; said before the first real send
+    LedgerWarning (UserWarning)            the ledger is where it may not last; given before the first real send
     Interrupted (KeyboardInterrupt)        a send was interrupted; not a D7Error, so that it stops a notebook's queue
 
 No message of any of them holds a token or an unmasked phone number.
@@ -70,26 +70,26 @@ class TableError(D7Error, ValueError):
 
 
 class SandboxError(D7Error, RuntimeError):
-    """The local stand-in for D7 could not start, or was asked for something it does not do."""
+    """The local stand-in for D7 could not start, or does not do what it was asked for."""
 
 
 class ReceiverError(D7Error, RuntimeError):
-    """The receiver of events could not start, or what it was given to start with will not do."""
+    """The receiver of events could not start, or its settings are not valid."""
 
 
 class PlanError(D7Error, ValueError):
-    """A plan can't be made at all; what is wrong with single rows is in ``plan.problems`` instead."""
+    """A plan can't be made at all; faults of single rows are in ``plan.problems`` instead."""
 
 
 class ColumnError(PlanError, LookupError):
-    """A column is asked for that the frame does not have, or has twice."""
+    """A column is needed that the frame does not have, or has twice."""
 
 
 class ContentError(PlanError):
     """A content breaks a rule in a way that every row would share.
 
     Attributes:
-        problems: Each rule that it breaks, as `d7nb.problems.Problem`.
+        problems: A `d7nb.problems.Problem` for each rule that it breaks.
     """
 
     def __init__(self, message: str, problems: Sequence[Any] = ()) -> None:
@@ -102,11 +102,11 @@ class TemplateError(ContentError):
 
 
 class PluginError(PlanError):
-    """A plugin can't be used as it is; the message names it, where it is from, and the way out."""
+    """A plugin can't be used as it is; the message names the plugin, its source, and what to do."""
 
 
 class FilterError(PluginError):
-    """A filter raised, or its answer does not fit the rows: the plan stops, since nobody knows whom it would spare."""
+    """A filter raised, or its result does not fit the rows: there is no plan, as nobody knows whom it would skip."""
 
 
 class ConfirmError(D7Error, ValueError):
@@ -118,7 +118,7 @@ class TokenError(D7Error, PermissionError):
 
 
 class LedgerError(D7Error, OSError):
-    """The ledger can't be used, or refuses what it is asked for; nothing goes out without its claim."""
+    """The ledger can't be used, or refuses an operation; nothing is sent that it has not recorded first."""
 
 
 class LedgerWarning(UserWarning):
@@ -130,10 +130,10 @@ class ApiError(D7Error, OSError):
 
     Attributes:
         message: What is wrong, in one sentence.
-        status: The HTTP status, None where there was no answer.
-        code: D7's word for it, such as ``INVALID_WHATSAPP_ORIGINATOR``; empty where it gave none.
-        details: Everything that D7 said, as `d7nb.api.responses.Detail`.
-        rows: Positions of the rows concerned, where the request was a plan's.
+        status: The HTTP status, None where there was no response.
+        code: D7's error code, such as ``INVALID_WHATSAPP_ORIGINATOR``; empty where it gave none.
+        details: All items of D7's error response, each a `d7nb.api.responses.Detail`.
+        rows: The positions of the rows in the request, where it was a plan's.
         retry_after: Seconds that D7 asked to wait, None where it asked for nothing.
     """
 
@@ -164,11 +164,11 @@ class NotConnected(ApiError, ConnectionError):
 
 
 class Ambiguous(ApiError, TimeoutError):
-    """The request left, and no answer tells what became of it: it may have gone out."""
+    """The request left, and no response tells what became of it: D7 may have taken the messages."""
 
 
 class Refused(ApiError):
-    """D7 answered no; nothing was sent."""
+    """D7 refused the request; nothing was sent."""
 
 
 class Unauthorized(Refused, PermissionError):
@@ -184,7 +184,7 @@ class Forbidden(Refused, PermissionError):
 
 
 class NotFound(Refused, LookupError):
-    """404: the originator, request or path is unknown to D7."""
+    """404: D7 does not know the originator, the request or the path."""
 
 
 class InvalidRequest(Refused, ValueError):
@@ -196,14 +196,14 @@ class RateLimited(Refused):
 
 
 class Misdirected(Refused):
-    """3xx: the address sends elsewhere; a message is never sent after it."""
+    """3xx: the address redirects to another one; no message is ever sent there."""
 
 
 class Interrupted(KeyboardInterrupt):
     """A send was interrupted. Requests in flight were finished and recorded; the rest is ``unsent``.
 
     Attributes:
-        delivery: What came of it so far.
+        delivery: The delivery as far as it got.
     """
 
     def __init__(self, message: str, delivery: Any) -> None:
@@ -212,12 +212,11 @@ class Interrupted(KeyboardInterrupt):
 
 
 def hides_internals(function: Callable[P, T]) -> Callable[P, T]:
-    """Mark a function of the public face: of our own errors and of interrupts, nobody sees what it worked on.
+    """Decorate a public function so that tracebacks of our own errors and of interrupts end where the user called it.
 
-    A notebook, a log or an error tracker may show local variables with a traceback, and those of the rooms below are
-    the numbers and messages of rows. So the traceback ends where the user called us, in the user's own code with the
-    user's own variables. The message says all that we have to say, and a cause keeps its kind and words. Any other
-    exception is a defect of ours, and keeps its traceback, for it will be needed.
+    A notebook, a log or an error tracker may show local variables with a traceback, and d7nb's own are the numbers and
+    messages of rows. The error's message and its cause are kept. Any other exception is a defect of d7nb, and keeps its
+    traceback, for it will be needed.
 
     Example:
         >>> import traceback
@@ -232,57 +231,58 @@ def hides_internals(function: Callable[P, T]) -> Callable[P, T]:
     """
 
     @wraps(function)
-    def closed(*args: P.args, **kwargs: P.kwargs) -> T:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
         handled = sys.exception()
         try:
             return function(*args, **kwargs)
         except (D7Error, KeyboardInterrupt) as error:
-            _close(error, handled)
+            _strip_tracebacks(error, handled)
             raise
         finally:
-            del args, kwargs, handled  # this frame may be seen, too
+            del args, kwargs, handled  # a traceback may show this frame, too
 
-    return closed
+    return wrapper
 
 
-def _close(error: BaseException, handled: BaseException | None) -> None:
-    """Take the traceback of an error of ours, and of all that led to it: a driver's frames know the ledger's password.
+def _strip_tracebacks(error: BaseException, handled: BaseException | None) -> None:
+    """Remove the traceback of an error of ours and of its causes: a driver's frames hold the ledger's password.
 
-    Two keep theirs: what the user was just handling, and the exception of a filter, which begins in its author's code.
+    Two exceptions keep theirs: the one that the user was just handling, and the one of a filter, which begins in its
+    author's code.
     """
-    linked, seen = [error], {id(None), id(handled), id(error)}
-    while linked:
-        one = linked.pop()
-        one.__traceback__ = None
-        if one.__suppress_context__:
-            one.__context__ = None  # nobody is told of it, and a decoder's error holds the whole file
-        for other in (one.__cause__, one.__context__):
-            if other is not None and id(other) not in seen:
-                seen.add(id(other))
-                trace = other.__traceback__
-                if one is not error or trace is None or is_of(trace, "d7nb"):
-                    linked.append(other)
+    pending, seen = [error], {id(None), id(handled), id(error)}
+    while pending:
+        current = pending.pop()
+        current.__traceback__ = None
+        if current.__suppress_context__:
+            current.__context__ = None  # it is never printed, and a decoder's error holds the whole file
+        for linked in (current.__cause__, current.__context__):
+            if linked is not None and id(linked) not in seen:
+                seen.add(id(linked))
+                trace = linked.__traceback__
+                if current is not error or trace is None or begins_in(trace, "d7nb"):
+                    pending.append(linked)
 
 
-def is_of(trace: TracebackType, *packages: str) -> bool:
-    """Whether a traceback begins in code of some packages."""
+def begins_in(trace: TracebackType, *packages: str) -> bool:
+    """Return whether a traceback begins in code of one of some packages."""
     return str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0] in packages
 
 
-def did_you_mean(name: Hashable, known: Sequence[Hashable]) -> str:
-    """A word on the name that was probably meant, empty where none is near."""
-    close = difflib.get_close_matches(str(name), [str(other) for other in known], n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r}?" if close else ""
+def did_you_mean(name: Hashable, names: Sequence[Hashable]) -> str:
+    """Suggest the name that was probably meant; return an empty text where none is similar."""
+    similar = difflib.get_close_matches(str(name), [str(other) for other in names], n=1, cutoff=0.6)
+    return f"did you mean {similar[0]!r}?" if similar else ""
 
 
 def missing_extra(error: ModuleNotFoundError, needed_by: str, extra: str, modules: Iterable[str]) -> ImportError:
-    """Say how to install an extra, where it is one of its modules that is missing.
+    """Return an error that says how to install an extra, where one of the extra's modules is missing.
 
     Args:
-        error: What the import raised.
-        needed_by: What can't work without it, as a sentence begins.
+        error: The error of the import.
+        needed_by: What needs the extra, as the beginning of a sentence.
         extra: The extra's name.
-        modules: What it installs.
+        modules: The modules that it installs.
 
     Returns:
         The error to raise; the same one where another module is missing.

@@ -1,4 +1,4 @@
-"""What d7nb itself prints never holds a whole phone number: this is where numbers lose their middle."""
+"""Masking: whatever d7nb itself prints holds no whole phone number and no token."""
 
 from __future__ import annotations
 
@@ -11,34 +11,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _HEAD, _TAIL = 3, 2
-
-
 _FEWEST_DIGITS = 7
-
-
-_SIGNS = r"\s().\-/_·*\[\]\u00ad\u200b-\u200f\u2010-\u2015\u202a-\u202e\u2060"  # what people and programs put between
-
-
-_CANDIDATE = re.compile(rf"\+?\d[\d{_SIGNS}]{{5,}}\d")
-
-
+_SEPARATORS = r"\s().\-/_·*\[\]\u00ad\u200b-\u200f\u2010-\u2015\u202a-\u202e\u2060"  # between digits
+_CANDIDATE = re.compile(rf"\+?\d[\d{_SEPARATORS}]{{5,}}\d")
 _TOKEN = re.compile(r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*")  # a JWT, as D7's tokens are
-
-
 _META_ID = re.compile(r"\bwamid\.[\w+/=-]+")  # of a message, with the person's number in base64
-
-
-_NO_NUMBER = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d)?|\d{1,6}\.\d+")  # a date, a decimal
+_DATE_OR_DECIMAL = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d)?|\d{1,6}\.\d+")
 
 
 def mask_number(number: str) -> str:
-    """Keep the first three digits and the last two, and hide what lies between.
+    """Mask a phone number but for its first three digits and the last two.
 
     Args:
-        number: A phone number in any form; of one with fewer than eight digits only the end is kept.
+        number: A phone number in any form; of one with fewer than eight digits only the last two are kept.
 
     Returns:
-        The number with its middle digits replaced by bullets.
+        The number with a bullet for each masked character.
 
     Example:
         >>> mask_number("+12025550123")
@@ -50,13 +38,13 @@ def mask_number(number: str) -> str:
 
 
 def mask_text(text: str) -> str:
-    """Mask what could be a phone number (seven digits and more, but no date and no decimal), and any token.
+    """Mask whatever could be a phone number (seven digits and more, but no date and no decimal), and any token.
 
     Args:
-        text: Any text: an answer of D7, a cell, a message of an exception.
+        text: Any text, such as a response of D7, a cell, or the message of an exception.
 
     Returns:
-        The text with each such number masked, and tokens and Meta's ids of messages taken out.
+        The text with such numbers masked, and with tokens and Meta's message ids, which hold numbers, taken out.
 
     Example:
         >>> mask_text("no route to +1 202 555 0123 since 2026-11-23")
@@ -72,24 +60,24 @@ def mask_cell(text: str) -> str:
         >>> mask_cell("+1,202;555 0123")
         '+•,•••;••• ••23'
     """
-    digits = [place for place, sign in enumerate(text) if sign.isdigit()]
+    digits = [position for position, character in enumerate(text) if character.isdigit()]
     if len(digits) < _FEWEST_DIGITS:
         return text
-    hidden = set(digits[:-_TAIL])
-    return "".join("•" if place in hidden else sign for place, sign in enumerate(text))
+    masked = set(digits[:-_TAIL])
+    return "".join("•" if position in masked else character for position, character in enumerate(text))
 
 
 def _masked(match: re.Match[str]) -> str:
-    found = match[0]
-    digits = re.sub(r"[^\d]", "", found)
-    if len(digits) < _FEWEST_DIGITS or _NO_NUMBER.fullmatch(found):
-        return found
-    return mask_number("+" * found.startswith("+") + digits)
+    candidate = match[0]
+    digits = re.sub(r"[^\d]", "", candidate)
+    if len(digits) < _FEWEST_DIGITS or _DATE_OR_DECIMAL.fullmatch(candidate):
+        return candidate
+    return mask_number("+" * candidate.startswith("+") + digits)
 
 
 @dataclass
 class Options:
-    """Settings of this kernel.
+    """The settings of this kernel, as ``d7nb.options``.
 
     Attributes:
         reveal: Whether previews show phone numbers in full. Everything else stays masked.

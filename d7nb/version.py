@@ -1,4 +1,4 @@
-"""The version, as the installed package says."""
+"""The version of the installed package."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 
 @cache
 def version() -> str:
-    """The installed version of d7nb."""
+    """Return the installed version of d7nb."""
     from importlib.metadata import version as installed  # noqa: PLC0415  (slow to import, seldom asked)
 
     return installed("d7nb")

@@ -1,4 +1,4 @@
-"""Where the API token comes from, and how it is kept from being seen."""
+"""The API token: finding it, sending it, and never showing it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 VARIABLE = "D7_API_TOKEN"
 SERVICE, USER = "d7nb", "api-token"
+"""Under these the keyring holds the token."""
 
 
-class _Header(str):
-    """The header's value; requests and urllib3 keep it in dicts and local variables, which tracebacks may show."""
+class _HeaderValue(str):
+    """The value of the Authorization header, whose repr hides the token.
+
+    requests and urllib3 keep it in dicts and local variables, which tracebacks may show.
+    """
 
     __slots__ = ()
 
@@ -27,7 +31,7 @@ class _Header(str):
 
 
 class Bearer(AuthBase):
-    """The token as requests wants it: an auth object, so that no ``.netrc`` entry takes its place."""
+    """The token as an auth object of requests, so that no entry in ``.netrc`` replaces it."""
 
     __slots__ = ("_token",)
 
@@ -35,15 +39,15 @@ class Bearer(AuthBase):
         self._token = token
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Put the header in (d7-api.md section 7)."""
-        request.headers["Authorization"] = _Header(f"Bearer {self._token}")
+        """Add the Authorization header (D7, "Authentication")."""
+        request.headers["Authorization"] = _HeaderValue(f"Bearer {self._token}")
         return request
 
     def __repr__(self) -> str:
         return "Bearer(•••)"
 
     def __reduce__(self) -> str:
-        message = "a token is not pickled; make the client anew where it is needed"
+        message = "a token can't be pickled: make a new client where you need it"
         raise TokenError(message)
 
 
@@ -55,7 +59,7 @@ def find_token(token: str | None, *, ask: bool = True) -> Bearer:
         ask: Whether to ask the person.
 
     Raises:
-        TokenError: There is none, or it can't be one.
+        TokenError: There is no token, or it has characters that no token has.
     """
     if token is None:
         token = os.environ.get(VARIABLE) or _from_keyring() or (_from_person() if ask else None)
@@ -63,17 +67,17 @@ def find_token(token: str | None, *, ask: bool = True) -> Bearer:
         message = "no API token: give Client(token=...), set D7_API_TOKEN, or store it with keyring set d7nb api-token"
         raise TokenError(message)
     token = token.strip()
-    fit = token.isascii() and token.isprintable() and " " not in token
+    is_valid = token.isascii() and token.isprintable() and " " not in token
     bearer = Bearer(token)
     del token  # a traceback that shows local variables must not show it
-    if not fit:
-        message = "the API token has a space, a line break or a letter in it that no token has; copy it again"
+    if not is_valid:
+        message = "the API token has a space, a line break or a character that no token has; copy it again"
         raise TokenError(message)
     return bearer
 
 
 def token_source() -> str | None:
-    """Where `find_token` would find a token without asking anybody, in words; None where it would not."""
+    """Return where `find_token` would find a token without asking anybody, in words; None where it would not."""
     if os.environ.get(VARIABLE):
         return f"the environment variable {VARIABLE}"
     return "the keyring" if _from_keyring() else None
@@ -92,11 +96,11 @@ def _from_keyring() -> str | None:
 
 
 def _from_person() -> str | None:
-    """Ask, where there is somebody to ask: a terminal, or a notebook whose front end takes input."""
-    kernel = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    asks = getattr(getattr(kernel, "kernel", None), "_allow_stdin", False)
-    if not asks and not (sys.stdin and sys.stdin.isatty()):
+    """Ask for the token in a terminal, or in a notebook whose front end takes input; return None elsewhere."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    takes_input = getattr(getattr(shell, "kernel", None), "_allow_stdin", False)
+    if not takes_input and not (sys.stdin and sys.stdin.isatty()):
         return None
-    from getpass import getpass  # noqa: PLC0415
+    from getpass import getpass  # noqa: PLC0415  (seldom needed)
 
     return getpass("D7 API token: ")

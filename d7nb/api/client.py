@@ -34,11 +34,11 @@ TOKEN_PATH = "/auth/v1/authenticate/application/verify-token"  # noqa: S105  (an
 
 
 class TokenCheck(NamedTuple):
-    """D7's answer to a token.
+    """The result of checking the token.
 
     Attributes:
         error: What is wrong; None where the token is valid.
-        time: What D7's clock says; None where nothing answered, or the answer does not tell.
+        time: D7's time; None where there was no response, or the response does not tell.
     """
 
     error: ApiError | None
@@ -99,10 +99,12 @@ class Client:
         origin, parts = origin_of(base_url), urlsplit(base_url)
         self.is_local = parts.hostname in {"127.0.0.1", "localhost", "::1"}
         if parts.scheme == "http" and not self.is_local:
-            message = "base_url is not https, so the token would travel unencrypted; only a sandbox on this machine may"
+            message = (
+                "base_url must begin with https: http would send the token unencrypted, and is for this machine only"
+            )
             raise TokenError(message)
         if workers < 1 or batch_size < 1 or (rate is not None and rate < 1):
-            message = "workers, batch_size and rate count from 1 (rate=None: no limit)"
+            message = "workers, batch_size and rate must be 1 or more (rate=None means no limit)"
             raise ValueError(message)
         self.base_url = origin + parts.path.rstrip("/")
         self.timeout = timeout if isinstance(timeout, tuple) else (timeout, timeout)
@@ -137,15 +139,15 @@ class Client:
             body: The request (D7, WhatsApp API reference, "Send Free-form Whatsapp Messages").
 
         Returns:
-            D7's word that it accepted it.
+            D7's response, which says that it accepted the messages.
 
         Raises:
-            ApiError: Anything else; its class says what.
+            ApiError: It did not, or nobody knows; the class says what went wrong.
         """
-        answer = self.exchange(orjson.dumps(body))
-        if answer.error:
-            raise answer.error
-        return answer
+        response = self.exchange(orjson.dumps(body))
+        if response.error:
+            raise response.error
+        return response
 
     @hides_internals
     def report(self, request_id: str) -> dict[str, Any]:
@@ -259,7 +261,7 @@ class Client:
         self.close()
 
     def __reduce__(self) -> str:
-        message = "a client is not pickled, since it holds a token; make it anew where it is needed"
+        message = "a client can't be pickled, because it holds a token: make a new one where you need it"
         raise TokenError(message)
 
     def __repr__(self) -> str:

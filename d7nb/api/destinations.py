@@ -1,4 +1,4 @@
-"""Where messages go: the real API, or whatever a client speaks to. A ledger never mixes two destinations."""
+"""Destinations: the names under which a ledger keeps apart what went to the real API and to sandboxes."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from urllib.parse import urlsplit
 BASE_URL = "https://api.d7networks.com"
 
 
-class Destined(Protocol):
-    """What speaks to some place, as a client does."""
+class HasDestination(Protocol):
+    """An object that sends to one destination, as a client does."""
 
     destination: str
 
 
-def destination_of(client: Destined | None) -> str:
-    """Where a client's messages go; without one, the real API."""
+def destination_of(client: HasDestination | None) -> str:
+    """Return where a client's messages go; without a client, the real API."""
     return BASE_URL if client is None else client.destination
 
 
 def origin_of(base_url: str) -> str:
-    """The destination that an address of the API names, as a ledger knows it.
+    """Return the destination for an address of the API, in one spelling.
 
-    One spelling for one place: a ledger must not take ``HTTPS://Host:443`` for another destination.
+    A ledger must not take ``HTTPS://Host:443`` for another destination than ``https://host``.
 
     Raises:
-        ValueError: It is no address of an API.
+        ValueError: The address is not http(s), or has a user, a query or a fragment.
 
     Example:
         >>> origin_of("HTTPS://api.d7networks.com:443/")

@@ -1,4 +1,4 @@
-"""A download that is whole or not there: it grows beside its place, and takes it when all of it has come."""
+"""Downloads: a file is written under another name, and renamed when all of it has come."""
 
 from __future__ import annotations
 
@@ -18,39 +18,40 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LARGEST = 100 * 2**20
-"""Bytes of the largest file that WhatsApp carries, a document."""
+"""Bytes of the largest file that WhatsApp carries, a document (Meta, "Cloud API: Media")."""
 CHUNK = 2**16
-_SIZE = re.compile(r"\d{1,18}", re.ASCII)
+"""Bytes that are read at once."""
+_INTEGER = re.compile(r"\d{1,18}", re.ASCII)
 
 
 def check_target(path: Path, *, overwrite: bool) -> None:
-    """Make sure that a file may take its place.
+    """Make sure that a download may be written to a path.
 
     Raises:
         FileExistsError: Something is there that may not be overwritten.
-        FileNotFoundError: Its folder is not there.
+        FileNotFoundError: The path's folder does not exist.
     """
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder for {mask_text(path.name)}: make it, or correct the path")
     if path.is_dir():
         raise FileExistsError(f"{mask_text(path.name)} is a folder: name a file in it")
-    if path.exists() and not path.is_file():  # a device, or a pipe: a file in its place would break it
-        raise FileExistsError(f"{mask_text(path.name)} is there already, and no file: give another path")
+    if path.exists() and not path.is_file():  # a device or a pipe
+        raise FileExistsError(f"{mask_text(path.name)} exists already and is not a file: give another path")
     if path.exists() and not overwrite:
-        raise FileExistsError(f"{mask_text(path.name)} is there already: give another path, or overwrite=True")
+        raise FileExistsError(f"{mask_text(path.name)} exists already: give another path, or overwrite=True")
 
 
-def save(pieces: Iterable[bytes], path: Path, *, limit: int, overwrite: bool) -> Path:
-    """Write what comes to a file that only its owner may read, which is there only when it is whole.
+def save(chunks: Iterable[bytes], path: Path, *, limit: int, overwrite: bool) -> Path:
+    """Write a download to a file that only its owner may read; if anything fails, no file is left behind.
 
     Args:
-        pieces: What comes; what they raise leaves nothing behind.
+        chunks: The download; iterating it may raise.
         path: The file.
         limit: Bytes that it may have at most.
-        overwrite: Whether it may take another's place.
+        overwrite: Whether it may replace a file.
 
     Raises:
-        ApiError: More than that came.
+        ApiError: It has more bytes than `limit`.
         FileExistsError: There is a file already.
         OSError: It can't be written.
 
@@ -61,63 +62,65 @@ def save(pieces: Iterable[bytes], path: Path, *, limit: int, overwrite: bool) ->
         ...     save([b"a", b"b"], Path(folder, "letter.txt"), limit=2, overwrite=False).read_bytes()
         b'ab'
     """
-    part = path.with_name(f".d7nb-{secrets.token_hex(8)}.part")  # known before it is there: an interrupt may come now
+    part = path.with_name(f".d7nb-{secrets.token_hex(8)}.part")  # named before it exists: an interrupt may come at once
     try:
-        with open(part, "xb", opener=_private) as file:
+        with open(part, "xb", opener=_open_private) as file:
             size = 0
-            for piece in pieces:
-                size += len(piece)
+            for chunk in chunks:
+                size += len(chunk)
                 check_size(size, limit)
-                file.write(piece)
-        check_target(path, overwrite=overwrite)  # somebody else may have been faster
+                file.write(chunk)
+        check_target(path, overwrite=overwrite)  # another program may have made the file meanwhile
         return part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
 
 
-def _private(path: str, flags: int) -> int:
+def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
 def check_size(size: int, limit: int) -> None:
-    """Refuse what is too large.
+    """Refuse a download that is too large.
 
     Raises:
-        ApiError: It is.
+        ApiError: It has more bytes than `limit`.
     """
     if size > limit:
-        raise ApiError(f"the file is larger than {limit:,} bytes, so it was not kept: say limit= to allow more")
+        raise ApiError(
+            f"the file is larger than {limit:,} bytes, so it was not saved: give a larger limit= to allow it"
+        )
 
 
 def declared_size(headers: Mapping[str, str]) -> int:
-    """How many bytes an answer says that it has; 0 where it does not say, or packed them."""
+    """Return the bytes that a response declares for its body; 0 where it does not, or where the body is compressed."""
     length = headers.get("Content-Length", "")
-    return int(length) if _SIZE.fullmatch(length) and "Content-Encoding" not in headers else 0
+    return int(length) if _INTEGER.fullmatch(length) and "Content-Encoding" not in headers else 0
 
 
-def split_error(headers: Mapping[str, str], pieces: Iterator[bytes]) -> tuple[Any, Iterator[bytes]]:
-    """An answer that could be words on an error instead of a file, and all its pieces.
+def split_error(headers: Mapping[str, str], chunks: Iterator[bytes]) -> tuple[Any, Iterator[bytes]]:
+    """Tell an error apart from a file, where D7 might send either with a success.
 
-    Nobody has published what a download looks like, and errors could come with any status: JSON that has ``detail`` is
-    one, and any other JSON is somebody's file.
+    What a download looks like is not documented, so an error could come with any status: JSON that has ``detail`` is
+    taken for one, and any other JSON for a file that a person sent.
 
     Args:
-        headers: The answer's headers.
-        pieces: What comes.
+        headers: The response's headers.
+        chunks: The response's body.
 
     Returns:
-        The parsed error, None where it is none; and the pieces.
+        The error's parsed JSON, None for a file; and the whole body again.
     """
     if "json" not in headers.get("Content-Type", "").lower():
-        return None, pieces
+        return None, chunks
     head = b""
-    for piece in pieces:
-        head += piece
+    for chunk in chunks:
+        head += chunk
         if len(head) > CHUNK:
             break
     try:
         body = orjson.loads(head)
     except orjson.JSONDecodeError:
         body = None
-    return body if isinstance(body, dict) and "detail" in body else None, chain([head], pieces)
+    return body if isinstance(body, dict) and "detail" in body else None, chain([head], chunks)

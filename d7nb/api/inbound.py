@@ -1,7 +1,7 @@
-"""What people write to a business number, in whichever shape it arrives.
+"""Shapes of inbound events, which tell d7nb what people write to a business number.
 
-D7 does not document the shape of its events for it (d7-api.md section 5.2), so a shape is data: the paths under which
-an event holds what we want to know. Two come with d7nb: Meta's own, and the sandbox's, which is invented.
+D7 does not document how such an event looks, so a shape is data: the paths to the values within an event. Two come with
+d7nb: that of Meta's webhooks, and that of the sandbox, which is invented.
 """
 
 from __future__ import annotations
@@ -10,36 +10,36 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from d7nb.api.parsing import read_id, read_number, read_text, read_time
+from d7nb.api.parsing import parse_id, parse_phone_number, parse_text, parse_time
 from d7nb.api.statuses import InboundMessage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-EACH = "*"
+WILDCARD = "*"
 """The step of a path that stands for every element of a list."""
-_MOST = 1_000
-"""Messages in one event; nobody sends so many, and two stars in a path could make far more of a small body."""
+_MAX_MESSAGES = 1_000
+"""Messages read from one event: with two wildcards in a path, a small body could hold millions."""
 _Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
 class InboundShape:
-    """Where an event holds what a person wrote.
+    """The paths under which an event holds what a person wrote.
 
-    Each path leads from the event's root, with dots between its steps; a number picks an element of a list, and ``*``
-    stands for every element: then each is a message of its own, and the other paths follow it through the same ones.
+    A path begins at the event's root and has dots between its steps. A number picks an element of a list. ``*`` stands
+    for every element: then each element is a message, and ``*`` in the other paths stands for that same element.
 
     Args:
-        sender: The person's number. An event that has nothing there is not of this shape.
+        sender: The person's number. An event without a value there is not of this shape.
         originator: The business number.
         at: When it was written: milliseconds or seconds since 1970, or ISO 8601; without it, when it was received.
-        text: What was written; of several paths, the first that leads to something.
-        kind: What it is, such as ``text`` or ``image``.
+        text: What was written; of several paths, the first that leads to a text.
+        kind: The kind of message, such as ``text`` or ``image``.
         message_id: Its id.
         event_type: What the event's own ``event_type`` must be; any unless given.
-        unwritten: Kinds that no person wrote: they are passed over, for they open no customer service window.
+        unwritten: Kinds that no person wrote: they are left out, for they open no customer service window.
 
     Raises:
         ValueError: A path can't be followed.
@@ -48,8 +48,8 @@ class InboundShape:
         >>> from datetime import UTC, datetime
         >>> shape = InboundShape(sender="contacts.0.wa_id", text="message.body")
         >>> event = {"contacts": [{"wa_id": "12025550123"}], "message": {"body": "Hello"}}
-        >>> [found] = shape.read(event, datetime(2026, 11, 23, 9, tzinfo=UTC))
-        >>> found.text
+        >>> [message] = shape.read(event, datetime(2026, 11, 23, 9, tzinfo=UTC))
+        >>> message.text
         'Hello'
     """
 
@@ -64,14 +64,14 @@ class InboundShape:
 
     def __post_init__(self) -> None:
         if not self.sender:
-            raise ValueError("an inbound shape needs sender=, the path to the number of whoever wrote")
-        stars = self.sender.split(".").count(EACH)
+            raise ValueError("an inbound shape needs sender=, the path to the sender's number")
+        wildcards = self.sender.split(".").count(WILDCARD)
         for path in (self.sender, self.originator, self.at, self.kind, self.message_id, *self._texts):
             if path and not all(path.split(".")):
                 message = f"the path {path!r} has an empty step: a path looks like contacts.0.wa_id"
                 raise ValueError(message)
-            if path.split(".").count(EACH) > stars:
-                message = f"the path {path!r} has more {EACH} than that of the sender, {self.sender!r}"
+            if path.split(".").count(WILDCARD) > wildcards:
+                message = f"the path {path!r} has more {WILDCARD} than that of the sender, {self.sender!r}"
                 raise ValueError(message)
 
     @property
@@ -79,48 +79,55 @@ class InboundShape:
         return (self.text,) if isinstance(self.text, str) else self.text
 
     def fits(self, event: Mapping[str, Any]) -> bool:
-        """Whether an event is of this shape."""
+        """Return whether an event is of this shape."""
         if self.event_type and event.get("event_type") != self.event_type:
             return False
-        return bool(self._places(event))
+        return bool(self._wildcard_indexes(event))
 
     def read(self, event: Mapping[str, Any], at: datetime) -> list[InboundMessage | None]:
-        """The messages in an event, without those that no person wrote; None for one whose sender is no phone number.
+        """Read the messages in an event, without those that no person wrote.
 
         Args:
             event: The event.
-            at: When it was received; nobody wrote later than that.
+            at: When it was received; a message that claims to be later gets this time.
+
+        Returns:
+            One element a message, None for a message whose sender is no phone number.
         """
-        found: list[InboundMessage | None] = []
-        for place in self._places(event):
-            kind = read_id(_at(event, self.kind, place))
+        messages: list[InboundMessage | None] = []
+        for indexes in self._wildcard_indexes(event):
+            kind = parse_id(_value_at(event, self.kind, indexes))
             if kind in self.unwritten:
                 continue
-            sender = read_number(_at(event, self.sender, place))
-            texts = (_at(event, path, place) for path in self._texts)
+            sender = parse_phone_number(_value_at(event, self.sender, indexes))
+            texts = (_value_at(event, path, indexes) for path in self._texts)
             message = InboundMessage(
                 sender=sender,
-                originator=read_number(_at(event, self.originator, place)),
-                at=min(read_time(_at(event, self.at, place), at), at),
-                text=next((text for text in texts if isinstance(text, str) and text), ""),
+                originator=parse_phone_number(_value_at(event, self.originator, indexes)),
+                at=min(parse_time(_value_at(event, self.at, indexes), at), at),
+                text=parse_text(next((text for text in texts if isinstance(text, str) and text), "")),
                 kind=kind,
-                message_id=read_id(_at(event, self.message_id, place)),
+                message_id=parse_id(_value_at(event, self.message_id, indexes)),
             )
-            found.append(message._replace(text=read_text(message.text)) if sender else None)
-        return found
+            messages.append(message if sender else None)
+        return messages
 
-    def _places(self, event: Mapping[str, Any]) -> list[tuple[int, ...]]:
-        """Which elements the stars of the sender's path stand for, one tuple a message."""
+    def _wildcard_indexes(self, event: Mapping[str, Any]) -> list[tuple[int, ...]]:
+        """Return, for each message, the list indexes that the wildcards of the sender's path stand for."""
         steps = _steps(self.sender)
-        if EACH not in steps:
-            return [()] if _at(event, self.sender, ()) is not None else []
-        places: list[tuple[int, ...]] = [()]
+        if WILDCARD not in steps:
+            return [()] if _value_at(event, self.sender, ()) is not None else []
+        messages: list[tuple[int, ...]] = [()]
         for depth, step in enumerate(steps):
-            if step == EACH:
-                lists = [(place, _follow(event, steps[:depth], place)) for place in places]
-                places = [(*place, index) for place, of in lists if isinstance(of, list) for index in range(len(of))]
-                places = places[:_MOST]
-        return places
+            if step == WILDCARD:
+                lists = [(indexes, _follow(event, steps[:depth], indexes)) for indexes in messages]
+                messages = [
+                    (*indexes, index)
+                    for indexes, elements in lists
+                    if isinstance(elements, list)
+                    for index in range(len(elements))
+                ][:_MAX_MESSAGES]
+        return messages
 
 
 @lru_cache(maxsize=256)
@@ -128,15 +135,15 @@ def _steps(path: str) -> _Path:
     return tuple(int(step) if step.isascii() and step.isdecimal() else step for step in path.split("."))
 
 
-def _at(event: Mapping[str, Any], path: str, place: tuple[int, ...]) -> Any:
-    return _follow(event, _steps(path), place) if path else None
+def _value_at(event: Mapping[str, Any], path: str, indexes: tuple[int, ...]) -> Any:
+    return _follow(event, _steps(path), indexes) if path else None
 
 
-def _follow(value: Any, steps: _Path, place: tuple[int, ...]) -> Any:
-    """What a path leads to; None where it leads nowhere."""
-    stars = iter(place)
+def _follow(value: Any, steps: _Path, indexes: tuple[int, ...]) -> Any:
+    """Return the value that a path leads to, None where it leads nowhere."""
+    wildcard_indexes = iter(indexes)
     for step in steps:
-        key = next(stars, -1) if step == EACH else step
+        key = next(wildcard_indexes, -1) if step == WILDCARD else step
         if isinstance(value, dict):
             value = value.get(str(key))
         elif isinstance(value, list) and isinstance(key, int) and 0 <= key < len(value):
@@ -161,7 +168,7 @@ META = InboundShape(
     kind=f"{_MESSAGE}.type",
     message_id=f"{_MESSAGE}.id",
 )
-"""Meta's native webhook: several messages may come in one body. A button that was pressed counts as its text."""
+"""Meta's own webhook: several messages may come in one body. A pressed button counts as its text."""
 
 SANDBOX = InboundShape(
     sender="sender",
@@ -172,4 +179,4 @@ SANDBOX = InboundShape(
     message_id="message_id",
     event_type="SANDBOX_INBOUND_EVENT",
 )
-"""What d7nb's own sandbox posts: an invention."""
+"""The events of d7nb's sandbox. The shape is invented, as D7 does not document its own."""

@@ -25,13 +25,13 @@ another."""
 class RateLimiter:
     """A sliding window: requests that start within one second carry at most `rate` recipients of one originator.
 
-    It may be used from several threads. Nobody is put to sleep here: who may not start is told how long to wait.
+    It may be used from several threads. It never sleeps: it returns the seconds to wait.
 
     Args:
         rate: Recipients a second; None for no limit.
         clock: A clock that never goes back, in seconds.
-        max_concurrent: How many requests may be under way at once, None for any number. A request that was let go and
-            then waited for a free connection would start in another second than the one it was counted in.
+        max_concurrent: How many requests may be under way at once, None for any number. A request that still
+            had to wait for a free connection would start in another second than the one it is counted in.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""What D7's answers mean: every status and each of the four shapes of ``detail`` become one `SendResponse`.
+"""Parsers of D7's responses: the HTTP status, the headers and the JSON become a `SendResponse` or an error.
 
-An answer to a send is a value, not an exception: the send loop goes on whatever it is, and no traceback can show the
-body that was sent.
+The response to a send is a value and not an exception: the send loop goes on whatever it is, and no traceback can show
+the body that was sent.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 Kind = Literal["accepted", "rejected", "refused", "limited", "unknown", "not_connected"]
 
 AMBIGUOUS_STATUSES = frozenset({408, 409})
-"""Besides every 5xx: answers that do not say whether the messages were taken (d7-api.md section 8, retry judgement)."""
+"""Statuses which, like every 5xx, do not say whether D7 took the messages. D7 does not document them."""
 
 
 class Detail(NamedTuple):
-    """One thing that D7 said about a request.
+    """One item of the ``detail`` in an error response.
 
     Attributes:
-        message: Its words, numbers masked.
-        code: Its code, or pydantic's type; may be empty.
-        loc: Where in the request, for a 422; empty elsewhere.
+        message: D7's words, numbers masked.
+        code: D7's code, or the type of a validation error; may be empty.
+        loc: The path within the request, for a 422; empty elsewhere.
     """
 
     message: str
@@ -41,13 +41,14 @@ class Detail(NamedTuple):
 
 
 class SendResponse(NamedTuple):
-    """What became of one POST.
+    """The result of one POST of messages.
 
     Attributes:
-        kind: accepted, rejected (200 that says so), refused, limited (429), unknown, not_connected.
+        kind: accepted, rejected (a 200 that says so), refused, limited (429), unknown (the messages may have been
+            taken), not_connected.
         request_id: D7's id of the request, where it gave one.
         created_at: D7's time of it, as given.
-        error: The error that tells what is wrong; None where the messages were accepted.
+        error: What is wrong; None where the messages were accepted.
     """
 
     kind: Kind
@@ -57,7 +58,7 @@ class SendResponse(NamedTuple):
 
     @property
     def status(self) -> int | None:
-        """The HTTP status of an answer that was no success."""
+        """The HTTP status; None where there was no response."""
         return self.error.status if self.error else 200
 
 
@@ -73,17 +74,20 @@ _CLASSES: dict[int, type[errors.Refused]] = {
 }
 
 _EXPLAINED = frozenset({401, 402, 403, 413})
-"""Statuses whose bodies are not documented, or say less than we know."""
+"""Statuses whose meaning is added to the error: their bodies are not documented, or say less than `error_codes`."""
 
 
 def parse_details(body: Any) -> list[Detail]:
-    """All four shapes of ``detail`` in one form (d7-api.md section 3).
+    """Parse the ``detail`` of an error response, in each of the four shapes that D7 gives it.
+
+    It is an object, a list of objects, a list of validation errors, or a text (D7, WhatsApp API reference, "Send
+    Free-form Whatsapp Messages" and "Get Status"; the text is only in D7's older API guide).
 
     Args:
         body: The parsed JSON.
 
     Returns:
-        What D7 said; empty where the body is of no known shape.
+        The items; empty where the body is of no known shape.
 
     Example:
         >>> parse_details({"detail": [{"code": "INVALID_WHATSAPP_ORIGINATOR", "message": "No such originator"}]})
@@ -99,22 +103,22 @@ def parse_details(body: Any) -> list[Detail]:
 
 def _parse_detail(item: Mapping[str, Any]) -> Detail:
     loc = item.get("loc")
-    places = [place for place in loc if isinstance(place, str | int)] if isinstance(loc, list) else []
+    steps = [step for step in loc if isinstance(step, str | int)] if isinstance(loc, list) else []
     message = item.get("message") or item.get("msg") or ""
     return Detail(
         mask_text(str(message)),
         mask_text(str(item.get("code") or item.get("type") or "")),
-        tuple(mask_text(place) if isinstance(place, str) else place for place in places),
+        tuple(mask_text(step) if isinstance(step, str) else step for step in steps),
     )
 
 
 def parse_send_response(status: int, headers: Mapping[str, str], content: bytes, now: datetime) -> SendResponse:
-    """What the answer to ``POST /whatsapp/v2/send`` means.
+    """Parse the response to ``POST /whatsapp/v2/send``.
 
     Args:
-        status: HTTP status.
-        headers: The answer's headers.
-        content: Its body, as it came.
+        status: The HTTP status.
+        headers: The headers.
+        content: The body, as it came.
         now: The time, for a Retry-After that is a date.
     """
     body = parse_json(content)
@@ -129,12 +133,12 @@ def parse_send_response(status: int, headers: Mapping[str, str], content: bytes,
 
 
 def _parse_success(status: int, body: Any) -> SendResponse:
-    word = str(body.get("status", "")).lower() if isinstance(body, dict) else ""
+    verdict = str(body.get("status", "")).lower() if isinstance(body, dict) else ""
     request_id = body.get("request_id") if isinstance(body, dict) else None
-    if word == "rejected":
+    if verdict == "rejected":
         error = errors.Refused(f"D7 took the request and rejected it ({ASK})", status=status, code="rejected")
         return SendResponse("rejected", str(request_id) if request_id else None, error=error)
-    if word != "accepted" or not isinstance(request_id, str):
+    if verdict != "accepted" or not isinstance(request_id, str):
         return SendResponse(
             "unknown", error=ambiguous(f"D7 answered {status} with something that can't be read", status)
         )
@@ -143,20 +147,27 @@ def _parse_success(status: int, body: Any) -> SendResponse:
 
 
 def parse_error(status: int, headers: Mapping[str, str], body: Any, now: datetime) -> errors.Refused:
-    """The error that an answer other than 2xx and 5xx stands for."""
+    """Return the error that a response other than 2xx and 5xx stands for.
+
+    Args:
+        status: The HTTP status.
+        headers: The headers.
+        body: The parsed JSON.
+        now: The time, for a Retry-After that is a date.
+    """
     if 300 <= status < 400:
         message = f"D7's address answered {status}, a redirect; it is not followed: check base_url"
         return errors.Misdirected(message, status=status)
     details = parse_details(body)
-    first = details[0] if details else Detail("")
-    said = "; ".join(dict.fromkeys(_sentence(detail) for detail in details[:3]))
+    code = details[0].code if details else ""
+    d7_message = "; ".join(dict.fromkeys(_sentence(detail) for detail in details[:3]))
     meaning = meaning_of(f"http_{status}") if status in _EXPLAINED else ""
-    parts = [f"D7 answered {status}" + (f" {first.code}" if first.code else ""), said, meaning]
-    kind = _CLASSES.get(status, errors.Refused)
-    return kind(
+    parts = [f"D7 answered {status}" + (f" {code}" if code else ""), d7_message, meaning]
+    error_class = _CLASSES.get(status, errors.Refused)
+    return error_class(
         with_advice(": ".join(part for part in parts if part)),
         status=status,
-        code=first.code,
+        code=code,
         details=details,
         retry_after=parse_retry_after(headers.get("Retry-After"), now),
     )
@@ -164,31 +175,31 @@ def parse_error(status: int, headers: Mapping[str, str], body: Any, now: datetim
 
 def _sentence(detail: Detail) -> str:
     steps = detail.loc[1:] if detail.loc[:1] == ("body",) else detail.loc
-    where = ".".join(str(step) for step in steps)
-    words = detail.message.rstrip(".")
-    return f"{where}: {words}" if where else words
+    field = ".".join(str(step) for step in steps)
+    message = detail.message.rstrip(".")
+    return f"{field}: {message}" if field else message
 
 
-def parse_retry_after(value: str | None, now: datetime) -> float | None:
-    """A Retry-After header in seconds, whether it was given as seconds or as a date.
+def parse_retry_after(header: str | None, now: datetime) -> float | None:
+    """Parse a Retry-After header, which holds seconds or a date, into seconds; None where it holds neither.
 
     Example:
         >>> from datetime import UTC, datetime
         >>> parse_retry_after("Mon, 23 Nov 2026 10:00:30 GMT", datetime(2026, 11, 23, 10, tzinfo=UTC))
         30.0
     """
-    if not value:
+    if not header:
         return None
-    if value.strip().isdecimal():
-        return float(value)
+    if header.strip().isdecimal():
+        return float(header)
     try:
-        return max((parsedate_to_datetime(value) - now).total_seconds(), 0.0)
+        return max((parsedate_to_datetime(header) - now).total_seconds(), 0.0)
     except (TypeError, ValueError):
         return None
 
 
 def parse_date(header: str | None) -> datetime | None:
-    """Read a Date header, in UTC; None where there is none, or where the server's clock was never set."""
+    """Parse a Date header, in UTC; None where there is none, or where the server's clock was never set."""
     try:
         moment = parsedate_to_datetime(header or "")
         zoned = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)  # HTTP knows no local times
@@ -198,12 +209,12 @@ def parse_date(header: str | None) -> datetime | None:
 
 
 def ambiguous(message: str, status: int | None = None) -> errors.Ambiguous:
-    """The error for a request of which nobody knows whether it went out."""
+    """Return the error for a request that D7 may have taken."""
     return errors.Ambiguous(message, status=status)
 
 
 def parse_json(content: bytes) -> Any:
-    """The JSON of an answer; None where it holds none."""
+    """Parse the JSON of a response; None where it holds none."""
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError:

@@ -107,13 +107,13 @@ def not_connected(failure: Exception) -> NotConnected | None:
 def describe_failure(failure: Exception) -> str:
     """Return why a request that left has no response, as the beginning of a sentence."""
     if isinstance(failure, requests.Timeout):
-        return "D7 gave no answer in time"
+        return "D7 did not answer in time"
     return "the connection broke before D7 answered"
 
 
 def failed_call(failure: Exception) -> ApiError:
     """Return the error for a call that has no response and can be repeated without harm."""
-    return not_connected(failure) or ApiError(f"{describe_failure(failure)}; ask again")
+    return not_connected(failure) or ApiError(f"{describe_failure(failure)}; try again")
 
 
 def json_object(response: requests.Response) -> dict[str, Any]:

@@ -1,8 +1,7 @@
-"""What became of a message after D7 took it: the words for it, and which of two words weighs more.
+"""The statuses of a message after D7 accepted it, their ranks, and the records of what D7 reports.
 
-A status is kept for each word that was heard, with the earliest time it is known of. What a message has come to is the
-word of the highest rank among them. So it does not matter in which order reports and delivery events come, or how
-often, and a status never goes backwards.
+Of all statuses that were reported for a message, the one of the highest rank counts. So it does not matter in which
+order reports and delivery events come, or how often, and a status never goes backwards.
 """
 
 from __future__ import annotations
@@ -13,35 +12,37 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 STAGES = ("scheduled", "queued", "sent", "failed", "delivered", "read")
-"""The words that we know, by rank. Whoever got a message had it, so ``failed`` does not outweigh ``delivered``."""
+"""The known statuses, by rank. A message that was delivered stays delivered, so ``failed`` ranks lower."""
 FINAL = frozenset({"failed", "read"})
-"""After these, nothing more is to be expected. ``delivered`` may become ``read``."""
+"""Statuses after which none follows. ``delivered`` may become ``read``."""
 ARRIVED = ("delivered", "read")
-"""After these, the message is on the phone."""
-_SAME_AS = {
+"""Statuses of a message that is on the phone."""
+_SYNONYMS = {
     "accepted": "queued",
-    "dropped": "failed",  # RAPID, in prose (d7-api.md section 4)
-    "undelivered": "failed",  # by analogy with D7's SMS
+    "dropped": "failed",  # RapidAPI, "D7 WhatsApp"; how it is spelt in JSON is not documented
+    "undelivered": "failed",  # D7, "Receive SMS Postback"; for WhatsApp not documented
     "un_delivered": "failed",
     "rejected": "failed",
     "expired": "failed",
     "seen": "read",
 }
-_RANK = {word: rank for rank, word in enumerate(STAGES)}
-_UNKNOWN = _RANK["queued"]
+_RANKS = {status: rank for rank, status in enumerate(STAGES)}
+_UNKNOWN_RANK = _RANKS["queued"] + 0.5
 
 
 class StatusUpdate(NamedTuple):
-    """What D7 says of one message, in a report or in a delivery event (d7-api.md sections 4 and 5.1).
+    """The status of one message, from a report or a delivery event.
+
+    The fields are those of D7, WhatsApp API reference, "Get Status" and "Receive Whatsapp Postback".
 
     Attributes:
-        request_id: The request that it went with.
-        status: A word of `STAGES`, or D7's own, as `read_status` gives it.
-        at: When it came to this: D7's time, or when it was asked.
+        request_id: The request that the message was sent in.
+        status: One of `STAGES`, or D7's own word for one that is not known.
+        at: When the message came to this status by D7's clock; in a report, when the report was asked for.
         msg_id: D7's id of the message; empty where it gave none.
         reason: D7's words about it; empty where it gave none.
-        marks: The values of its reference; one of them may be its row's key.
-        recipient: To whom it went, digits with or without a plus; empty where D7 did not say.
+        references: The values of the message's reference; one of them may be its row's key.
+        recipient: The number it was sent to, digits with or without a plus; empty where D7 did not say.
     """
 
     request_id: str
@@ -49,19 +50,19 @@ class StatusUpdate(NamedTuple):
     at: datetime
     msg_id: str = ""
     reason: str = ""
-    marks: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
     recipient: str = ""
 
 
 class InboundMessage(NamedTuple):
-    """What a person wrote to a business number.
+    """A message that a person wrote to a business number.
 
     Attributes:
         sender: The person's number, digits with or without a plus.
         originator: The business number, likewise; empty where it is not known.
-        at: When.
+        at: When it was written.
         text: What was written; empty where it was no text.
-        kind: What it was, such as ``text`` or ``image``.
+        kind: The kind of message, such as ``text`` or ``image``.
         message_id: Its id.
     """
 
@@ -73,28 +74,28 @@ class InboundMessage(NamedTuple):
     message_id: str = ""
 
 
-def read_status(word: str) -> tuple[str, str]:
-    """A status as D7 writes it: the word of ours for it, or its own; and what of it would be lost.
+def parse_status(status: str) -> tuple[str, str]:
+    """Translate D7's status into one of `STAGES`, and return it with D7's own word where that says more.
 
-    Known words are compared without regard to case (d7-api.md section 4, client rule).
+    Case does not matter: D7 does not document the spelling. A status that is not known is returned as D7 writes it.
 
     Example:
-        >>> read_status("Delivered"), read_status("dropped"), read_status("Throttled")
+        >>> parse_status("Delivered"), parse_status("dropped"), parse_status("Throttled")
         (('delivered', ''), ('failed', 'dropped'), ('Throttled', ''))
     """
-    plain = word.strip().lower()
-    if plain in _RANK:
-        return plain, ""
-    if plain in _SAME_AS:
-        return _SAME_AS[plain], plain
-    return word.strip(), ""
+    lowered = status.strip().lower()
+    if lowered in _RANKS:
+        return lowered, ""
+    if lowered in _SYNONYMS:
+        return _SYNONYMS[lowered], lowered
+    return status.strip(), ""
 
 
-def rank(word: str) -> float:
-    """How much a word weighs against others; one that we don't know outweighs ``queued``, and nothing later.
+def rank(status: str) -> float:
+    """Return the rank of a status; one that is not known ranks above ``queued`` and below all that comes later.
 
     Example:
         >>> rank("read") > rank("delivered") > rank("failed") > rank("sent") > rank("Throttled") > rank("queued")
         True
     """
-    return _RANK.get(word, _UNKNOWN + 0.5)
+    return _RANKS.get(status, _UNKNOWN_RANK)

@@ -1,6 +1,7 @@
-"""The HTTP session: one pool of connections, none of which is used again when it may have gone stale.
+"""The connections to D7: a pool of them, and whether a request that failed can have left.
 
-It also knows the one thing that urllib3's errors do not tell for certain: whether a request can have left.
+urllib3's errors do not tell that for certain, so connections are made before a request starts; and one that was idle
+for some seconds is made anew, since the server may have closed it.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
     from urllib3.poolmanager import PoolManager
 
 IDLE_SECONDS = 3.0
-"""A connection idle for longer is made anew: the server may have closed it, and a POST that meets a closed connection
-looks just like one whose answer was lost."""
+"""A connection that was idle for longer is made anew: a POST that meets a closed connection looks like one whose
+response was lost."""
 
 
 class NeverConnected(HTTPError):
     """The connection was never made, so that no byte of the request left.
 
-    Neither urllib3 nor requests takes it for one of its own, which they would turn into errors that say less.
+    It is none of the errors that urllib3 and requests would replace by others that say less.
     """
 
 
@@ -47,8 +48,8 @@ def _connecting() -> Iterator[None]:
 class _Pool(HTTPConnectionPool):
     """A pool that makes its connections before a request starts, and drops those that were idle too long.
 
-    It has no connection class of its own: vcrpy puts its own in the place of urllib3's, and a pool that ignored that
-    would send what a cassette is to answer.
+    It has no connection class of its own: vcrpy replaces urllib3's, and a pool that ignored that would send the
+    requests that a cassette should answer.
     """
 
     def _get_conn(self, timeout: float | None = None) -> Any:
@@ -75,65 +76,65 @@ class _Pool(HTTPConnectionPool):
 
 
 @cache
-def _our(kind: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
-    return kind if issubclass(kind, _Pool) else type(kind.__name__, (_Pool, kind), {})
+def _pool_class(base: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
+    return base if issubclass(base, _Pool) else type(base.__name__, (_Pool, base), {})
 
 
-def _with_our_pools(manager: PoolManager) -> PoolManager:
+def _use_our_pools(manager: PoolManager) -> PoolManager:
     pools = manager.pool_classes_by_scheme
-    manager.pool_classes_by_scheme = {scheme: _our(kind) for scheme, kind in pools.items()}
+    manager.pool_classes_by_scheme = {scheme: _pool_class(pool) for scheme, pool in pools.items()}
     return manager
 
 
 class _Adapter(HTTPAdapter):
-    """requests' adapter with our pools, directly and through proxies of any kind; it never retries."""
+    """The adapter of requests with our pools, for direct connections and proxies of any kind; it never retries."""
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)
-        _with_our_pools(self.poolmanager)
+        _use_our_pools(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> PoolManager:
-        return _with_our_pools(super().proxy_manager_for(proxy, **options))
+        return _use_our_pools(super().proxy_manager_for(proxy, **options))
 
     def get_connection_with_tls_context(self, *args: Any, **options: Any) -> HTTPConnectionPool:
-        with _connecting():  # a proxy's address can be none
+        with _connecting():  # a proxy's address may be malformed
             return super().get_connection_with_tls_context(*args, **options)
 
     def cert_verify(self, *args: Any, **options: Any) -> None:
-        with _connecting():  # the certificates can be gone
+        with _connecting():  # the certificates may have been deleted
             super().cert_verify(*args, **options)
 
 
 class HttpSession:
-    """A session for one host, at whose start all is worked out that requests would work out for each request anew.
+    """A session of requests for one host, without the work that requests repeats for each request.
 
     It follows no redirect, and does not even read where one leads.
 
     Args:
-        session: What is worked out from.
+        session: The session of requests, with proxies, certificates and headers set.
         base_url: Where the API is.
     """
 
     def __init__(self, session: requests.Session, base_url: str) -> None:
         self._session = session
-        self._blank = session.prepare_request(requests.Request("GET", base_url))  # says what is wrong with an address
-        self._base = str(self._blank.url).removesuffix("/")
+        self._template = session.prepare_request(requests.Request("GET", base_url))  # raises on a malformed address
+        self._base = str(self._template.url).removesuffix("/")
         self._adapter = session.get_adapter(self._base)
 
     def request(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], *, timeout: Any, stream: bool
     ) -> requests.Response:
-        """Send a request, and read its answer, or with `stream` its headers.
+        """Send a request and read the response; with `stream`, only its headers.
 
         Args:
             method: GET or POST.
-            path: What is asked for, below the address, quoted.
-            body: What is posted.
-            headers: Besides those of every request.
+            path: The path below the API's address, quoted.
+            body: The body to post.
+            headers: Headers besides those of every request.
             timeout: Seconds to connect, and to wait for bytes.
-            stream: Whether the answer is read later, by the caller.
+            stream: Whether the caller reads the body later.
         """
-        request = self._blank.copy()
+        request = self._template.copy()
         request.method, request.url, request.body = method, self._base + path, body
         request.headers.update(headers)
         if body is not None or method == "POST":
@@ -141,7 +142,7 @@ class HttpSession:
         session = self._session
         response = self._adapter.send(request, stream, timeout, session.verify, session.cert, session.proxies)
         if not stream:
-            response.content  # noqa: B018  (reads it)
+            response.content  # noqa: B018  (reads the body)
         return response
 
     def close(self) -> None:
@@ -149,37 +150,37 @@ class HttpSession:
         self._session.close()
 
 
-def named_certificates() -> str | None:
-    """The certificates that the environment says to trust, a file or a folder; None where it says nothing.
+def environment_ca_bundle() -> str | None:
+    """Return the file or folder of certificates that the environment says to trust; None where it names none.
 
     Raises:
-        ValueError: They do not exist.
+        ValueError: It names one that does not exist.
     """
-    named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or None
-    if named and not Path(named).exists():
-        message = f"REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names {named}, which does not exist"
+    path = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or None
+    if path and not Path(path).exists():
+        message = f"REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names {path}, which does not exist"
         raise ValueError(message)
-    return named
+    return path
 
 
 def open_session(base_url: str, auth: AuthBase, connections: int, user_agent: str) -> HttpSession:
-    """A session for one host.
+    """Open a session for one host.
 
     The environment's proxies and certificates are read once, here, and not at each request.
 
     Args:
-        base_url: Where the API is. What is not https is on this machine, and needs no proxy.
-        auth: Puts the token in.
+        base_url: Where the API is. An address that is not https is on this machine, and needs no proxy.
+        auth: Puts the token into each request.
         connections: How many requests may be under way at once.
-        user_agent: Who we say we are.
+        user_agent: The User-Agent header.
 
     Raises:
-        ValueError: The address can be none, or the environment names certificates that do not exist.
+        ValueError: The address is malformed, or the environment names certificates that do not exist.
     """
     session = requests.Session()
     settings = session.merge_environment_settings(base_url, {}, None, None, None)
     session.proxies = settings["proxies"] if base_url.startswith("https:") else {}
-    session.verify = named_certificates() or True
+    session.verify = environment_ca_bundle() or True
     session.trust_env = False
     session.auth = auth
     session.headers.update({"Accept": "application/json", "User-Agent": user_agent})

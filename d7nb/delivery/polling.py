@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
-from d7nb.api.reports import read_report
+from d7nb.api.reports import parse_report
 from d7nb.api.retry import asks_too_long, wait_before_retry
 from d7nb.errors import ApiError, Forbidden, NotConnected, NotFound, RateLimited, Unauthorized
 
@@ -88,7 +88,7 @@ def _fetch_report(client: Client, request_id: str, stopping: threading.Event) ->
             break
         try:
             body, at = client.dated_report(request_id)
-            return ReportResult(read_report({"request_id": request_id} | body, at))
+            return ReportResult(parse_report({"request_id": request_id} | body, at))
         except NotFound as error:
             return ReportResult(pending=True) if error.code == NOT_YET else ReportResult(fault=error)
         except (RateLimited, NotConnected) as error:

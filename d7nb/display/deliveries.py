@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from d7nb.api.error_codes import advice_for, without_verb
+from d7nb.api.error_codes import advice_for, without_advice
 from d7nb.display.css import STYLE
 from d7nb.display.templates import html
 from d7nb.display.text import in_terminal, plural
@@ -239,7 +239,7 @@ def group_reasons(reasons: Sequence[Reason]) -> list[Reason]:
 def _with_advice(reason: Reason) -> Reason:
     """Move the advice out of a reason that quotes D7. Numbers in a filter's or rule's reason are never error codes."""
     advice = advice_for(reason.reason) if reason.outcome in _OUTCOMES_WITH_D7_ANSWER else None
-    return reason._replace(reason=without_verb(reason.reason), advice=advice) if advice else reason
+    return reason._replace(reason=without_advice(reason.reason), advice=advice) if advice else reason
 
 
 def next_steps(delivery: DeliveryView) -> list[Step]:

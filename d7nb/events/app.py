@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from d7nb.api.destinations import BASE_URL
 from d7nb.api.inbound import InboundShape
-from d7nb.api.reports import SHAPES, read_events
+from d7nb.api.reports import SHAPES, parse_events
 from d7nb.errors import ReceiverError, hides_internals
 from d7nb.events.intake import Intake, WriteResult
 from d7nb.events.stop_words import STOP_WORDS
@@ -146,9 +146,9 @@ class _Endpoint:
             return _TIMEOUT
         if not isinstance(body, bytes):
             return body
-        parsed = read_events(body, self._clock(), self._shapes)
+        parsed = parse_events(body, self._clock(), self._shapes)
         result = await self._intake.write(parsed, len(body))
-        return _UNKNOWN_EVENT if result is WriteResult.WRITTEN and parsed.is_bad else _RESPONSES[result]
+        return _UNKNOWN_EVENT if result is WriteResult.WRITTEN and parsed.is_unreadable else _RESPONSES[result]
 
     async def _read_body(self, scope: Scope, receive: Receive) -> bytes | Response | None:
         """Read the body; return a response if it is too large, and None if the sender disconnected."""

@@ -142,7 +142,7 @@ class Intake:
             updates=[update for parsed in batch for update in parsed.updates],
             inbound=inbound,
             opt_outs=[message for message in inbound if is_stop(message.text, self._stop_words)],
-            aside=[DeadLetter(*unparsed) for parsed in batch for unparsed in parsed.bad],
+            aside=[DeadLetter(*unparsed) for parsed in batch for unparsed in parsed.unparsed],
             at=self._clock(),
         )
 
@@ -151,7 +151,9 @@ class Intake:
         reason = f"it could not be written: {type(error).__name__}"  # the error's text may quote the event
         logger.error("an event could not be written (%s); ledger.aside() lists it", type(error).__name__)
         try:
-            letters = [DeadLetter(reason, repr(event)) for event in (*parsed.updates, *parsed.inbound, *parsed.bad)]
+            letters = [
+                DeadLetter(reason, repr(event)) for event in (*parsed.updates, *parsed.inbound, *parsed.unparsed)
+            ]
             self._ledger.take_in(self._destination, aside=letters, at=self._clock())
         except Exception as second_error:  # noqa: BLE001
             self._log_problem(

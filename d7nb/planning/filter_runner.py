@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from d7nb.errors import D7Error, FilterError, PluginError, is_of
+from d7nb.errors import D7Error, FilterError, PluginError, begins_in
 from d7nb.filters.base import RowFilter
 from d7nb.planning.envelope import past
 from d7nb.plugins.manager import FilterEntry, in_order
@@ -158,7 +158,7 @@ def _call(row_filter: RowFilter, function: Callable[[pd.DataFrame], Any], rows: 
         return function(rows.copy(deep=False))  # what it writes to is copied then
     except (Exception, SystemExit) as error:
         # The author of a filter needs the way to its fault; our own steps to it would only show the rows.
-        while error.__traceback__ is not None and is_of(error.__traceback__, "d7nb", "pandas", "numpy"):
+        while error.__traceback__ is not None and begins_in(error.__traceback__, "d7nb", "pandas", "numpy"):
             error.__traceback__ = error.__traceback__.tb_next
         problem = f": {error}" if isinstance(error, D7Error) else f" failed: {type(error).__name__}: {error}"
         raise FilterError(f"the filter {row_filter.name!r} ({source}){problem}") from error

@@ -236,8 +236,8 @@ class _Finder:
 
 def _keys_of(updates: Sequence[StatusUpdate]) -> Iterator[tuple[int, bytes]]:
     """What of the updates' marks could be a key, each with the place of its update."""
-    owners = [number for number, one in enumerate(updates) for _ in one.marks]
-    keys = from_base32([mark for one in updates for mark in one.marks])
+    owners = [number for number, one in enumerate(updates) for _ in one.references]
+    keys = from_base32([mark for one in updates for mark in one.references])
     return ((number, key) for number, key in zip(owners, keys, strict=True) if key is not None)
 
 

@@ -124,9 +124,9 @@ WRONG: dict[str, tuple[Script, type[errors.ApiError], str]] = {
     "429": (answering(429, b"", Retry_After="7"), errors.RateLimited, "(wait)"),
     "307": (answering(307, Location="https://elsewhere.example"), errors.Misdirected, "a redirect"),
     "503": (answering(503, b"down"), errors.ApiError, "no readable answer (503)"),
-    "time-out": (lambda handler: handler.server.ended.wait(), errors.ApiError, "no answer in time; ask again"),
-    "no answer": (Handler.hang_up, errors.ApiError, "broke before D7 answered; ask again"),
-    "no http": (sending(b"220 smtp ready\r\n"), errors.ApiError, "ask again"),
+    "time-out": (lambda handler: handler.server.ended.wait(), errors.ApiError, "did not answer in time; try again"),
+    "no answer": (Handler.hang_up, errors.ApiError, "broke before D7 answered; try again"),
+    "no http": (sending(b"220 smtp ready\r\n"), errors.ApiError, "try again"),
 }
 
 
@@ -246,7 +246,7 @@ def endless(handler: Handler) -> None:
 
 def test_what_has_no_end_ends_at_the_limit(tmp_path: Path) -> None:
     error = refused(endless, lambda client: client.download("abc", tmp_path / "a", limit=10**6))
-    assert "say limit= to allow more" in str(error)
+    assert "give a larger limit= to allow it" in str(error)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -282,7 +282,7 @@ def test_what_breaks_off_leaves_nothing_behind(script: Script, tmp_path: Path) -
     target = tmp_path / "picture.png"
     target.write_bytes(b"the old one")
     error = refused(script, lambda client: client.download("abc", target, overwrite=True))
-    assert "ask again" in str(error)
+    assert "try again" in str(error)
     assert target.read_bytes() == b"the old one"
     assert [path.name for path in tmp_path.iterdir()] == ["picture.png"]
 
@@ -360,7 +360,7 @@ def test_what_is_no_file_is_never_overwritten(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with serving(answering(200, PICTURE)) as server, d7nb.Client(TOKEN, base_url=server.url) as client:
-        with pytest.raises(FileExistsError, match="and no file: give another path"):
+        with pytest.raises(FileExistsError, match="and is not a file: give another path"):
             client.download("abc", pipe, overwrite=True)
     assert pipe.is_fifo()
 

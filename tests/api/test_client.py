@@ -322,7 +322,7 @@ def test_another_port_is_another_destination() -> None:
 
 @pytest.mark.parametrize("option", [{"workers": 0}, {"batch_size": 0}, {"rate": 0}, {"rate": -1}])
 def test_options_that_make_no_sense_are_said(option: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="count from 1"):
+    with pytest.raises(ValueError, match="must be 1 or more"):
         d7nb.Client("x", **option)  # type: ignore[arg-type]
 
 
@@ -339,7 +339,7 @@ def test_each_sandbox_is_a_destination_of_its_own(sandbox: d7nb.Sandbox) -> None
 
 
 def test_a_client_is_not_pickled() -> None:
-    with pytest.raises(errors.TokenError, match="make it anew"):
+    with pytest.raises(errors.TokenError, match="make a new one"):
         pickle.dumps(d7nb.Client("x"))
 
 

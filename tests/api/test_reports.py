@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import pytest
 
 from d7nb.api.inbound import META, SANDBOX, InboundShape
-from d7nb.api.reports import ParsedEvents, read_events, read_report
+from d7nb.api.reports import ParsedEvents, parse_events, parse_report
 from d7nb.api.statuses import StatusUpdate
 from d7nb.events.stop_words import STOP_WORDS, is_stop
 from d7nb.sandbox import INBOUND_FIELDS
@@ -35,19 +35,19 @@ UPDATE = StatusUpdate(
     status="delivered",
     at=datetime(2026, 11, 23, 9, 24, 47, 348000, tzinfo=UTC),
     msg_id="0012c7f5-2ba5-11ee-8901-0242ac120002",
-    marks=("order-17", KEY),
+    references=("order-17", KEY),
     recipient=PERSON,
 )
 
 
 def read(body: Any, **options: Any) -> ParsedEvents:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return read_events(content, NOW, **options)
+    return parse_events(content, NOW, **options)
 
 
 def only(body: Any) -> StatusUpdate:
     found = read(body)
-    assert not found.bad
+    assert not found.unparsed
     assert not found.inbound
     (update,) = found.updates
     return update
@@ -55,8 +55,8 @@ def only(body: Any) -> StatusUpdate:
 
 def why(body: Any, **options: Any) -> str:
     found = read(body, **options)
-    assert found.is_bad
-    return found.bad[0].why
+    assert found.is_unreadable
+    return found.unparsed[0].why
 
 
 class TestDeliveryEvents:
@@ -84,7 +84,7 @@ class TestDeliveryEvents:
     )
     def test_other_forms_of_it_say_the_same(self, change: dict[str, Any]) -> None:
         found = only({**EVENT, **change})
-        assert set(found.marks) == {"order-17", KEY}
+        assert set(found.references) == {"order-17", KEY}
         assert found.recipient.lstrip("+") == PERSON.lstrip("+")
         assert found[:4] == UPDATE[:4]
 
@@ -141,7 +141,7 @@ class TestDeliveryEvents:
         assert why({**EVENT, **change}) == "a delivery event needs a request_id and a status"
 
     def test_marks_that_are_no_text_are_passed_over(self) -> None:
-        assert only({**EVENT, "cust_ref": 17, "message_tag5": ["a"], "message_tag1": "x" * 300}).marks == ()
+        assert only({**EVENT, "cust_ref": 17, "message_tag5": ["a"], "message_tag1": "x" * 300}).references == ()
 
 
 class TestBadBodies:
@@ -151,17 +151,17 @@ class TestBadBodies:
             (b"", "it is empty"),
             (b" \r\n", "it is empty"),
             (b"[]", "it is an empty list"),
-            (b"17", "it is JSON, but no object"),
-            (b'"DELIVERY_EVENTS"', "it is JSON, but no object"),
-            (b"[[]]", "it is no object"),
+            (b"17", "it is JSON, but neither an object nor a list"),
+            (b'"DELIVERY_EVENTS"', "it is JSON, but neither an object nor a list"),
+            (b"[[]]", "it is not a JSON object"),
             (b"<html>", "it is neither JSON nor a form"),
             (b"\xff\xfe\x00", "it is neither JSON nor a form"),
             (b'{"status": "read"', "it is neither JSON nor a form"),
             (b'{"status": NaN}', "it is neither JSON nor a form"),
             (b"&".join(b"a%d=1" % field for field in range(300)), "it is neither JSON nor a form"),
-            (b"a=b&c=d", "it is no kind of event that we know"),
-            (b"{}", "it is no kind of event that we know"),
-            (b'{"event_type": "TEMPLATE_EVENTS"}', "it is no kind of event that we know: TEMPLATE_EVENTS"),
+            (b"a=b&c=d", "it is not a known kind of event"),
+            (b"{}", "it is not a known kind of event"),
+            (b'{"event_type": "TEMPLATE_EVENTS"}', "it is not a known kind of event: TEMPLATE_EVENTS"),
             (b'{"event_type": "DELIVERY_EVENTS"}', "a delivery event needs a request_id and a status"),
         ],
     )
@@ -171,19 +171,19 @@ class TestBadBodies:
     def test_of_a_list_what_can_be_read_is_read_and_only_the_rest_is_bad(self) -> None:
         found = read([EVENT, {"event_type": "OTHER"}, EVENT, 3])
         assert found.updates == [UPDATE, UPDATE]
-        assert [bad.text for bad in found.bad] == ['{"event_type":"OTHER"}', "3"]
-        assert not found.is_bad
+        assert [part.text for part in found.unparsed] == ['{"event_type":"OTHER"}', "3"]
+        assert not found.is_unreadable
 
     def test_a_body_full_of_bad_ones_leaves_a_few_and_their_count(self) -> None:
         found = read([{}] * 20_000)
-        assert len(found.bad) == 21
-        assert found.bad[-1] == ("the same body has 19,980 more that could not be read", "")
+        assert len(found.unparsed) == 21
+        assert found.unparsed[-1] == ("the same body has 19,980 more that could not be read", "")
 
     def test_of_a_large_one_only_the_beginning_is_kept(self) -> None:
-        assert len(read(b"<" * 50_000).bad[0].text) == len(read([{"a": "b" * 50_000}]).bad[0].text) == 2_000
+        assert len(read(b"<" * 50_000).unparsed[0].text) == len(read([{"a": "b" * 50_000}]).unparsed[0].text) == 2_000
 
     def test_one_that_is_nested_too_deep_to_be_written_again_is_bad_too(self) -> None:
-        assert why(b'{"a":' * 400 + b"1" + b"}" * 400) == "it is no kind of event that we know"
+        assert why(b'{"a":' * 400 + b"1" + b"}" * 400) == "it is not a known kind of event"
 
 
 SANDBOX_EVENT = {
@@ -219,7 +219,7 @@ class TestInbound:
         body = meta(written("12025550123", "one"), written("12025550124", "two"))
         body["entry"] += meta(written("12025550125", "three"), number="+1 202-555-0101")["entry"]
         found = read(body)
-        assert not found.bad
+        assert not found.unparsed
         assert [(one.sender, one.originator, one.text, one.message_id) for one in found.inbound] == [
             ("12025550123", "12025550100", "one", "wamid.one"),
             ("12025550124", "12025550100", "two", "wamid.two"),
@@ -247,12 +247,12 @@ class TestInbound:
     def test_a_sender_who_is_no_phone_number_is_bad(self) -> None:
         found = read(meta(written("US.1234567890", "hi"), written("12025550123", "ho")))
         assert [one.text for one in found.inbound] == ["ho"]
-        assert found.bad[0].why == "the sender of a message is no phone number"
-        assert why({**SANDBOX_EVENT, "sender": "me"}) == "the sender of a message is no phone number"
+        assert found.unparsed[0].why == "the sender of a message is not a phone number"
+        assert why({**SANDBOX_EVENT, "sender": "me"}) == "the sender of a message is not a phone number"
 
     def test_meta_s_word_on_statuses_names_no_request_of_d7_s(self) -> None:
         statuses = {"statuses": [{"id": "wamid.1", "status": "delivered", "recipient_id": "12025550123"}]}
-        assert why({"entry": [{"changes": [{"value": statuses}]}]}) == "it is no kind of event that we know"
+        assert why({"entry": [{"changes": [{"value": statuses}]}]}) == "it is not a known kind of event"
 
     def test_nobody_writes_in_the_future(self) -> None:
         later = (NOW + timedelta(hours=20)).timestamp()
@@ -271,8 +271,8 @@ class TestInbound:
         body = {"event_type": "USER_EVENTS", "payload": {**payload, "caption": "Basta", "kind": "image"}}
         (message,) = read(body, shapes=[shape]).inbound
         assert message == ("12025550123", BUSINESS, NOW.replace(minute=0), "Basta", "image", "17")
-        assert why(body) == "it is no kind of event that we know: USER_EVENTS"
-        assert why({"payload": {"contacts": []}}, shapes=[shape]) == "it is no kind of event that we know"
+        assert why(body) == "it is not a known kind of event: USER_EVENTS"
+        assert why({"payload": {"contacts": []}}, shapes=[shape]) == "it is not a known kind of event"
 
     def test_a_delivery_event_is_never_taken_for_a_person_s_message(self) -> None:
         greedy = InboundShape(sender="recipient")
@@ -310,7 +310,7 @@ class TestInbound:
 
 class TestReports:
     def report(self, *messages: Any, **more: Any) -> list[StatusUpdate]:
-        return read_report({"request_id": "r1", "messages": list(messages), **more}, NOW)
+        return parse_report({"request_id": "r1", "messages": list(messages), **more}, NOW)
 
     def test_every_message_with_a_status_is_an_update(self) -> None:
         reference = {"cust_ref": None, "message_tag1": "", "message_tag5": KEY, "conversation_id": "c"}
@@ -327,11 +327,11 @@ class TestReports:
 
     @pytest.mark.parametrize("body", [{}, {"messages": None}, {"messages": {}}, {"recipients": [{}]}])
     def test_a_report_without_messages_says_nothing(self, body: dict[str, Any]) -> None:
-        assert read_report({"request_id": "r1", **body}, NOW) == []
+        assert parse_report({"request_id": "r1", **body}, NOW) == []
 
     def test_a_report_that_does_not_say_which_request_it_is_of_says_nothing_of_it(self) -> None:
-        assert read_report({"messages": [{"status": "sent"}]}, NOW) == []
-        assert read_report({"messages": [{"status": "sent", "request_id": "r2"}]}, NOW) == [
+        assert parse_report({"messages": [{"status": "sent"}]}, NOW) == []
+        assert parse_report({"messages": [{"status": "sent", "request_id": "r2"}]}, NOW) == [
             StatusUpdate("r2", "sent", NOW)
         ]
 

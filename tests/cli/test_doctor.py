@@ -177,7 +177,7 @@ def test_it_does_not_wait_for_ever(doctor: Doctor, monkeypatch: pytest.MonkeyPat
     with serving(lambda handler: handler.server.ended.wait()) as server:
         code, found, _ = doctor("--base-url", server.url)
     assert code == 1
-    assert "no answer in time" in found["D7"][0]
+    assert "did not answer in time" in found["D7"][0]
 
 
 @pytest.mark.usefixtures("token")

@@ -139,7 +139,7 @@ def test_reports_that_can_t_be_had_are_told_and_the_others_kept(sandbox: Sandbox
         assert "1 report could not be had" in repr(delivery)
         sandbox.fail_next("drop_before", times=2, path="/whatsapp/v2/report")
         sandbox.fail_next("garbage", path="/whatsapp/v2/report")
-        with pytest.raises(errors.ApiError, match="ask again"):
+        with pytest.raises(errors.ApiError, match="try again"):
             delivery.refresh()  # none of the three could be had
         delivery.refresh()
         assert None not in statuses(delivery)

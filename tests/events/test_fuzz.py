@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
 from d7nb import Ledger
-from d7nb.api.statuses import STAGES, read_status
+from d7nb.api.statuses import STAGES, parse_status
 from d7nb.events import receiver
 from tests.support.ledgers import DESTINATION
 from tests.support.receiver_process import (
@@ -126,7 +126,7 @@ class Oracle:
                 self.hear_event(one)
 
     def hear_event(self, one: dict[str, Any]) -> None:
-        word = read_status(one["status"].replace("+", " "))[0]
+        word = parse_status(one["status"].replace("+", " "))[0]
         text = orjson.dumps(one).decode()
         for row, (name, number) in enumerate(zip(self.names, self.recipients, strict=True)):
             if name in text or (number.lstrip("+") in text and request_id_of(row) in text):

@@ -118,7 +118,7 @@ class TestTakingIn:
         kept = aside(place)
         assert kept["why"].tolist() == [
             "it is neither JSON nor a form",
-            "it is no kind of event that we know: TEMPLATE_EVENTS",
+            "it is not a known kind of event: TEMPLATE_EVENTS",
         ]
         assert kept["text"].tolist() == [
             "+120••••••23 says hello",

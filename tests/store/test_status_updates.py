@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, strategies
 
 from d7nb.api.destinations import BASE_URL
-from d7nb.api.statuses import FINAL, STAGES, InboundMessage, StatusUpdate, rank, read_status
+from d7nb.api.statuses import FINAL, STAGES, InboundMessage, StatusUpdate, parse_status, rank
 from d7nb.errors import LedgerError
 from d7nb.ledger import Ledger
 from d7nb.store.dead_letters import DeadLetter
@@ -202,8 +202,8 @@ def test_of_two_rows_of_one_person_in_a_request_neither_is_guessed(place: str) -
             both = run.claim(keys([0, 1]), [number] * 2, [number] * 2, at=NOW)
             run.record(both, "accepted", request_id="one", at=NOW)
         assert ledger.take_in(DESTINATION, updates=[StatusUpdate("one", "sent", NOW, recipient=number)], at=NOW) == 0
-        marks = base32(keys([1]))
-        assert ledger.take_in(DESTINATION, updates=[StatusUpdate("one", "sent", NOW, marks=(marks[0],))], at=NOW) == 1
+        update = StatusUpdate("one", "sent", NOW, references=(base32(keys([1]))[0],))
+        assert ledger.take_in(DESTINATION, updates=[update], at=NOW) == 1
 
 
 def test_a_row_that_was_sent_again_has_the_status_of_its_last_message(place: str) -> None:
@@ -488,13 +488,13 @@ def test_what_is_aside_makes_room_for_what_is_newer(place: str, monkeypatch: pyt
 
 @given(strategies.text(max_size=80))
 def test_any_word_is_a_status(word: str) -> None:
-    status, _ = read_status(word)
+    status, _ = parse_status(word)
     assert status in STAGES or status == word.strip()
     assert rank(status) < rank("sent") or status in STAGES
 
 
 def test_words_are_known_in_any_case_and_no_other_is_final() -> None:
-    assert [read_status(word)[0] for word in ("READ", " Delivered", "Dropped", "un_delivered", "SENT")] == [
+    assert [parse_status(word)[0] for word in ("READ", " Delivered", "Dropped", "un_delivered", "SENT")] == [
         *("read", "delivered", "failed", "failed", "sent")
     ]
     assert {"read", "failed"} == FINAL

@@ -26,7 +26,7 @@ from urllib.request import AbstractHTTPHandler, OpenerDirector, ProxyHandler, Re
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.util import parse_url
 
-from d7nb.api.transport import named_certificates
+from d7nb.api.transport import environment_ca_bundle
 from d7nb.content.rules import URL
 from d7nb.planning.links.limits import FileResponse, is_private
 from d7nb.version import version
@@ -296,7 +296,7 @@ def _made(
 
 def _opener() -> OpenerDirector:
     """What opens addresses, by the environment's proxies and certificates."""
-    trusted = Path(named_certificates() or DEFAULT_CA_BUNDLE_PATH)
+    trusted = Path(environment_ca_bundle() or DEFAULT_CA_BUNDLE_PATH)
     file, folder = (None, trusted) if trusted.is_dir() else (trusted, None)
     context = ssl.create_default_context(cafile=file, capath=folder)
     proxies = getproxies()
