@@ -1,4 +1,4 @@
-"""``frame.d7``: the functions of d7nb as methods of a DataFrame. It holds nothing but the frame."""
+"""``frame.d7``: the functions of d7nb as methods of a DataFrame."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ T = TypeVar("T")
 
 
 class FrameMethod(Generic[P, T]):
-    """A function of a frame as a method of its accessor: imported when first used, with its own signature.
+    """A function of a frame as a method of the accessor: imported when first used, with its own signature.
 
     Args:
-        function: The function, whose first argument is the frame; while d7nb runs, where it is: ``module:name``.
+        function: The function, whose first argument is the frame: itself for type checkers, its ``module:name`` at run
+            time.
     """
 
     def __init__(self, function: Callable[Concatenate[pd.DataFrame, P], T]) -> None:
@@ -44,7 +45,7 @@ class FrameMethod(Generic[P, T]):
 
 @pd.api.extensions.register_dataframe_accessor("d7")
 class Accessor:
-    """What d7nb does with a frame.
+    """The functions of d7nb as methods of a frame; it holds nothing but the frame.
 
     ``frame.d7.plan(content, ...)`` is ``d7nb.plan(frame, content, ...)``; ``frame.d7.compose(client, ...)`` is the form
     `d7nb.widgets.form.ComposeForm`.

@@ -1,4 +1,4 @@
-"""Problems: one thing wrong with one cell, kept by rule and column until somebody asks for the frame."""
+"""Problems of a table: each is one broken rule with the rows that break it, until the frame of problems is made."""
 
 from __future__ import annotations
 
@@ -14,24 +14,23 @@ if TYPE_CHECKING:
 
 Severity = Literal["error", "held", "warning"]
 
-
 COLUMNS = ("row", "index", "column", "value", "code", "message", "hint", "severity", "field")
 
-
 _SHOWN_VALUE = 40
-
+"""Characters of a cell that a problem shows."""
 
 _READ_VALUE = 400
+"""Characters of a cell that are masked before it is shortened."""
 
 
 class Problem(NamedTuple):
-    """One rule broken, at each of `rows`.
+    """A broken rule, with the rows that break it.
 
     Attributes:
         code: The rule's short name, such as ``too_long``.
         message: What is wrong: one sentence for all rows, or one for each.
-        hint: The way out.
-        severity: ``error`` (the row can't go), ``held`` (not without a person's word) or ``warning``.
+        hint: What to do about it.
+        severity: ``error`` (the row can't be sent), ``held`` (not before the user decides) or ``warning``.
         field: D7's dotted path of the field, empty where the problem lies elsewhere.
         column: The frame's column that holds the faulty cell, None where it is a literal's.
         rows: Positions in the frame; None where the whole plan is meant.
@@ -46,7 +45,7 @@ class Problem(NamedTuple):
     rows: np.ndarray | None = None
 
     def sentence(self) -> str:
-        """The problem in one line, for an exception's message."""
+        """Write the problem in one line, for an exception's message."""
         message = self.message if isinstance(self.message, str) else self.message[0]
         where = f"{self.field}: " if self.field else ""
         return mask_text(f"{where}{message}" + (f" ({self.hint})" if self.hint else ""))
@@ -74,10 +73,10 @@ def _join(group: list[Problem]) -> Problem:
 
 
 def problem_frame(problems: Sequence[Problem], frame: pd.DataFrame) -> pd.DataFrame:
-    """Lay problems out as a frame, sorted by row, values masked.
+    """Make the frame of problems, sorted by row, with values masked.
 
     Args:
-        problems: What was found.
+        problems: The problems.
         frame: The frame whose rows the positions mean.
 
     Returns:
@@ -99,9 +98,8 @@ def _piece(problem: Problem, frame: pd.DataFrame) -> pd.DataFrame:
     if rows is not None and problem.column is not None and problem.column in frame.columns:
         mask = mask_cell if problem.field == "recipient" else mask_text
         values = [shown(cell, mask) for cell in frame[problem.column].take(rows)]
-    told = [problem.message] * count if isinstance(problem.message, str) else problem.message
-    masked = {message: mask_text(message) for message in set(told)}  # a message may quote the cell
-    messages = [masked[message] for message in told]
+    messages = [problem.message] * count if isinstance(problem.message, str) else problem.message
+    masked = {message: mask_text(message) for message in set(messages)}  # a message may quote the cell
     return pd.DataFrame(
         {
             "row": pd.array([pd.NA] if rows is None else rows, dtype="Int64"),
@@ -109,7 +107,7 @@ def _piece(problem: Problem, frame: pd.DataFrame) -> pd.DataFrame:
             "column": pd.Series([problem.column] * count, dtype="object"),
             "value": pd.Series(values, dtype="object"),
             "code": pd.Series([problem.code] * count, dtype="str"),
-            "message": pd.Series(messages, dtype="str"),
+            "message": pd.Series([masked[message] for message in messages], dtype="str"),
             "hint": pd.Series([problem.hint] * count, dtype="str"),
             "severity": pd.Series([problem.severity] * count, dtype="str"),
             "field": pd.Series([problem.field] * count, dtype="str"),
@@ -118,7 +116,7 @@ def _piece(problem: Problem, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def shown(cell: Any, mask: Callable[[str], str] = mask_text) -> str | None:
-    """A cell as a problem shows it: masked, shortened, None where it is missing."""
+    """Write a cell as a problem shows it: masked and shortened, None where it is missing."""
     if cell is None or (pd.api.types.is_scalar(cell) and pd.isna(cell)):
         return None
     text = str(cell).encode(errors="backslashreplace").decode()  # half a character can't be printed

@@ -1,4 +1,4 @@
-"""For tests: those of plugins, and those of whoever sends through d7nb. Needs pytest; cassettes need vcrpy.
+"""Fixtures and helpers for tests of plugins and of programs that use d7nb. Needs pytest; cassettes need vcrpy.
 
 In a ``conftest.py``, ``pytest_plugins = ["d7nb.testing"]`` gives the fixtures ``d7nb_sandbox``, ``d7nb_plugins`` and
 ``d7nb_cassette``.
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from d7nb.sandbox import Sandbox
 
 MATCH_ON = ("method", "scheme", "host", "port", "path", "query", "body")
-"""What makes a request the recorded one. Without the body, two different messages would be the same to vcrpy."""
+"""The parts in which a request must equal the recorded one; without the body, all messages would be equal to vcrpy."""
 
-_NOBODYS_BUSINESS = ("authorization", "user-agent", "content-length", "cookie")
+_NOT_RECORDED = ("authorization", "user-agent", "content-length", "cookie")
 
 _AREAS = (201, 202, 203, 205, 206, 207, 208, 209, 210, 212, 213, 214, 215, 216, 217, 218, 219, 224, 225, 228)
 _PER_AREA = 100
 
 
 def numbers(count: int) -> list[str]:
-    """Phone numbers that are valid and nobody's: +1 NPA 555 01xx, kept for films.
+    """Return valid phone numbers that belong to nobody: +1 NPA 555 01xx, which are reserved for fiction.
 
     Args:
         count: How many, at most 2,000.
@@ -42,7 +42,7 @@ def numbers(count: int) -> list[str]:
         E.164 numbers, all different.
 
     Raises:
-        ValueError: More are asked for than there are.
+        ValueError: `count` is more than 2,000.
 
     Example:
         >>> numbers(2)
@@ -52,12 +52,12 @@ def numbers(count: int) -> list[str]:
     if count > most:
         message = f"there are {most:,} fictional numbers here, not {count:,}"
         raise ValueError(message)
-    return [f"+1{_AREAS[place // _PER_AREA]}55501{place % _PER_AREA:02}" for place in range(count)]
+    return [f"+1{_AREAS[number // _PER_AREA]}55501{number % _PER_AREA:02}" for number in range(count)]
 
 
 @contextmanager
 def fresh_plugins() -> Iterator[Manager]:
-    """A house of plugins with nothing but the built-in ones, for the length of a ``with`` block; no discovery.
+    """Use only the built-in plugins inside a ``with`` block; those of installed packages are not loaded.
 
     Example:
         >>> with fresh_plugins() as manager:
@@ -70,27 +70,27 @@ def fresh_plugins() -> Iterator[Manager]:
 
 @pytest.fixture
 def d7nb_plugins() -> Iterator[Manager]:
-    """A fresh house of plugins for one test."""
+    """Use only the built-in plugins in one test."""
     with fresh_plugins() as manager:
         yield manager
 
 
 @pytest.fixture
 def d7nb_sandbox() -> Iterator[Sandbox]:
-    """A running sandbox for one test."""
-    from d7nb.sandbox import Sandbox  # noqa: PLC0415  (an extra)
+    """Run a sandbox for one test."""
+    from d7nb.sandbox import Sandbox  # noqa: PLC0415  (its packages are an extra)
 
     with Sandbox() as sandbox:
         yield sandbox
 
 
 def vcr_config(numbers: Mapping[str, str] | None = None, *, record_mode: str = "none") -> dict[str, Any]:
-    """Settings of vcrpy (and of pytest-recording's fixture of that name) for cassettes of D7's API.
+    """Return settings of vcrpy (and of pytest-recording's fixture ``vcr_config``) for cassettes of D7's API.
 
-    The token is never written. vcrpy is not safe with several threads: play and record with ``Client(workers=1)``.
+    The token is never recorded. vcrpy is not safe with several threads: replay and record with ``Client(workers=1)``.
 
     Args:
-        numbers: Real numbers, each with the fictional one that stands for it in the file; they are put back on reading.
+        numbers: Real numbers, each with the fictional one that replaces it in the file; on replay the real one is back.
         record_mode: ``none`` replays only; ``once`` and ``all`` record.
 
     Returns:
@@ -104,21 +104,21 @@ def vcr_config(numbers: Mapping[str, str] | None = None, *, record_mode: str = "
         "record_mode": record_mode,
         "match_on": MATCH_ON,
         "decode_compressed_response": True,
-        "filter_headers": list(_NOBODYS_BUSINESS),
+        "filter_headers": list(_NOT_RECORDED),
         "filter_sensitive_data": {shown.lstrip("+"): real.lstrip("+") for real, shown in (numbers or {}).items()},
     }
 
 
 @contextmanager
 def replayed(path: str | Path, numbers: Mapping[str, str] | None = None) -> Iterator[Client]:
-    """A client that is answered by a cassette, and that can't reach the real host.
+    """Make a client whose requests a cassette answers, and that can't reach the real host.
 
     Args:
         path: The cassette.
         numbers: As for `vcr_config`.
 
     Raises:
-        AssertionError: At the end, something in the cassette was not asked for.
+        AssertionError: At the end, some requests of the cassette were not made.
     """
     from vcr import VCR  # type: ignore[import-untyped]  # noqa: PLC0415  (vcrpy is an extra)
 
@@ -139,7 +139,7 @@ def replayed(path: str | Path, numbers: Mapping[str, str] | None = None) -> Iter
 
 @pytest.fixture
 def d7nb_cassette(request: pytest.FixtureRequest) -> Iterator[Client]:
-    """A client that is answered by ``cassettes/<module>/<test>.yaml`` below pytest's root folder, with one worker."""
+    """Make a client that ``cassettes/<module>/<test>.yaml`` below pytest's root folder answers, with one worker."""
     folder = request.config.rootpath / "cassettes" / request.path.stem
     with replayed(folder / f"{request.node.name}.yaml") as client:
         yield client

@@ -1,6 +1,6 @@
 """The built-in pre-send filters. Give them to ``filters=``; `Duplicates` is in every plan.
 
-`people` has those that ask who it is, `times` those that ask when it is.
+`people` has the filters by recipient, `times` those by time.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""What a pre-send filter is."""
+"""The base class of pre-send filters, and helpers for writing one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 STAGES = ("clean", "consent", "limit", "final")
-"""The order in which filters are asked; within a stage they go by name."""
+"""The stages of filters, in the order in which they run; within a stage, filters run in the order of their names."""
 
 
 ADDED = {
@@ -28,17 +28,17 @@ ADDED = {
     "d7_originator": "the business number that it comes from",
     "d7_same_as": "the position of the first row with the same key: the same person, told the same",
 }
-"""What a filter finds beside the user's columns."""
+"""The columns that a filter is given beside the user's, and their meaning."""
 
 
 class RowFilter:
     """A rule that can skip rows before they are sent, and must say why.
 
     Attributes:
-        name: What ``plan.rows.decided_by`` calls it.
-        stage: When it is asked: ``clean``, ``consent``, ``limit`` or ``final``.
-        reads_clock: Whether its answer changes with time; then it is asked again at each request.
-        reads_table: Whether it looks at the user's own columns; where none does, they need not be picked out.
+        name: Its name in ``plan.rows.decided_by``.
+        stage: When it runs: ``clean``, ``consent``, ``limit`` or ``final``.
+        reads_clock: Whether its answer changes with time; then it runs again before each request.
+        reads_table: Whether it reads the user's columns; a plan whose filters all don't is made faster.
     """
 
     name: str = ""
@@ -59,11 +59,15 @@ class RowFilter:
         raise TypeError(message)
 
     def check_at_request(self, rows: pd.DataFrame) -> pd.Series:
-        """Say which rows of a request to skip after all; asked just before it goes, where `reads_clock`."""
+        """Say which rows of a request to skip after all; called just before it is sent, where `reads_clock`."""
         return self.check(rows)
 
     def warning(self, rows: pd.DataFrame) -> str | None:
-        """One sentence for the whole plan, where there is something to say about these rows."""
+        """Return a warning about the plan as a whole, in one sentence; None for no warning.
+
+        Args:
+            rows: As for `check`.
+        """
         del rows
         return None
 
@@ -72,7 +76,7 @@ class RowFilter:
 
 
 class FunctionFilter(RowFilter):
-    """A filter made of a function by `row_filter`."""
+    """A filter that `row_filter` made of a function."""
 
     def __init__(
         self, function: Callable[[pd.DataFrame], pd.Series], name: str, stage: str, *, reads_clock: bool
@@ -81,14 +85,19 @@ class FunctionFilter(RowFilter):
         self.__doc__, self.__module__ = function.__doc__, function.__module__
 
     def check(self, rows: pd.DataFrame) -> pd.Series:
-        """Ask the function."""
+        """Call the function."""
         return self._function(rows)
 
     __call__ = check
 
 
 def reasons(rows: pd.DataFrame, skip: Any, reason: str | Iterable[str]) -> pd.Series:
-    """A filter's answer: one reason, or one each, for the rows where `skip` is true.
+    """Make a filter's answer: a reason for each row where `skip` is true.
+
+    Args:
+        rows: The rows that the filter was given.
+        skip: A boolean for each of them.
+        reason: One reason for all rows to skip, or one for each of these.
 
     Example:
         >>> rows = pd.DataFrame({"age": [17, 40]})
@@ -96,29 +105,36 @@ def reasons(rows: pd.DataFrame, skip: Any, reason: str | Iterable[str]) -> pd.Se
         ['under 18', nan]
     """
     skip = np.asarray(skip, dtype=bool)
-    words = [reason] if isinstance(reason, str) else list(reason)
+    texts = [reason] if isinstance(reason, str) else list(reason)
     codes = np.zeros(len(rows), dtype=np.int64)
-    codes[skip] = 1 if isinstance(reason, str) else range(1, len(words) + 1)
-    return pd.Series(pd.array([None, *words], dtype="str").take(codes), index=rows.index)
+    codes[skip] = 1 if isinstance(reason, str) else range(1, len(texts) + 1)
+    return pd.Series(pd.array([None, *texts], dtype="str").take(codes), index=rows.index)
 
 
-def column_of(rows: pd.DataFrame, name: Any, who: str) -> pd.Series:
-    """A column of the ready rows, for a filter that needs it.
+def column_of(rows: pd.DataFrame, name: Any, filter_name: str) -> pd.Series:
+    """Return a column that a filter needs.
+
+    Args:
+        rows: The rows that the filter was given.
+        name: The column.
+        filter_name: The filter's name, for the message.
 
     Raises:
-        PluginError: It is not there.
+        PluginError: The column is missing.
     """
     if name not in rows.columns:
-        raise PluginError(f"{who}: there is no column {name!r}; {did_you_mean(name, list(rows.columns))}".rstrip("; "))
+        raise PluginError(
+            f"{filter_name}: there is no column {name!r}; {did_you_mean(name, list(rows.columns))}".rstrip("; ")
+        )
     column: pd.Series = rows[name]
     return column
 
 
 def checked_stage(name: str, stage: str) -> str:
-    """The stage, if it is one.
+    """Return the stage of a filter if it is one of `STAGES`.
 
     Raises:
-        PluginError: It is none.
+        PluginError: It is not.
     """
     if stage not in STAGES:
         message = f"the filter {name!r} has the stage {stage!r}; it must be one of {', '.join(STAGES)}"
@@ -127,11 +143,11 @@ def checked_stage(name: str, stage: str) -> str:
 
 
 def as_ledger(given: Any) -> Ledger | None:
-    """The ledger, where that was given; None where it is anything else. Nothing is imported for the question.
+    """Return an argument if it is a ledger, None if it is anything else; without importing the ledger's module.
 
     Example:
         >>> as_ledger("last_inbound_at") is None
         True
     """
-    home = sys.modules.get("d7nb.ledger")
-    return given if home is not None and isinstance(given, home.Ledger) else None
+    module = sys.modules.get("d7nb.ledger")  # where it was not imported, nobody can have made a ledger
+    return given if module is not None and isinstance(given, module.Ledger) else None

@@ -1,6 +1,6 @@
-"""Filters that ask when it is: the customer service window, quiet hours, and a cap.
+"""Filters by time: the customer service window, quiet hours, and a cap.
 
-Each takes its clock as an argument, and is asked again at each request of a send, which may run for hours.
+Each takes its clock as an argument, and runs again before each request of a send, which may take hours.
 """
 
 from __future__ import annotations
@@ -28,18 +28,20 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """The clock that is used unless another is handed in."""
+    """Return the time now in UTC: the clock that is used unless another is given."""
     return datetime.now(UTC)
 
 
 class ServiceWindow(RowFilter):
-    """Free-form messages only to people who wrote within 24 hours (Meta's customer service window); templates pass.
+    """Skips free-form messages to people who did not write within 24 hours; templates pass.
+
+    WhatsApp delivers free-form messages in this window only (Meta, "Send messages", customer service windows).
 
     Args:
         since: When each person last wrote: a column of times with a zone, or their ISO text; or an open `d7nb.Ledger`,
-            which the receiver of events tells who wrote when, and to which of your numbers.
-        hours: How long the window is open.
-        clock: Tells the time.
+            in which the receiver of events records who wrote when, and to which of your numbers.
+        hours: The length of the window.
+        clock: Returns the time.
         client: With a ledger: where the messages will go, the real API unless given.
     """
 
@@ -61,24 +63,26 @@ class ServiceWindow(RowFilter):
 
     def check(self, rows: pd.DataFrame) -> pd.Series:
         """Skip free-form messages outside the window."""
-        free = (rows["d7_message_type"] != "TEMPLATE").to_numpy()
-        if not free.any() or (self._ledger is None and self._column not in rows.columns):
+        free_form = (rows["d7_message_type"] != "TEMPLATE").to_numpy()
+        if not free_form.any() or (self._ledger is None and self._column not in rows.columns):
             return reasons(rows, np.zeros(len(rows), dtype=bool), "")
-        closed = ~(self._since(rows) >= _plain(self._clock() - self._length))  # nobody knows: closed
+        closed = ~(self._since(rows) >= _utc(self._clock() - self._length))  # a time that is not known counts as closed
         hours = self._length / timedelta(hours=1)
-        told = f"the last message from them is older than {hours:g} hours, or of no known time; only a template may go"
-        return reasons(rows, free & closed, told)
+        reason = (
+            f"the last message from them is older than {hours:g} hours, or of no known time; only a template may go"
+        )
+        return reasons(rows, free_form & closed, reason)
 
     def _since(self, rows: pd.DataFrame) -> np.ndarray:
-        """When each row's person last wrote, ``datetime64`` in UTC; NaT where nobody knows."""
+        """Return when each row's person last wrote, ``datetime64`` in UTC; NaT where that is not known."""
         if self._ledger is not None:
             people = family(rows["d7_recipient"]).tolist()
             return self._ledger.last_inbound(self._destination, people, rows["d7_originator"].tolist())
-        moments = [_moment(cell) for cell in rows[self._column]]
-        return np.array([moment and _plain(moment) for moment in moments], dtype="datetime64[us]")
+        times = [_time_with_zone(cell) for cell in rows[self._column]]
+        return np.array([when and _utc(when) for when in times], dtype="datetime64[us]")
 
     def warning(self, rows: pd.DataFrame) -> str | None:
-        """Say so where the times are not known at all."""
+        """Say so where the column with the times is missing."""
         if self._ledger is not None or self._column in rows.columns or (rows["d7_message_type"] == "TEMPLATE").all():
             return None
         return (
@@ -88,16 +92,16 @@ class ServiceWindow(RowFilter):
 
 
 class QuietHours(RowFilter):
-    """Nobody is written to at night, by the recipient's own clock.
+    """Skips people for whom it is night, in the recipient's time zone.
 
-    The zone is the number's (phonenumbers' data), or a column's. A number that may be in several zones must be allowed
-    in all of them; one whose zone nobody knows is skipped.
+    The zone is that of the number (from the data of phonenumbers), or a column's. Where a number may be in several
+    zones, it must not be night in any of them; a number without a known zone is skipped.
 
     Args:
-        start: When quiet begins, such as ``"21:00"``.
-        end: When it ends, such as ``"08:00"``.
+        start: When quiet hours begin, such as ``"21:00"``.
+        end: When they end, such as ``"08:00"``.
         zone: A column with names such as ``Asia/Dubai``.
-        clock: Tells the time.
+        clock: Returns the time.
     """
 
     name = "quiet-hours"
@@ -109,14 +113,15 @@ class QuietHours(RowFilter):
         self._zone, self._clock = zone, clock
 
     def check(self, rows: pd.DataFrame) -> pd.Series:
-        """Skip whoever has quiet hours now."""
+        """Skip people who have quiet hours now."""
         now = self._clock()
         zones = column_of(rows, self._zone, self.name).astype("object") if self._zone else _zones(rows["d7_recipient"])
-        told = {each: self._quiet(each, now) for each in set(zones)}
-        answers = [told[each] for each in zones]
-        return pd.Series(pd.array(answers, dtype="str"), index=rows.index)
+        reason_of = {row_zones: self._reason(row_zones, now) for row_zones in set(zones)}
+        answer = [reason_of[row_zones] for row_zones in zones]
+        return pd.Series(pd.array(answer, dtype="str"), index=rows.index)
 
-    def _quiet(self, zones: Any, now: datetime) -> str | None:
+    def _reason(self, zones: Any, now: datetime) -> str | None:
+        """Return why somebody in one of some zones is not written to; None where it is not night in any of them."""
         for name in zones if isinstance(zones, tuple) else (str(zones),):
             try:
                 local = now.astimezone(ZoneInfo(name)).time()
@@ -133,13 +138,13 @@ _PERIODS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timede
 
 
 class Cap(RowFilter):
-    """No more than so many: for each value of a column, or in any period of time.
+    """Skips rows beyond a number: for each value of a column, or in any period of time.
 
     Args:
-        n: How many rows may go.
+        n: How many rows may be sent.
         per: A column, such as ``"d7_recipient"`` or ``"city"``; or a period (``"hour"``, ``"day"``, ``"week"`` or a
-            `timedelta`), counted over everything that this filter let go, in this kernel.
-        clock: Tells the time.
+            `timedelta`), counted over all rows that this filter let through in this kernel.
+        clock: Returns the time.
     """
 
     stage = "limit"
@@ -152,45 +157,45 @@ class Cap(RowFilter):
         self._n, self._clock = n, clock
         self._period = _PERIODS.get(per) if isinstance(per, str) else per
         self._column = None if self._period is not None else per
-        self._word = per if isinstance(per, str) else str(per)
-        self.name = f"cap-{n}-per-{self._word}"
-        self._gone: deque[tuple[datetime, int]] = deque()
+        self._per = per if isinstance(per, str) else str(per)
+        self.name = f"cap-{n}-per-{self._per}"
+        self._let_through: deque[tuple[datetime, int]] = deque()
 
     def check(self, rows: pd.DataFrame) -> pd.Series:
-        """Skip what is beyond the cap."""
+        """Skip the rows beyond the cap."""
         if self._column is not None:
-            places = column_of(rows, self._column, self.name).reset_index(drop=True)
-            before = places.groupby(places, dropna=False).cumcount().to_numpy()
-            return reasons(rows, before >= self._n, f"over the cap of {self._n:,} for each {self._column}")
-        return self._beyond(rows, self._room())
+            values = column_of(rows, self._column, self.name).reset_index(drop=True)
+            earlier = values.groupby(values, dropna=False).cumcount().to_numpy()
+            return reasons(rows, earlier >= self._n, f"over the cap of {self._n:,} for each {self._column}")
+        return self._beyond(rows, self._remaining())
 
     def check_at_request(self, rows: pd.DataFrame) -> pd.Series:
-        """Count what goes now, and skip what would be too many."""
+        """Count the rows that are sent now, and skip those beyond the cap."""
         if self._column is not None:
             return reasons(rows, np.zeros(len(rows), dtype=bool), "")
-        room = self._room()
-        self._gone.append((self._clock(), min(room, len(rows))))
-        return self._beyond(rows, room)
+        remaining = self._remaining()
+        self._let_through.append((self._clock(), min(remaining, len(rows))))
+        return self._beyond(rows, remaining)
 
-    def _room(self) -> int:
+    def _remaining(self) -> int:
         oldest = self._clock() - (self._period or timedelta())
-        while self._gone and self._gone[0][0] <= oldest:
-            self._gone.popleft()
-        return self._n - sum(count for _, count in self._gone)
+        while self._let_through and self._let_through[0][0] <= oldest:
+            self._let_through.popleft()
+        return self._n - sum(count for _, count in self._let_through)
 
-    def _beyond(self, rows: pd.DataFrame, room: int) -> pd.Series:
-        told = f"over the cap of {self._n:,} a {self._word}; send it again later"
-        return reasons(rows, np.arange(len(rows)) >= room, told)
+    def _beyond(self, rows: pd.DataFrame, remaining: int) -> pd.Series:
+        reason = f"over the cap of {self._n:,} a {self._per}; send it again later"
+        return reasons(rows, np.arange(len(rows)) >= remaining, reason)
 
 
-def _moment(cell: Any) -> datetime | None:
-    """A cell as a time with a zone; None where it is none."""
+def _time_with_zone(cell: Any) -> datetime | None:
+    """Read a cell as a time with a zone; None where it is none."""
     when = read_date(cell)
     return when if isinstance(when, datetime) and when.tzinfo is not None else None
 
 
-def _plain(moment: datetime) -> np.datetime64:
-    return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "us")
+def _utc(when: datetime) -> np.datetime64:
+    return np.datetime64(when.astimezone(UTC).replace(tzinfo=None), "us")
 
 
 def _time_of_day(given: str | time) -> time:
@@ -203,9 +208,9 @@ def _time_of_day(given: str | time) -> time:
 
 
 def _zones(recipients: pd.Series) -> list[tuple[str, ...]]:
-    """Each number's possible time zones; asked once for each number."""
+    """Return each row's possible time zones; looked up once for each number."""
     import phonenumbers  # noqa: PLC0415  (slow to import, seldom needed)
     from phonenumbers.timezone import time_zones_for_number  # noqa: PLC0415
 
-    known = {number: time_zones_for_number(phonenumbers.parse(number)) for number in set(recipients)}
-    return [known[number] for number in recipients]
+    zones_of = {number: time_zones_for_number(phonenumbers.parse(number)) for number in set(recipients)}
+    return [zones_of[number] for number in recipients]

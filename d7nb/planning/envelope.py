@@ -1,6 +1,7 @@
-"""What stands around a content in D7's request: recipients with their references, originator, report URL, schedule.
+"""The parts of D7's request around a content: recipients with their references, originator, report URL, schedule.
 
-They are declared in the same vocabulary as contents (d7-api.md section 2), so columns fill them by the same machine.
+They are declared as contents are, so that columns fill them in the same way. The fields are those of D7's page "Send
+WhatsApp Message".
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 KEY_TAG = "message_tag5"
-"""Where a row's key travels, unless told otherwise."""
+"""The reference field in which a row's key travels, unless the user names another."""
 
 
 def _to_originator(value: Any) -> str | Invalid:
@@ -41,7 +42,7 @@ def _to_originator(value: Any) -> str | Invalid:
 
 
 def to_schedule(value: Any) -> str | Invalid:
-    """A time with a zone in the form that D7 documents, ``2021-08-05T12:52+05:30`` (d7-api.md section 8, row 15).
+    """Convert a time with a zone to the form that D7 documents, ``2021-08-05T12:52+05:30``.
 
     D7's form ends with the minute, so a time within one is moved to the end of it: never earlier than asked for.
     """
@@ -69,7 +70,7 @@ SCHEDULE = Kind("time with a zone, such as 2026-11-30T09:00+04:00", to_schedule)
 
 
 class Computed(Column):
-    """A column that is not in the frame: its values are computed for the rows that are asked for."""
+    """A column that is not in the frame: a function computes its values from the rows' positions."""
 
     __slots__ = ("function",)
 
@@ -79,16 +80,16 @@ class Computed(Column):
 
     @property
     def columns(self) -> tuple[()]:
-        """None of the frame's."""
+        """No columns: none of the frame's is read."""
         return ()
 
     def render(self, cells: Cells) -> Rendered:
-        """The values for the rows of `cells`."""
+        """Compute the values for the rows of `cells`."""
         return Rendered(self.function(cells.rows), [])  # type: ignore[attr-defined]
 
 
 class Reference(Part):
-    """What comes back with each report of a message; all optional, none with a documented length."""
+    """The user's reference, which comes back with each report of a message; no field has a documented length."""
 
     cust_ref: str | None = leaf("cust_ref", default=None)
     message_tag1: str | None = leaf("message_tag1", default=None)
@@ -100,7 +101,10 @@ class Reference(Part):
 
 
 class Recipient(Part):
-    """One recipient of a message: one number an object, always ``individual`` (d7-api.md section 8, rows 3 and 5)."""
+    """One recipient of a message.
+
+    D7's pages show ``recipient`` as a text and as a list; one number an object is what its own programs send.
+    """
 
     recipient: str = leaf("recipient")
     reference: Reference | Mapping[str, Any] | None = nested("reference", Reference, default=None)
@@ -109,7 +113,7 @@ class Recipient(Part):
 
 
 class Routing(Part):
-    """Which way a row's message goes: rows that differ here can't share a message (or, by time, a request)."""
+    """Originator, report URL and schedule of a row: rows that differ here can't share a message."""
 
     originator: str = leaf("originator", ORIGINATOR, matches(r"\+?[0-9]{5,15}", "a number with its country code", D7))
     report_url: str | None = leaf("report_url", TEXT, URL, default=None)
@@ -119,7 +123,7 @@ class Routing(Part):
 def from_columns(
     frame: pd.DataFrame, originator: Any, report_url: Any, schedule: Any, reference: Mapping[str, Any] | None
 ) -> tuple[Any, Any, Any, Mapping[str, Any] | None]:
-    """A table that is a mailing by itself may hold the envelope too, in columns named as D7 does.
+    """Take originator, report URL, schedule and reference from columns named as D7 names them, where none is given.
 
     Args:
         frame: The table.
@@ -136,27 +140,30 @@ def from_columns(
         return Column(name) if given is None and name in frame.columns else given
 
     prefix = "reference."
-    named = {str(name).removeprefix(prefix): Column(name) for name in frame.columns if str(name).startswith(prefix)}
+    columns = {str(name).removeprefix(prefix): Column(name) for name in frame.columns if str(name).startswith(prefix)}
     return (
         given_or_column(originator, "originator"),
         given_or_column(report_url, "report_url"),
         given_or_column(schedule, "schedule_time"),
-        reference if reference is not None else named,
+        reference if reference is not None else columns,
     )
 
 
 def read_reference(given: Mapping[str, Any] | None, key_in: str | None) -> Reference:
-    """The reference that the user wants back with reports; it must leave the row's key its place.
+    """Check the reference that the user wants back with reports, and that its fields leave one for the row's key.
+
+    Args:
+        given: Values by D7's names.
+        key_in: The field in which the key travels; None for none.
 
     Raises:
-        PlanError: A name is none of D7's, or the key's place is taken.
+        PlanError: A name is none of D7's, or the key's field is taken.
     """
-    known = list(Reference.specs())
+    field_names = list(Reference.specs())
     for name in [*(given or {}), *([key_in] if key_in is not None else [])]:
-        if name not in known:
-            raise PlanError(
-                f"reference: D7 has no {name!r}; {did_you_mean(name, known) or 'it has ' + ', '.join(known)}"
-            )
+        if name not in field_names:
+            meant = did_you_mean(name, field_names) or f"it has {', '.join(field_names)}"
+            raise PlanError(f"reference: D7 has no {name!r}; {meant}")
     if given and key_in in given:
         message = f"reference: {key_in} is where each row's key travels; use another, or say key_in= which may carry it"
         raise PlanError(message)
@@ -164,7 +171,17 @@ def read_reference(given: Mapping[str, Any] | None, key_in: str | None) -> Refer
 
 
 def read_routing(originator: Any, report_url: Any, schedule: Any, now: datetime) -> tuple[Routing, list[Problem]]:
-    """The routing, and what is wrong with a schedule that all rows share."""
+    """Make the routing, without a schedule that all rows share where that can't be used.
+
+    Args:
+        originator: A literal or a column, like the two that follow.
+        report_url: See `originator`.
+        schedule: See `originator`.
+        now: The time at which the plan is made.
+
+    Returns:
+        The routing, and what is wrong with the schedule.
+    """
     if schedule is None or isinstance(schedule, Column):
         return Routing(originator, report_url, schedule), []
     converted = to_schedule(schedule)
@@ -176,7 +193,7 @@ def read_routing(originator: Any, report_url: Any, schedule: Any, now: datetime)
 
 
 def past_schedules(routing: Routing, frame: pd.DataFrame, now: datetime) -> list[Problem]:
-    """The rows whose own schedule, read from a column, is past; a cell that is no time is the column's own problem."""
+    """Find the rows whose schedule, read from a column, is past; cells that are no times are found with the routing."""
     if not isinstance(routing.schedule, Column):
         return []
     name = routing.schedule.name
@@ -189,22 +206,22 @@ def past_schedules(routing: Routing, frame: pd.DataFrame, now: datetime) -> list
 
 
 def past(schedule: str, now: datetime) -> str | None:
-    """What is wrong with a schedule whose time has gone by; None where it has not."""
+    """Return a sentence where a schedule in D7's form is past; None where it is not."""
     return f"{schedule} is past" if datetime.fromisoformat(schedule) <= now else None
 
 
 def recipient_objects(numbers: pd.Series, reference: Reference, key_in: str | None, keys: np.ndarray) -> Recipient:
-    """What becomes a row's recipient object: its number, and its reference with the row's key in it.
+    """Make the recipient objects of a request: a row's number, and its reference with the row's key in it.
 
     Args:
         numbers: Each row's E.164 number.
-        reference: What the user wants back.
-        key_in: Where the key travels; None for nowhere.
-        keys: Each row's key.
+        reference: The user's reference.
+        key_in: The reference field in which the key travels; None for none.
+        keys: Each row's key, ``uint8`` of shape (rows, 16).
     """
     # Only rows that are ready are written, and these have a number.
     recipient = Computed("recipient", lambda rows: TextList(take_rows(numbers.array, rows).tolist()))
-    marks = {name: value for name in Reference.specs() if (value := getattr(reference, name)) is not None}
+    fields = {name: value for name in Reference.specs() if (value := getattr(reference, name)) is not None}
     if key_in is not None:
-        marks[key_in] = Computed("key", lambda rows: base32(keys[rows]))
-    return Recipient(recipient, marks or None)  # type: ignore[arg-type]
+        fields[key_in] = Computed("key", lambda rows: base32(keys[rows]))
+    return Recipient(recipient, fields or None)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The options of a plan, and the reading of those that are not columns of their own: clock, originator, reference."""
+"""The options of a plan, and the checks of those that concern all rows."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ class PlanOptions:
 
 
 class Envelope(NamedTuple):
-    """What stands around each row's content in D7's request.
+    """The parts of D7's request around a content, as the options give them.
 
     Attributes:
         routing: Originator, report URL and schedule.
-        reference: What comes back with reports.
+        reference: The user's reference, which comes back with reports.
         now: The time at which the plan is made.
-        problems: What is wrong with a schedule that all rows share.
+        problems: The problems of a schedule that all rows share.
     """
 
     routing: Routing

@@ -48,23 +48,23 @@ def plan(
         content: What the messages say; None to read columns named by D7's dotted paths, such as ``text.body``.
         to: The column with the phone numbers.
         originator: The registered number that the messages come from, or ``col(...)``.
-        campaign: Your name for this mailing; a part of each row's identity.
-        key: Column or columns that identify a row; without them a row is its recipient and what it is told.
+        campaign: Your name for this mailing. The ledger recognises a row again by campaign and key.
+        key: Column or columns that identify a row; without them, recipient and message do.
         country: The region whose national numbers are meant, such as ``"AE"``, or ``col(...)``.
-        reference: What comes back with reports: ``cust_ref``, ``message_tag1`` to ``message_tag5``,
-            ``conversation_id``; values literal, template or ``col(...)`` (d7-api.md section 2).
+        reference: Values that come back with reports: ``cust_ref``, ``message_tag1`` to ``message_tag5``,
+            ``conversation_id``; each a literal, a template or ``col(...)``.
         report_url: Where D7 posts delivery events, or ``col(...)``.
         schedule: When D7 shall send: a datetime with a zone, its ISO text, or ``col(...)``.
         filters: Pre-send filters for this plan alone, beside the registered ones; see `d7nb.filters`.
         key_in: The reference field in which each row's key travels; None for none.
-        clock: Tells the time: what a schedule is held against, and when rows are claimed and recorded as they are sent.
+        clock: Returns the time with a zone: schedules must be later, and the send records rows with it.
 
     Returns:
         The plan: verdicts, problems, request bodies.
 
     Raises:
-        PlanError: An option can't be used at all, or the frame is none.
-        ColumnError: A column that is asked for is not in the frame, or there twice.
+        PlanError: An option can't be used at all, or `frame` is no DataFrame.
+        ColumnError: A column that an option or the content names is not in the frame, or is there twice.
 
     Example:
         >>> import pandas as pd, d7nb
@@ -80,7 +80,7 @@ def plan(
         campaign=campaign,
         key=key,
         country=country,
-        reference=None if reference is None else dict(_mapping(reference)),
+        reference=None if reference is None else _reference_fields(reference),
         report_url=report_url,
         schedule=schedule,
         filters=tuple(given) if isinstance(given, Iterable) else (given,),  # type: ignore[arg-type]
@@ -90,7 +90,7 @@ def plan(
     return Plan(build_plan(frozen(frame), content, options, {}))
 
 
-def _mapping(reference: Any) -> Mapping[str, Any]:
+def _reference_fields(reference: Any) -> dict[str, Any]:
     if not isinstance(reference, Mapping):
         raise PlanError(f"reference= takes a dict such as {{'cust_ref': col('id')}}, not a {type(reference).__name__}")
-    return reference
+    return dict(reference)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Plan:
-    """The frozen decision: for every input row its verdict and, where it is ready, its payload. Made by `d7nb.plan`.
+    """A table's rows with their verdicts and, where they are ready, their messages. Made by `d7nb.plan`; never changes.
 
     Attributes:
         campaign: The name of the mailing.
@@ -61,7 +61,7 @@ class Plan:
 
     @property
     def summary(self) -> dict[str, int]:
-        """How many rows have each verdict."""
+        """The number of rows with each verdict."""
         return self._decision.verdicts.count()
 
     @property
@@ -79,7 +79,7 @@ class Plan:
 
     @property
     def filters(self) -> pd.DataFrame:
-        """The filters that were asked, in order: ``name``, ``stage``, ``source``, rows it ``saw`` and ``skipped``."""
+        """The filters that were run, in order: ``name``, ``stage``, ``source``, rows it ``saw`` and ``skipped``."""
         lines = [
             (result.row_filter.name, result.row_filter.stage, result.source, result.saw, len(result.positions))
             for result in self._decision.filter_results
@@ -87,13 +87,13 @@ class Plan:
         return pd.DataFrame(lines, columns=["name", "stage", "source", "saw", "skipped"])
 
     def requests(self, batch_size: int = 100) -> Iterator[dict[str, Any]]:
-        """The JSON bodies that would be posted, one after another, made as they are asked for.
+        """Iterate over the JSON bodies that would be posted; each is made when its turn comes.
 
         Args:
             batch_size: How many recipients a request may carry.
 
         Returns:
-            An iterator over D7's request bodies (d7-api.md section 2).
+            An iterator over request bodies, as D7's page "Send WhatsApp Message" documents them.
 
         Raises:
             ValueError: `batch_size` is less than one.
@@ -105,7 +105,7 @@ class Plan:
 
     @hides_internals
     def preview(self, n: int = 6) -> Preview:
-        """The strangest of the messages about to go, filled in and drawn as the recipient would see them.
+        """Draw the most unusual of the messages about to go, filled in, as the recipient would see them.
 
         Longest, shortest, right to left, with an emoji, with a number that looks like ``1.0``, most often repeated:
         each says why it was picked. Numbers are masked until ``d7nb.options.reveal``. Nothing is fetched.
@@ -136,21 +136,21 @@ class Plan:
         timeout: tuple[float | None, float | None] | float | None = None,
         progress: bool = True,
     ) -> pd.DataFrame:
-        """Ask whether the files that the messages name are there, and are what WhatsApp takes. No file is read.
+        """Check that the files that the messages link to exist, and are what WhatsApp takes. No file is downloaded.
 
-        Each distinct address of the rows that are ready is asked once: that of an `Attachment`, a header, a template's
-        media. Nothing of yours goes along, and the plan stays as it is.
+        Each distinct address in the rows that are ready is requested once: that of an `Attachment`, a header, a
+        template's media. The requests carry no token and nothing of your table, and the plan stays as it is.
 
         Args:
-            client: Says how many are asked at once and how long they may take. With a sandbox's, addresses on this
-                machine will do. No token leaves it.
-            workers: How many addresses are asked at once, never more than four of one host; 8 without a client.
+            client: Says how many addresses are requested at once and how long they may take. With a sandbox's client,
+                addresses on this machine are no problem. Its token is not used.
+            workers: How many addresses are requested at once, never more than four of one host; 8 without a client.
             timeout: Seconds to wait for the connection and for an answer, or one number for both; 5 and 15 without a
                 client. No address takes longer than the two together.
             progress: Whether to show a progress bar.
 
         Returns:
-            What is wrong, as in `problems`: ``error`` for what would fail, ``warning`` for what may.
+            The problems, as in `problems`: ``error`` for what would fail, ``warning`` for what may.
 
         Raises:
             PlanError: An option makes no sense.
@@ -162,22 +162,22 @@ class Plan:
             >>> plan.check_links(progress=False)[["row", "column", "code"]].to_numpy().tolist()
             [[0, 'file', 'unreachable']]
         """
-        from d7nb.planning.links.check import check_links  # noqa: PLC0415  (a plan that asks nobody needs no HTTP)
+        from d7nb.planning.links.check import check_links  # noqa: PLC0415  (start-up time: most plans need no HTTP)
 
         options: dict[str, Any] = {"workers": workers, "timeout": timeout, "progress": progress}
         return check_links(self._decision.request_builder, self._ready, self._frame, client, **options)
 
     @hides_internals
     def release(self, rows: Any = None, choose: str | Mapping[int, str] = "first") -> Plan:
-        """Decide about rows that are held because their number can be read in two ways.
+        """Choose the number of rows that are held because it can be read in two ways.
 
         Args:
             rows: Positions of held rows, or a mask over all rows; all that are held unless given.
             choose: ``"first"`` of the candidates that `check_numbers` lists, or a number for each row by its position.
 
         Returns:
-            A new plan in which these rows go to the number chosen, if nothing else speaks against them; this plan
-            stays as it is. ``rows.decided_by`` records the word as ``released``.
+            A new plan in which these rows go to the number chosen, unless there is another problem with them; this
+            plan stays as it is. ``rows.decided_by`` says ``released`` for them.
 
         Raises:
             PlanError: A row is not held, or a number is none of its candidates.
@@ -210,30 +210,32 @@ class Plan:
         canary: int | None = None,
         stop_if: float = 0.05,
     ) -> Delivery:
-        """Send what is ready and has not gone out yet. Sending the same plan again sends nobody anything twice.
+        """Send the rows that are ready and were not sent before. Sending the same plan again sends nothing twice.
 
         Args:
             client: `d7nb.Client`, or a sandbox's ``client()``.
-            ledger: Where it is recorded who got what: an open `d7nb.Ledger`, a path, or a PostgreSQL URL; unless given,
-                what ``D7NB_LEDGER`` says, or a file in your data folder.
+            ledger: The record of who got what: an open `d7nb.Ledger`, a path, or a PostgreSQL URL; unless given, the
+                one that ``D7NB_LEDGER`` names, or a file in your data folder.
             confirm: How many rows you expect to go; if it is another number, nothing goes.
             progress: Whether to show a progress bar.
-            resend: What goes although the ledger speaks against it: ``"failed"``, what failed after D7 accepted it, as
-                reports and events told, unless the reason says that it never will arrive (what D7 refused at once goes
-                anyway); ``"changed"``, to people who got another text in this campaign; a boolean for each
-                row (or positions), those rows, whatever became of them; True, all rows, which demands ``confirm=``.
-                What another run is just sending never goes. After an interrupt, the same word begins again with all of
-                them: what can be gone on with is another campaign.
-            wait: Whether to come back only when all is done; otherwise the delivery goes on in the background.
-            split: Whether a refused request is taken apart, so that a bad row costs only itself.
-            canary: How many rows go first; the rest follows when their outcomes are there, and good enough.
-            stop_if: The share of the canary's rows that may be rejected or unknown; if it is more, the rest is unsent.
+            resend: Which rows to send although the ledger says that they were sent, or may have been. ``"failed"``:
+                those that failed after D7 accepted them, as reports and events say, unless the reason is one that
+                never passes (rows that D7 refused at once go anyway). ``"changed"``: those whose recipient got another
+                text in this campaign. A boolean for each row (or positions): these rows, whatever their outcome. True:
+                all rows, which demands ``confirm=``. A row that another run is sending at this moment is never sent.
+                After an interrupt, the same option starts again with all of these rows; to be able to continue, use
+                another campaign.
+            wait: Whether to return only when the send is over; otherwise it continues in the background.
+            split: Whether a refused request is sent again in smaller ones, so that a bad row affects only itself.
+            canary: How many rows are sent first; the rest follows when these have their outcomes, and enough were
+                accepted.
+            stop_if: The share of the canary's rows that may be rejected or unknown; above it, the rest stays unsent.
 
         Returns:
-            The delivery: every input row with its outcome. Rows that went out before are ``already_sent``.
+            The delivery: every input row with its outcome. Rows that were sent before are ``already_sent``.
 
         Raises:
-            ConfirmError: ``confirm`` is not the number of rows about to go.
+            ConfirmError: ``confirm`` is not the number of rows about to be sent.
             LedgerError: The ledger can't be used; nothing was sent.
             PlanError: An option makes no sense.
             Interrupted: The kernel was interrupted; requests in flight were finished first. It is a
@@ -248,7 +250,7 @@ class Plan:
             >>> first.summary["accepted"], second.summary["accepted"], second.summary["already_sent"]
             (1, 0, 1)
         """
-        from d7nb.delivery.start import deliver  # noqa: PLC0415  (a plan that is never sent needs no HTTP)
+        from d7nb.delivery.start import deliver  # noqa: PLC0415  (start-up time: most plans need no HTTP)
 
         return deliver(
             self._mailing,
@@ -276,14 +278,14 @@ class Plan:
         ledger: Ledger | str | os.PathLike[str] | None = None,
         wait: bool = True,
     ) -> Delivery:
-        """Send the strangest rows' messages to your own phone.
+        """Send the most unusual messages to your own phone.
 
-        They are no part of the campaign: nobody's row counts as sent, and running it again sends them again.
+        They are no part of the campaign: no row counts as sent, and running it again sends them again.
 
         Args:
             client: As for `send`.
             to: Your number, with ``+`` and country code.
-            n: How many messages at most; rows that say the same make one.
+            n: How many messages at most; rows with the same message count as one.
             ledger: As for `send`.
             wait: As for `send`.
 
@@ -291,7 +293,7 @@ class Plan:
             The delivery of these rows.
 
         Raises:
-            PlanError: It is no number that a message could go to, or no row is ready.
+            PlanError: No message can go to that number, or no row is ready.
 
         Example:
             >>> import pandas as pd, d7nb
@@ -310,14 +312,14 @@ class Plan:
     def delivery(
         self, client: Client | None = None, *, ledger: Ledger | str | os.PathLike[str] | None = None
     ) -> Delivery:
-        """What the ledger knows of this plan, in this kernel or another, today or tomorrow; nothing is sent.
+        """Look up what became of this plan's rows, in this kernel or an earlier one; nothing is sent.
 
         Args:
-            client: Says where the messages went; the real API unless given.
+            client: Says where the messages were sent to; the real API unless given.
             ledger: As for `send`.
 
         Returns:
-            A delivery as `send` gives it: what went out is ``accepted``, what no run has come to is ``unsent``.
+            A delivery as `send` gives it: rows that were sent are ``accepted``, those that no run tried are ``unsent``.
 
         Raises:
             LedgerError: The ledger can't be used.
@@ -329,7 +331,7 @@ class Plan:
             >>> plan.delivery().frame["d7_outcome"].tolist()
             ['unsent']
         """
-        from d7nb.delivery.start import remembered  # noqa: PLC0415
+        from d7nb.delivery.start import remembered  # noqa: PLC0415  (as in `send`)
 
         return remembered(self._mailing, ledger, client)
 
@@ -341,10 +343,10 @@ class Plan:
         ledger: Ledger | str | os.PathLike[str] | None = None,
         resend: Any = None,
     ) -> pd.Series:
-        """Which rows `send` would send now, given what the ledger knows; its sum is the number to confirm.
+        """Mark the rows that `send` would send now, given what the ledger knows; its sum is the number to confirm.
 
         Args:
-            client: Says where the messages would go; the real API unless given.
+            client: Says where the messages would be sent to; the real API unless given.
             ledger: As for `send`.
             resend: As for `send`.
 
@@ -362,7 +364,7 @@ class Plan:
             >>> plan.going().tolist()
             [True, False]
         """
-        from d7nb.delivery.start import going  # noqa: PLC0415
+        from d7nb.delivery.start import going  # noqa: PLC0415  (as in `send`)
 
         return going(self._mailing, ledger, client, resend)
 

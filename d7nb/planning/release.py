@@ -1,4 +1,4 @@
-"""A person's word on held rows: which of the candidates it is."""
+"""The user's choice for held rows: which of the candidates is the number."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 
 
 RELEASED = "released"
+"""What ``decided_by`` says of a row whose number the user chose."""
 
 
 def chosen_numbers(numbers: pd.DataFrame, held: np.ndarray, rows: Any, choose: Any) -> dict[int, str]:
-    """Which number each released row gets.
+    """Return the number that the user chooses for each row, by the row's position.
 
     Args:
-        numbers: What `check_numbers` found.
-        held: Positions of the rows that wait for a word.
+        numbers: What `check_numbers` says of each row's number.
+        held: Positions of the rows that are held for their number.
         rows: Positions, or a mask over all rows; None for all that are held.
         choose: ``"first"``, or a number for each row by its position.
 
@@ -38,39 +39,42 @@ def chosen_numbers(numbers: pd.DataFrame, held: np.ndarray, rows: Any, choose: A
         rows = list(choose) if rows is None else rows
     elif choose != "first":
         raise PlanError(f"choose= takes 'first', or a number for each row such as {{3: '+5511...'}}, not {choose!r}")
-    wanted = held if rows is None else positions(rows, numbers)
-    strangers = np.setdiff1d(wanted, held)
-    if len(strangers):
-        raise PlanError(
-            f"the row at position {strangers[0]} is not held, so there is nothing to release; see plan.rows"
-        )
-    given = {row: numbers["candidates"].iloc[row] for row in wanted.tolist()}
-    return {row: _picked(row, known, choose) for row, known in given.items()}
+    chosen_rows = held if rows is None else positions(rows, numbers)
+    not_held = np.setdiff1d(chosen_rows, held)
+    if len(not_held):
+        raise PlanError(f"the row at position {not_held[0]} is not held, so there is nothing to release; see plan.rows")
+    candidates = numbers["candidates"]
+    return {row: _choose(row, candidates.iloc[row], choose) for row in chosen_rows.tolist()}
 
 
-def _picked(row: int, known: list[str], choose: Any) -> str:
+def _choose(row: int, candidates: list[str], choose: Any) -> str:
     if not isinstance(choose, Mapping):
-        return known[0]
+        return candidates[0]
     number = choose.get(row)
-    if number not in known:
-        shown = ", ".join(mask_number(each) for each in known)
+    if number not in candidates:
+        shown = ", ".join(mask_number(candidate) for candidate in candidates)
         raise PlanError(f"the row at position {row}: choose one of its candidates in full, {shown}; see check_numbers")
     return str(number)
 
 
 def with_released(numbers: pd.DataFrame, released: Mapping[int, str]) -> pd.DataFrame:
-    """What `check_numbers` found, with a person's choices in place of the rows they decided."""
+    """Return what `check_numbers` says of each row's number, with the user's choices in place.
+
+    Args:
+        numbers: The frame of `check_numbers`.
+        released: The numbers chosen, by the rows' positions.
+    """
     if not released:
         return numbers
     rows = np.fromiter(released, dtype=np.int64)
     verdict, sentence = CODES[RELEASED]
-    changed: dict[Hashable, Any] = {"recipient": list(released.values()), "verdict": verdict, "code": RELEASED}
-    made = numbers.copy()
-    for name, value in changed.items():
+    new_values: dict[Hashable, Any] = {"recipient": list(released.values()), "verdict": verdict, "code": RELEASED}
+    changed = numbers.copy()
+    for name, value in new_values.items():
         array = numbers[name].array.copy()
         array[rows] = value
-        made[name] = array
+        changed[name] = array
     message = numbers["message"].array.copy()
     message = message if sentence in message.categories else message.add_categories([sentence])
     message[rows] = sentence
-    return made.assign(message=message)
+    return changed.assign(message=message)

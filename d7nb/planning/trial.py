@@ -1,4 +1,4 @@
-"""A few rows of a plan sent to one's own phone: the same messages, outside the campaign."""
+"""A trial: a few messages of a plan to the user's own phone, outside the campaign."""
 
 from __future__ import annotations
 

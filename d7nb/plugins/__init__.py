@@ -1,8 +1,8 @@
-"""Plugins: content types, filters and observers, the built-in ones and everyone's.
+"""Plugins: content types, filters and observers of deliveries, built in or from anyone.
 
-    d7nb.plugins.register(obj)     take a plugin in; also as ``with d7nb.plugins.register(obj): ...``
-    d7nb.plugins.unregister(obj)   take it out
-    d7nb.plugins.table()           who is there, from where, and whether it works
+    d7nb.plugins.register(obj)     register a plugin; also as ``with d7nb.plugins.register(obj): ...``
+    d7nb.plugins.unregister(obj)   remove it
+    d7nb.plugins.table()           list the plugins, where they come from, and whether they work
 
 The hooks and their examples are in `d7nb.plugins.hookspecs`.
 """

@@ -1,4 +1,4 @@
-"""The built-in plugins: d7nb's own content types and filters, registered through the same hooks as anyone's."""
+"""The built-in plugins: d7nb's own content types and filters, offered through the hooks that any plugin uses."""
 
 from __future__ import annotations
 
@@ -45,20 +45,20 @@ CONTENT_TYPES: tuple[type[Content], ...] = (
 
 
 class BuiltInContents:
-    """The content types."""
+    """The plugin with the content types."""
 
     @hookimpl
     def d7nb_content_types(self) -> Iterable[type[Content]]:
-        """Offer what D7 documents."""
+        """Offer the content types that D7 documents."""
         return CONTENT_TYPES
 
 
 class BuiltInFilters:
-    """The filters that every plan asks."""
+    """The plugin with the filters of every plan."""
 
     @hookimpl
     def d7nb_filters(self) -> Iterable[RowFilter]:
-        """Offer the one against duplicates."""
+        """Offer the filter against duplicates."""
         return (Duplicates(),)
 
 

@@ -1,6 +1,6 @@
-"""The hooks: what a plugin may offer to d7nb. They declare; d7nb decides when and in which order.
+"""The hooks: functions that a plugin may have. d7nb decides when and in which order they are called.
 
-A plugin is any object (a module, an instance) with functions that bear these names and the mark ``@d7nb.hookimpl``.
+A plugin is any object (a module, an instance) with functions of these names that are marked with ``@d7nb.hookimpl``.
 Register it in a cell with ``d7nb.plugins.register(...)``, or ship it in a package with an entry point in the group
 ``d7nb``. A function may leave out arguments that it does not need.
 """
@@ -25,7 +25,7 @@ hookimpl = pluggy.HookimplMarker(GROUP)
 
 @hookspec
 def d7nb_content_types() -> Iterable[type[Content]]:
-    """Offer content types. Each declares its fields once; payload, checks, preview and form follow from that.
+    """Offer content types. Each declares its fields; payload, checks, preview and form are made from that.
 
     Returns:
         Subclasses of `d7nb.content.Content` with a ``message_type``.
@@ -48,10 +48,10 @@ def d7nb_content_types() -> Iterable[type[Content]]:
 
 @hookspec
 def d7nb_filters() -> Iterable[RowFilter]:
-    """Offer pre-send filters. Each is asked once per plan, with the whole frame of the rows that are ready.
+    """Offer pre-send filters. Each runs once per plan, on the whole frame of the rows that are ready.
 
     Returns:
-        Filters, as ``row_filter`` makes them of functions.
+        Filters, such as ``row_filter`` makes of functions.
 
     Example:
         >>> import d7nb
@@ -63,7 +63,7 @@ def d7nb_filters() -> Iterable[RowFilter]:
         ...     def d7nb_filters(self):
         ...         return [no_minors]
         >>> with d7nb.plugins.register(Policy()):
-        ...     [each.name for each in d7nb.plugins.filters()]
+        ...     [row_filter.name for row_filter in d7nb.plugins.filters()]
         ['duplicates', 'no_minors']
     """
     return ()
@@ -71,7 +71,7 @@ def d7nb_filters() -> Iterable[RowFilter]:
 
 @hookspec
 def d7nb_after_send(delivery: Delivery) -> None:
-    """Look at a delivery when its send is over. What it raises is reported on the delivery and loses nothing.
+    """Look at a delivery when its send is over. An error that this raises becomes a warning of the delivery.
 
     Args:
         delivery: Every row with its outcome.

@@ -1,4 +1,4 @@
-"""The house of plugins: who is in it, where each came from, and what each offers."""
+"""The plugin manager: it registers plugins, knows where each comes from, and calls their hooks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pluggy
 from d7nb.content.schema.part import Content
 from d7nb.errors import PluginError, did_you_mean
 from d7nb.filters.base import STAGES, RowFilter, checked_stage
-from d7nb.plugins import hookspecs as hooks
+from d7nb.plugins import hookspecs
 from d7nb.plugins.builtins import PLUGINS
 from d7nb.privacy import mask_text
 
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
     from d7nb.delivery.delivery import Delivery
 
 ALLOWED = "D7NB_PLUGINS"
-"""Environment variable: names of the entry points that may load, with commas; empty: none; not set: all."""
+"""Environment variable: names of the entry points that may be loaded, with commas; empty: none; not set: all."""
 TRACE = "D7NB_TRACE_PLUGINS"
-"""Environment variable: set to 1, each call of a hook is logged."""
+"""Environment variable: where it is 1, each call of a hook is logged."""
 
 BUILT_IN = "built in"
-HOOKS = tuple(name for name in vars(hooks) if name.startswith("d7nb_"))
+HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("d7nb_"))
 COLUMNS = ("name", "version", "source", "hooks", "status")
 
 log = logging.getLogger("d7nb.plugins")
 
 
 class PluginInfo(NamedTuple):
-    """A plugin in the house, or one that could not come in.
+    """A plugin that is registered, or one that could not be.
 
     Attributes:
-        name: What it is called.
-        source: ``built in``, ``this kernel``, or the distribution that it came with.
+        name: Its name.
+        source: ``built in``, ``this kernel``, or the distribution that it comes from.
         version: That distribution's version.
         error: Why it is not in use; empty where it is.
     """
@@ -53,14 +53,14 @@ class PluginInfo(NamedTuple):
 
 
 class FilterEntry(NamedTuple):
-    """A filter, and where it is from in the words of an error."""
+    """A filter, and where it comes from, as error messages say it."""
 
     row_filter: RowFilter
     source: str
 
 
 class Registration:
-    """What `register` gives back; as a context manager it takes the plugin out again at the end of the block."""
+    """The registration of a plugin; as a context manager it removes the plugin at the end of the block."""
 
     def __init__(self, name: str, undo: Callable[[], None]) -> None:
         self.name = name
@@ -82,35 +82,35 @@ class Manager:
     """The plugins of one kernel.
 
     Args:
-        discover: Whether packages with an entry point in the group ``d7nb`` are found, once, when first needed.
+        discover: Whether to load the plugins of packages with an entry point in the group ``d7nb``, when first needed.
     """
 
     def __init__(self, *, discover: bool = True) -> None:
-        self._pluggy = pluggy.PluginManager(hooks.GROUP)
-        self._pluggy.add_hookspecs(hooks)
-        self._guests: dict[str, PluginInfo] = {}
+        self._pluggy = pluggy.PluginManager(hookspecs.GROUP)
+        self._pluggy.add_hookspecs(hookspecs)
+        self._plugins: dict[str, PluginInfo] = {}
         self._discovered = not discover
         self._built_in = False
 
     def register(
         self, plugin: Any, name: str | None = None, *, source: str = "this kernel", version: str = ""
     ) -> Registration:
-        """Take a plugin in; one of the same name that was registered in this kernel before is replaced.
+        """Register a plugin; one of the same name that was registered in this kernel before is replaced.
 
         Args:
-            plugin: An object whose functions bear the mark ``@d7nb.hookimpl``.
-            name: What to call it; by its module and name unless given.
+            plugin: An object with functions marked with ``@d7nb.hookimpl``.
+            name: Its name; that of its module and class unless given.
             source: Where it comes from.
             version: Its version, where it has one.
 
         Raises:
-            PluginError: It is a class, has no hook or a misspelt one, asks for an unknown argument, or bears the
-                name of a plugin that is not this kernel's to replace.
+            PluginError: It is a class, has no hook or a misspelt one, has an argument that the hook does not have, or
+                bears the name of a plugin that was not registered in this kernel.
         """
         self._load()
         name = name or _name_of(plugin)
-        _inspect(plugin, name)
-        earlier = self._guests.get(name)
+        _check_hooks(plugin, name)
+        earlier = self._plugins.get(name)
         if earlier is not None and (earlier.source, source) != ("this kernel", "this kernel"):
             message = (
                 f"there is a plugin {name!r} already, from {earlier.source}; give this one, from {source}, another name"
@@ -122,90 +122,92 @@ class Manager:
         except (pluggy.PluginValidationError, ValueError) as error:
             if replaced is not None:
                 self._pluggy.register(replaced, name)
-            raise PluginError(f"the plugin {name!r} can't be registered: {_told(error)}") from None
-        self._guests[name] = PluginInfo(name, source, version)
+            raise PluginError(f"the plugin {name!r} can't be registered: {_sentence(error)}") from None
+        self._plugins[name] = PluginInfo(name, source, version)
         return Registration(name, lambda: self._undo(name, plugin, replaced))
 
     def unregister(self, plugin: Any) -> None:
-        """Take a plugin out.
+        """Remove a plugin.
 
         Args:
-            plugin: The object, or the name it goes by.
+            plugin: The object, or its name.
 
         Raises:
-            PluginError: It is not there, or it is built in.
+            PluginError: It is not registered, or it is built in.
         """
         name = plugin if isinstance(plugin, str) else self._pluggy.get_name(plugin) or _name_of(plugin)
-        guest = self._guests.get(name)
-        if guest is None or guest.error or guest.source == BUILT_IN:
-            known = [each.name for each in self._guests.values() if each.source != BUILT_IN]
-            why = "is built in" if guest is not None and guest.source == BUILT_IN else "is not registered"
-            raise PluginError(f"the plugin {name!r} {why}; {did_you_mean(name, known) or f'registered are {known}'}")
+        info = self._plugins.get(name)
+        if info is None or info.error or info.source == BUILT_IN:
+            names = [other.name for other in self._plugins.values() if other.source != BUILT_IN]
+            why = "is built in" if info is not None and info.source == BUILT_IN else "is not registered"
+            raise PluginError(f"the plugin {name!r} {why}; {did_you_mean(name, names) or f'registered are {names}'}")
         self._pluggy.unregister(name=name)
-        del self._guests[name]
+        del self._plugins[name]
 
     def content_types(self) -> tuple[type[Content], ...]:
-        """Every content type, the built-in ones first, then by name.
+        """Return every content type, the built-in ones first, then by name.
 
         Raises:
-            PluginError: A plugin offers what is none, or two offer the same.
+            PluginError: A plugin offers something else, or two offer the same.
         """
-        offered = [(kind, guest) for kind, guest in self._offers("d7nb_content_types") if _is_content(kind, guest)]
-        _refuse_twins([(kind.__name__, guest) for kind, guest in offered], "content type")
-        _refuse_twins([("/".join(filter(None, _wire_name(kind))), guest) for kind, guest in offered], "message_type")
-        built_in = [kind for kind, guest in offered if guest.source == BUILT_IN]
-        others = [kind for kind, guest in offered if guest.source != BUILT_IN]
+        offered = [(kind, info) for kind, info in self._offers("d7nb_content_types") if _is_content(kind, info)]
+        _refuse_equal_names([(kind.__name__, info) for kind, info in offered], "content type")
+        _refuse_equal_names([(_message_type(kind), info) for kind, info in offered], "message_type")
+        built_in = [kind for kind, info in offered if info.source == BUILT_IN]
+        others = [kind for kind, info in offered if info.source != BUILT_IN]
         return (*built_in, *sorted(others, key=lambda kind: kind.__name__))
 
     def filters(self) -> tuple[FilterEntry, ...]:
-        """Every registered filter and the plugin it is from, by stage and name.
+        """Return every registered filter and the plugin that it comes from, by stage and name.
 
         Raises:
-            PluginError: A plugin offers what is none, or two offer the same name.
+            PluginError: A plugin offers something else, or two offer the same name.
         """
-        offered = [(each, guest) for each, guest in self._offers("d7nb_filters") if _is_filter(each, guest)]
-        _refuse_twins([(each.name, guest) for each, guest in offered], "filter")
-        return in_order([FilterEntry(each, f"plugin {guest.name} ({guest.source})") for each, guest in offered])
+        offered = [(offer, info) for offer, info in self._offers("d7nb_filters") if _is_filter(offer, info)]
+        _refuse_equal_names([(row_filter.name, info) for row_filter, info in offered], "filter")
+        entries = [FilterEntry(row_filter, f"plugin {info.name} ({info.source})") for row_filter, info in offered]
+        return in_order(entries)
 
     def after_send(self, delivery: Delivery) -> list[str]:
-        """Show a delivery to every observer; what one raises is returned as a sentence, and the others still see it."""
-        told = []
-        for impl, guest in self._impls("d7nb_after_send"):
+        """Call every plugin's ``d7nb_after_send``, and return a sentence for each that raised an error."""
+        failures = []
+        for impl, info in self._impls("d7nb_after_send"):
             try:
                 _call(impl, delivery=delivery)
             except (Exception, SystemExit) as error:  # noqa: BLE001  (an observer must not lose a delivery)
-                told.append(f"the plugin {guest.name!r} ({guest.source}) failed after the send: {_told(error)}")
-                log.warning(told[-1])
-        return told
+                failures.append(f"the plugin {info.name!r} ({info.source}) failed after the send: {_sentence(error)}")
+                log.warning(failures[-1])
+        return failures
 
     def table(self) -> pd.DataFrame:
-        """Every plugin with name, version, source, hooks and status (active, or why it is not)."""
+        """List every plugin with name, version, source, hooks and status (active, or why it is not)."""
         self._load()
         rows = [
             {
-                "name": guest.name,
-                "version": guest.version,
-                "source": guest.source,
-                "hooks": ", ".join(sorted(_hooks_of(self._pluggy.get_plugin(guest.name)))),
-                "status": guest.error or "active",
+                "name": info.name,
+                "version": info.version,
+                "source": info.source,
+                "hooks": ", ".join(sorted(_hooks_of(self._pluggy.get_plugin(info.name)))),
+                "status": info.error or "active",
             }
-            for guest in self._guests.values()
+            for info in self._plugins.values()
         ]
         return pd.DataFrame(rows, columns=list(COLUMNS), dtype="str")
 
     def _offers(self, hook: str) -> Iterator[tuple[Any, PluginInfo]]:
-        for impl, guest in self._impls(hook):
+        """Yield everything that the plugins offer through a hook, with the plugin that it comes from."""
+        for impl, info in self._impls(hook):
             try:
-                offered = list(_call(impl))
+                offers = list(_call(impl))
             except Exception as error:
-                message = f"the plugin {guest.name!r} ({guest.source}) failed in {hook}: {_told(error)}"
+                message = f"the plugin {info.name!r} ({info.source}) failed in {hook}: {_sentence(error)}"
                 raise PluginError(message) from error
-            yield from ((each, guest) for each in offered)
+            yield from ((offer, info) for offer in offers)
 
     def _impls(self, hook: str) -> list[tuple[pluggy.HookImpl, PluginInfo]]:
         self._load()
         impls = getattr(self._pluggy.hook, hook).get_hookimpls()
-        return sorted(((impl, self._guests[impl.plugin_name]) for impl in impls), key=lambda pair: pair[1].name)
+        return sorted(((impl, self._plugins[impl.plugin_name]) for impl in impls), key=lambda pair: pair[1].name)
 
     def _undo(self, name: str, plugin: Any, replaced: Any) -> None:
         if self._pluggy.get_plugin(name) is plugin:
@@ -214,7 +216,7 @@ class Manager:
                 self.register(replaced, name)
 
     def _load(self) -> None:
-        """Take the built-in plugins in, then those of packages; each once, and each by itself."""
+        """Register the built-in plugins, then those of packages, once; one that fails does not stop the others."""
         if not self._built_in:
             self._built_in = True
             for name, plugin in PLUGINS.items():
@@ -223,77 +225,80 @@ class Manager:
             self._discovered = True
             allowed = os.environ.get(ALLOWED)
             names = None if allowed is None else {name.strip() for name in allowed.split(",")}
-            for point in sorted(entry_points(group=hooks.GROUP), key=lambda point: point.name):
+            for point in sorted(entry_points(group=hookspecs.GROUP), key=lambda point: point.name):
                 if names is None or point.name in names:
-                    self._take_in(point)
+                    self._load_package(point)
 
-    def _take_in(self, point: EntryPoint) -> None:
+    def _load_package(self, point: EntryPoint) -> None:
         source = point.dist.name if point.dist else point.value
         version = point.dist.version if point.dist else ""
         try:
             self.register(point.load(), point.name, source=source, version=version)
         except (Exception, SystemExit) as error:  # noqa: BLE001  (a broken package must not stop the others)
-            name = point.name if point.name not in self._guests else f"{point.name} ({source})"
-            self._guests[name] = PluginInfo(name, source, version, f"broken: {_told(error)}")
-            log.warning("the plugin %r of %s can't be used: %s", point.name, source, _told(error))
+            name = point.name if point.name not in self._plugins else f"{point.name} ({source})"
+            self._plugins[name] = PluginInfo(name, source, version, f"broken: {_sentence(error)}")
+            log.warning("the plugin %r of %s can't be used: %s", point.name, source, _sentence(error))
 
 
 def in_order(filters: list[FilterEntry]) -> tuple[FilterEntry, ...]:
-    """Filters by stage and name, whatever order they came in."""
-    return tuple(sorted(filters, key=lambda each: (STAGES.index(each.row_filter.stage), each.row_filter.name)))
+    """Sort filters by stage and name."""
+    return tuple(sorted(filters, key=lambda entry: (STAGES.index(entry.row_filter.stage), entry.row_filter.name)))
 
 
 def _name_of(plugin: Any) -> str:
-    named = plugin if inspect.ismodule(plugin) or inspect.isclass(plugin) else type(plugin)
-    return named.__name__ if inspect.ismodule(named) else f"{named.__module__}.{named.__qualname__}"
+    if inspect.ismodule(plugin):
+        return plugin.__name__
+    plugin_class = plugin if inspect.isclass(plugin) else type(plugin)
+    return f"{plugin_class.__module__}.{plugin_class.__qualname__}"
 
 
 def _hooks_of(plugin: Any) -> list[str]:
     return [name for name in dir(plugin) if name.startswith("d7nb_")] if plugin is not None else []
 
 
-def _inspect(plugin: Any, name: str) -> None:
+def _check_hooks(plugin: Any, name: str) -> None:
     if inspect.isclass(plugin):
         message = f"{plugin.__qualname__} is a class; register an instance: {plugin.__qualname__}()"
         raise PluginError(message)
-    found = _hooks_of(plugin)
-    for hook in found:
+    plugin_hooks = _hooks_of(plugin)
+    for hook in plugin_hooks:
         if hook not in HOOKS:
             raise PluginError(
                 f"the plugin {name!r}: there is no hook {hook!r}; {did_you_mean(hook, HOOKS) or f'hooks are {HOOKS}'}"
             )
-        if not hasattr(getattr(plugin, hook), f"{hooks.GROUP}_impl"):
+        if not hasattr(getattr(plugin, hook), f"{hookspecs.GROUP}_impl"):
             raise PluginError(f"the plugin {name!r}: mark {hook} with @d7nb.hookimpl")
-    if not found:
+    if not plugin_hooks:
         raise PluginError(f"the plugin {name!r} has no hook; hooks are {', '.join(HOOKS)}")
 
 
-def _is_content(kind: Any, guest: PluginInfo) -> bool:
+def _is_content(kind: Any, info: PluginInfo) -> bool:
     if inspect.isclass(kind) and issubclass(kind, Content) and kind.message_type:
         return True
     wanted = "a content type is a subclass of Content with a message_type"
-    raise PluginError(f"the plugin {guest.name!r} offers {kind!r}, but {wanted}")
+    raise PluginError(f"the plugin {info.name!r} offers {kind!r}, but {wanted}")
 
 
-def _is_filter(offered: Any, guest: PluginInfo) -> bool:
-    if isinstance(offered, RowFilter) and offered.name:
-        return bool(checked_stage(offered.name, offered.stage))
+def _is_filter(offer: Any, info: PluginInfo) -> bool:
+    if isinstance(offer, RowFilter) and offer.name:
+        return bool(checked_stage(offer.name, offer.stage))
     wanted = "a filter is a RowFilter, or a function marked with d7nb.row_filter(register=False)"
-    raise PluginError(f"the plugin {guest.name!r} offers {offered!r}, but {wanted}")
+    raise PluginError(f"the plugin {info.name!r} offers {offer!r}, but {wanted}")
 
 
-def _wire_name(kind: type[Content]) -> tuple[str, str]:
-    return kind.message_type, str(kind.constants.get("type", ""))
+def _message_type(kind: type[Content]) -> str:
+    """Return D7's message type, and the type below it where the content has one: ``INTERACTIVE/button``."""
+    return "/".join(filter(None, (kind.message_type, str(kind.constants.get("type", "")))))
 
 
-def _refuse_twins(named: list[tuple[str, PluginInfo]], what: str) -> None:
-    seen: dict[str, PluginInfo] = {}
-    for name, guest in named:
-        if name in seen:
-            other = seen[name]
-            sources = f"{other.name} ({other.source}) and {guest.name} ({guest.source})"
+def _refuse_equal_names(offers: list[tuple[str, PluginInfo]], what: str) -> None:
+    offered_by: dict[str, PluginInfo] = {}
+    for name, info in offers:
+        if name in offered_by:
+            other = offered_by[name]
+            sources = f"{other.name} ({other.source}) and {info.name} ({info.source})"
             raise PluginError(f"two plugins offer the {what} {name!r}: {sources}; take one of them out")
-        seen[name] = guest
+        offered_by[name] = info
 
 
 def _call(impl: pluggy.HookImpl, **given: Any) -> Any:
@@ -302,5 +307,5 @@ def _call(impl: pluggy.HookImpl, **given: Any) -> Any:
     return impl.function(*(given[name] for name in impl.argnames))
 
 
-def _told(error: BaseException) -> str:
+def _sentence(error: BaseException) -> str:
     return mask_text(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)

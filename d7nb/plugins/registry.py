@@ -1,4 +1,4 @@
-"""The plugins in use: register one, take it out, list them."""
+"""The functions of `d7nb.plugins`: register a plugin, remove it, list the plugins and what they offer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _managers: list[Manager] = []
 
 
 def current() -> Manager:
-    """The manager in use; made when first asked for."""
+    """Return the manager in use; it is made at the first call."""
     if not _managers:
         from d7nb.plugins.manager import Manager  # noqa: PLC0415  (importing d7nb loads no plugin)
 
@@ -38,35 +38,35 @@ def using(other: Manager) -> Iterator[Manager]:
 
 
 def register(plugin: Any, name: str | None = None) -> Registration:
-    """Take a plugin in. Running the cell again replaces it: the same module and name are the same plugin.
+    """Register a plugin. Running the cell again replaces it: the same module and name are the same plugin.
 
     Args:
-        plugin: An object, not a class, whose functions bear the mark ``@d7nb.hookimpl``.
-        name: What to call it; by its module and class unless given.
+        plugin: An object, not a class, with functions marked with ``@d7nb.hookimpl``.
+        name: Its name; that of its module and class unless given.
 
     Returns:
-        The registration; as a context manager it takes the plugin out again.
+        The registration; as a context manager it removes the plugin at the end of the block.
 
     Raises:
-        PluginError: It is a class, has no hook or a misspelt one, or asks for an argument that the hook does not have.
+        PluginError: It is a class, has no hook or a misspelt one, or has an argument that the hook does not have.
     """
     return current().register(plugin, name)
 
 
 def unregister(plugin: Any) -> None:
-    """Take a plugin out.
+    """Remove a plugin.
 
     Args:
         plugin: The object, or its name in `table`.
 
     Raises:
-        PluginError: It is not there, or it is built in.
+        PluginError: It is not registered, or it is built in.
     """
     current().unregister(plugin)
 
 
 def table() -> pd.DataFrame:
-    """Every plugin: name, version, source, hooks, and status (active, or why it is not).
+    """List every plugin: name, version, source, hooks, and status (active, or why it is not).
 
     Example:
         >>> import d7nb
@@ -77,10 +77,10 @@ def table() -> pd.DataFrame:
 
 
 def content_types() -> tuple[type[Content], ...]:
-    """Every content type that can be sent."""
+    """Return every content type that can be sent."""
     return current().content_types()
 
 
 def filters() -> tuple[RowFilter, ...]:
-    """Every registered filter, in the order in which plans ask them."""
-    return tuple(each.row_filter for each in current().filters())
+    """Return every registered filter, in the order in which plans run them."""
+    return tuple(entry.row_filter for entry in current().filters())

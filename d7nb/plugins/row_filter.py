@@ -1,4 +1,4 @@
-"""What a pre-send filter is, and how a function becomes one."""
+"""The decorator that makes a pre-send filter of a function."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class _OneFilter:
-    """The plugin that a registered function is."""
+class _FilterPlugin:
+    """A plugin that offers one filter."""
 
     def __init__(self, row_filter: RowFilter) -> None:
         self._filter = row_filter
 
     @hookimpl
     def d7nb_filters(self) -> Iterable[RowFilter]:
-        """Offer it."""
+        """Offer the filter."""
         return (self._filter,)
 
 
@@ -50,21 +50,22 @@ def row_filter(
 ) -> FunctionFilter | Callable[[_Function], FunctionFilter]:
     """Make a pre-send filter of a function of the ready rows.
 
-    The function gets a frame with the user's columns and those of `ADDED`. It answers a series aligned with it: a
-    reason for each row to skip, missing for each to keep. Running the cell again replaces the earlier one.
+    The function gets a frame with the user's columns and those of `d7nb.filters.base.ADDED`. It returns a series
+    aligned with the frame: a reason for each row to skip, missing for each to keep. Running the cell again replaces the
+    earlier filter.
 
     Args:
         function: The function; left out where options are given.
-        name: What ``plan.rows.decided_by`` calls it; the function's name unless given.
-        stage: ``clean``, ``consent``, ``limit`` or ``final``.
-        reads_clock: Whether its answer changes with time; then it is asked again at each request of a send.
-        register: Whether it joins every plan of this kernel; otherwise it is for ``filters=`` alone.
+        name: The filter's name in ``plan.rows.decided_by``; the function's name unless given.
+        stage: When it runs: ``clean``, ``consent``, ``limit`` or ``final``.
+        reads_clock: Whether its answer changes with time; then it runs again before each request of a send.
+        register: Whether every plan of this kernel uses it; otherwise only those that name it in ``filters=``.
 
     Returns:
         The filter.
 
     Raises:
-        PluginError: The stage is none, or the name is taken.
+        PluginError: The stage is none of these, or another plugin has the name.
 
     Example:
         >>> import pandas as pd, d7nb
@@ -77,11 +78,11 @@ def row_filter(
         [nan, 'paid_already']
     """
 
-    def made(function: _Function) -> FunctionFilter:
-        given = name or str(getattr(function, "__name__", ""))
-        row_filter = FunctionFilter(function, given, checked_stage(given, stage), reads_clock=reads_clock)
+    def make(function: _Function) -> FunctionFilter:
+        filter_name = name or str(getattr(function, "__name__", ""))
+        made = FunctionFilter(function, filter_name, checked_stage(filter_name, stage), reads_clock=reads_clock)
         if register:
-            register_plugin(_OneFilter(row_filter), name=f"{function.__module__}.{given}")
-        return row_filter
+            register_plugin(_FilterPlugin(made), name=f"{function.__module__}.{filter_name}")
+        return made
 
-    return made if function is None else made(function)
+    return make if function is None else make(function)

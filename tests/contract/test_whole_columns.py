@@ -22,7 +22,7 @@ from d7nb.content.binding.text_columns import SEPARATOR, JoinedTexts, json_escap
 from d7nb.content.binding.values import plain_text
 from d7nb.content.rules import TEXT, max_length
 from d7nb.display import sample as strangest
-from d7nb.filters.people import _how_many_repeat
+from d7nb.filters.people import _count_repeated
 from d7nb.store.keys import base32
 from d7nb.tables.arrays import group_codes, repeated, take_rows
 from d7nb.tables.coded_texts import CodedTexts
@@ -295,4 +295,4 @@ def test_the_strangest_rows_are_those_that_a_look_at_each_finds(texts: list[str]
 @given(st.lists(st.sampled_from(PHONES[:6]), max_size=14))
 def test_people_who_get_several_messages_are_counted_as_in_a_dict(phones: list[str]) -> None:
     people = pd.Series(phones, dtype="str")
-    assert _how_many_repeat(people) == sum(count > 1 for count in Counter(phones).values())
+    assert _count_repeated(people) == sum(count > 1 for count in Counter(phones).values())

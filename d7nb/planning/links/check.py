@@ -26,14 +26,14 @@ TIMEOUT = (5.0, 15.0)
 
 
 class Use(NamedTuple):
-    """A leaf that holds addresses of files, and what stands there row by row.
+    """A field of a content that holds addresses of files, with its value in each row.
 
     Attributes:
-        renderer: Fills in the content that the leaf is of.
-        path: The leaf's dotted path.
-        kind_from: The leaf that decides of what kind the files are; empty where the declaration does.
+        renderer: Fills in the content.
+        path: The field's dotted path.
+        kind_from: The path of the field that says of what kind the files are; empty where the declaration does.
         rows: Positions of the rows that have this content.
-        files: Address and kind for each of them; None for a message that is without.
+        files: Address and kind for each of them; None for a message without a file.
     """
 
     renderer: Renderer
@@ -53,7 +53,7 @@ def check_links(
     timeout: tuple[float | None, float | None] | float | None,
     progress: bool,
 ) -> pd.DataFrame:
-    """Ask for every file; the options are those of `Plan.check_links`.
+    """Check every file that the rows link to; the options are those of `Plan.check_links`.
 
     Args:
         builder: Fills in the contents of the plan's rows.
@@ -67,8 +67,8 @@ def check_links(
     Returns:
         The problems, laid out as those of the plan.
     """
-    asked: object = client
-    if asked is not None and not isinstance(asked, Client):
+    given: object = client
+    if given is not None and not isinstance(given, Client):
         raise PlanError("check_links() takes a client, such as d7nb.Client(), or none")
     if workers is None:
         workers = client.workers if client else WORKERS
@@ -82,18 +82,20 @@ def check_links(
         raise PlanError("timeout= counts seconds, more than none (None: no limit)")
     uses = list(_uses(builder, ready))
     urls = dict.fromkeys(file[0] for use in uses for file in use.files if file)
-    probes = {url: FileResponse("no_address") for url in urls if URL.fault(url)}
-    asked_for = [url for url in urls if url not in probes]
-    with Progress(len(asked_for), shown=progress and bool(asked_for), unit="link") as bar:
-        probes |= probe_all(asked_for, workers=workers, timeout=timeout, told=lambda count: bar.show(count, ""))
-    rehearsal = client is not None and client.is_local
-    problems = [problem for use in uses for problem in _problems(use, probes, rehearsal=rehearsal)]
+    responses = {url: FileResponse("no_address") for url in urls if URL.fault(url)}
+    readable = [url for url in urls if url not in responses]
+    with Progress(len(readable), shown=progress and bool(readable), unit="link") as bar:
+        responses |= probe_all(
+            readable, workers=workers, timeout=timeout, on_progress=lambda count: bar.show(count, "")
+        )
+    local = client is not None and client.is_local
+    problems = [problem for use in uses for problem in _problems(use, responses, local=local)]
     return problem_frame(merge(problems), frame)
 
 
 def _uses(builder: RequestBuilder, ready: np.ndarray) -> Iterator[Use]:
-    for renderer, places in builder.by_content(ready):
-        rows = ready[places]
+    for renderer, positions in builder.by_content(ready):
+        rows = ready[positions]
         for link in renderer.file_links:
             urls = renderer.values_at(link.at, rows)
             kinds = renderer.values_at(link.kind_at, rows) if link.kind_at else [link.kind] * len(rows)
@@ -105,26 +107,26 @@ def _file(url: Any, kind: Any) -> tuple[str, str] | None:
     return None if url is None or url == "" else (str(url), str(kind or ""))
 
 
-def _problems(use: Use, probes: dict[str, FileResponse], *, rehearsal: bool) -> Iterator[Problem]:
-    """What is wrong with the files of one leaf, each fault of a file at all rows that have it."""
-    places: dict[tuple[str, str], list[int]] = {}
-    for place, file in enumerate(use.files):
+def _problems(use: Use, responses: dict[str, FileResponse], *, local: bool) -> Iterator[Problem]:
+    """Yield the problems with the files of one field: each fault of a file once, at all rows that link to it."""
+    positions_of: dict[tuple[str, str], list[int]] = {}
+    for position, file in enumerate(use.files):
         if file:
-            places.setdefault(file, []).append(place)
+            positions_of.setdefault(file, []).append(position)
     faults: dict[tuple[str, Problem], dict[int, str]] = {}
-    for (url, kind), own in places.items():
-        for path, problem in _faults(use, url, kind, probes[url], rehearsal=rehearsal):
-            told = faults.setdefault((path, problem._replace(message="", field=use.path)), {})
-            told.update(dict.fromkeys(own, str(problem.message)))
-    for (path, problem), told in faults.items():
-        yield from use.renderer.locate(problem, path, told, use.rows)
+    for (url, kind), positions in positions_of.items():
+        for path, problem in _faults(use, url, kind, responses[url], local=local):
+            messages = faults.setdefault((path, problem._replace(message="", field=use.path)), {})
+            messages.update(dict.fromkeys(positions, str(problem.message)))
+    for (path, problem), messages in faults.items():
+        yield from use.renderer.locate(problem, path, messages, use.rows)
 
 
-def _faults(use: Use, url: str, kind: str, probe: FileResponse, *, rehearsal: bool) -> Iterator[tuple[str, Problem]]:
-    """Each fault of a file, and the leaf to correct: where the address is literal, it may be the one with the kind."""
-    answered = list(faults_of_answer(url, probe, rehearsal=rehearsal))
-    yield from ((use.path, problem) for problem in answered)
-    if not probe.fault and not any(problem.code != "private_address" for problem in answered):
+def _faults(use: Use, url: str, kind: str, response: FileResponse, *, local: bool) -> Iterator[tuple[str, Problem]]:
+    """Yield each fault of a file and the field to correct: where the address is literal, it may be the kind's field."""
+    faults = list(faults_of_answer(url, response, local=local))
+    yield from ((use.path, problem) for problem in faults)
+    if not response.fault and not any(problem.code != "private_address" for problem in faults):
         turns_on_kind = not use.renderer.is_bound(use.path) and use.renderer.is_bound(use.kind_from)
         path = use.kind_from if turns_on_kind else use.path
-        yield from ((path, problem) for problem in faults_of_file(url, kind, probe))
+        yield from ((path, problem) for problem in faults_of_file(url, kind, response))

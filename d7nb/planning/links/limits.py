@@ -1,7 +1,7 @@
-"""What WhatsApp takes as an image, a video, an audio file, a document or a sticker, and what an address offers instead.
+"""The files that WhatsApp takes as image, video, audio, document or sticker, and the faults of a file that it does not.
 
-Everything here is pure: `probing.py` asks the addresses. The limits are D7's where its pages show them (images), and
-Meta's table for all else (d7-api.md section 1.3).
+Everything here is pure: `probe.py` makes the requests. The limits are those of D7's page "Media Message" where it shows
+them (images), and of Meta's table "Supported media types" for all else.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from d7nb.problems import Problem
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-KB, MB = 1024, 1024**2  # whoever wrote the limits may have meant 1,000: what lies between the two is let pass
+KB, MB = 1024, 1024**2  # the limits may mean 1,000: a size between the two is accepted
 
 
 class FileResponse(NamedTuple):
-    """What an address answered.
+    """The answer of an address.
 
     Attributes:
-        fault: Why there was no answer, a word of `FAULTS`; empty where there was one.
+        fault: Why there was no answer, a key of `FAULTS`; empty where there was one.
         status: The HTTP status, 0 where there was no answer.
         type: The media type in lower case, without parameters; empty where the answer names none.
-        size: The size in bytes; None where the answer does not tell.
-        at: The last address that was asked: another than the first, where that redirects.
+        size: The size in bytes; None where the answer does not say.
+        at: The last address that was requested: another than the first, where that redirects.
     """
 
     fault: str = ""
@@ -62,22 +62,22 @@ FAULTS = {
         "it redirects to an address that only a local network knows, and was not followed there",
     ),
 }
-"""Code, message and hint for each way in which an address gives no answer, and what went wrong."""
+"""Problem code, message, hint and cause for each way in which an address gives no answer."""
 
 
 class Limit(NamedTuple):
-    """What a kind of file must keep.
+    """The limits of a kind of file.
 
     Attributes:
-        types: The media types.
-        most: Its size in bytes.
-        by: Whose rule the size is; the types are Meta's.
+        types: The media types that are accepted.
+        max_size: The largest size in bytes.
+        source: Whose rule the size is; the types are Meta's.
         doubtful: Media types of which it is not certain that they are refused.
     """
 
     types: tuple[str, ...]
-    most: int
-    by: str
+    max_size: int
+    source: str
     doubtful: tuple[str, ...] = ()
 
 
@@ -104,17 +104,23 @@ LIMITS = {
     ),
     "sticker": Limit(("image/webp",), 500 * KB, META),
 }
-"""By D7's word for the kind; a kind that is not here has no limits that we know."""
+"""The limits by D7's name of the kind; other kinds have no documented limits."""
 
 STILL_STICKER = 100 * KB
-"""What Meta takes where a sticker does not move, which only the file itself tells."""
-UNTOLD = ("", "application/octet-stream", "binary/octet-stream", "application/force-download", "application/x-download")
-"""What hosts say of a file whose type they don't know."""
+"""The largest size of a sticker that is not animated; only the file itself says whether it is."""
+UNTYPED = (
+    "",
+    "application/octet-stream",
+    "binary/octet-stream",
+    "application/force-download",
+    "application/x-download",
+)
+"""The media types that hosts send for a file whose type they don't know."""
 PAGES = ("text/html", "application/xhtml+xml")
 
 
 def shown_url(url: str) -> str:
-    """An address as a message may show it: without a user, without a query, which may hold a token, and not too long.
+    """Shorten an address for a message: without user and query, which may hold secrets, and not too long.
 
     Example:
         >>> shown_url("https://ali:secret@example.com/a.png?token=abc")
@@ -129,7 +135,7 @@ def shown_url(url: str) -> str:
 
 
 def is_private(url: str) -> bool:
-    """Whether an address is this machine's, or one that only a local network knows.
+    """Tell whether an address is this machine's, or one that only a local network knows.
 
     Example:
         >>> is_private("http://localhost:8888/a.png"), is_private("http://192.168.1.4/a.png")
@@ -144,18 +150,18 @@ def is_private(url: str) -> bool:
         return "." not in host or host.endswith((".localhost", ".local", ".internal", ".lan"))
 
 
-def faults_of_answer(url: str, probe: FileResponse, *, rehearsal: bool = False) -> Iterator[Problem]:
-    """What is wrong with an address, whatever file it is to offer.
+def faults_of_answer(url: str, response: FileResponse, *, local: bool = False) -> Iterator[Problem]:
+    """Yield the problems with an address, whatever kind of file it is to offer.
 
     Args:
         url: The address.
-        probe: What it answered.
-        rehearsal: Whether this machine stands in for the world, so that its own addresses will do.
+        response: Its answer.
+        local: Whether messages go to a server on this machine, which can read this machine's addresses.
     """
-    name, status = _name(url, probe), probe.status
-    if probe.fault:
-        code, message, hint, why = FAULTS[probe.fault]
-        yield Problem(code, f"{name} {message.format(why)}", hint)
+    name, status = _name(url, response), response.status
+    if response.fault:
+        code, message, hint, cause = FAULTS[response.fault]
+        yield Problem(code, f"{name} {message.format(cause)}", hint)
     elif status in {401, 403}:
         message = f"{name} is not handed out without a login or a permission ({status})"
         yield Problem("needs_login", message, "make the file public: WhatsApp fetches it as anybody would")
@@ -167,48 +173,48 @@ def faults_of_answer(url: str, probe: FileResponse, *, rehearsal: bool = False) 
     elif status not in {200, 203, 206}:
         message = f"{name} answers with no file but with status {status}"
         yield Problem("bad_answer", message, "open it in a browser; if there is a file, check again later")
-    elif not rehearsal and is_private(probe.at or url):
+    elif not local and is_private(response.at or url):
         message = f"{name} can be reached from this network only: WhatsApp would find nothing"
         yield Problem("private_address", message, "put the file on a host that everybody can reach")
 
 
-def faults_of_file(url: str, kind: str, probe: FileResponse) -> Iterator[Problem]:
-    """What is wrong with the file that an address offers, as a file of its kind.
+def faults_of_file(url: str, kind: str, response: FileResponse) -> Iterator[Problem]:
+    """Yield the problems with the file that an address offers, as a file of its kind.
 
     Args:
         url: The address.
-        kind: D7's word for the kind.
-        probe: What the address answered.
+        kind: D7's name of the kind.
+        response: The answer of the address.
     """
-    limit, name, size = LIMITS.get(kind), _name(url, probe), probe.size
+    limit, name, size = LIMITS.get(kind), _name(url, response), response.size
     if size == 0:
         yield Problem("empty_file", f"the file at {name} is empty", "upload it again")
     if limit is None:
         return
-    if size and size > limit.most:
-        message = f"the file at {name} has {_size(size)}, {_as(kind)} may have {_size(limit.most)} ({limit.by})"
+    if size and size > limit.max_size:
+        message = f"the file at {name} has {_size(size)}, {_as(kind)} may have {_size(limit.max_size)} ({limit.source})"
         yield Problem("too_large", message, "make it smaller")
     elif size and kind == "sticker" and size > STILL_STICKER:
         message = f"the file at {name} has {_size(size)}, a sticker that does not move may have 100 KB ({META})"
         yield Problem("too_large", message, "make it smaller, if it does not move", "warning")
-    taken = f"{_as(kind)} may be {', '.join(limit.types)} ({META})"
-    if probe.type in PAGES:
+    accepted = f"{_as(kind)} may be {', '.join(limit.types)} ({META})"
+    if response.type in PAGES:
         message = f"{name} leads to a web page, not to a file"
         yield Problem("wrong_type", message, "give the address of the file itself; a link for sharing leads to a page")
-    elif probe.type in UNTOLD:
-        message = f"the host of {name} does not say of what type it is; {taken}"
+    elif response.type in UNTYPED:
+        message = f"the host of {name} does not say of what type it is; {accepted}"
         yield Problem("unknown_type", message, "let the host send the right Content-Type", "warning")
-    elif probe.type not in limit.types:
-        message = f"the file at {name} is {probe.type[:60]}; {taken}"
-        # Nobody says that all other documents are refused; and another spelling of a type may be read all the same.
-        open_ended = kind == "document" or probe.type in limit.doubtful
+    elif response.type not in limit.types:
+        message = f"the file at {name} is {response.type[:60]}; {accepted}"
+        # No page says that all other documents are refused, and another spelling of a type may be accepted.
+        uncertain = kind == "document" or response.type in limit.doubtful
         yield Problem(
-            "wrong_type", message, "convert it, or send it as what it is", "warning" if open_ended else "error"
+            "wrong_type", message, "convert it, or send it as what it is", "warning" if uncertain else "error"
         )
 
 
-def _name(url: str, probe: FileResponse) -> str:
-    first, last = shown_url(url), shown_url(probe.at or url)
+def _name(url: str, response: FileResponse) -> str:
+    first, last = shown_url(url), shown_url(response.at or url)
     return first if first == last else f"{first} (which redirects to {last})"
 
 
@@ -217,7 +223,7 @@ def _as(kind: str) -> str:
 
 
 def _size(count: int) -> str:
-    """A size to read; never rounded down to the limit that it exceeds."""
+    """Write a size to read, rounded up, so that it is never shown as the limit that it exceeds."""
     if count < MB:
         return f"{math.ceil(count / KB):,} KB"
     return f"{math.ceil(count / MB * 10) / 10:,g} MB"
