@@ -22,20 +22,24 @@ if TYPE_CHECKING:
     from d7nb.api.statuses import InboundMessage
     from d7nb.store.database import Database
 
-    People = Callable[[Iterable[str | None]], list[bytes | None]]
+    RecipientHasher = Callable[[Iterable[str | None]], list[bytes | None]]
 
 _NEVER = np.datetime64("NaT", "us")
 
 
 def write_inbound(
-    connection: Connection, place: int, people: People, written: Sequence[InboundMessage], at: datetime
+    connection: Connection,
+    place: int,
+    hash_recipients: RecipientHasher,
+    written: Sequence[InboundMessage],
+    at: datetime,
 ) -> None:
     """Write down when people wrote. A time to come is taken for now: it would keep a window open."""
     if not written:
         return
     now = to_number(at)
-    persons = people(families([each.sender for each in written]))
-    businesses = people(families([each.originator for each in written]))
+    persons = hash_recipients(families([each.sender for each in written]))
+    businesses = hash_recipients(families([each.originator for each in written]))
     latest: dict[tuple[bytes, bytes], int] = {}
     for each, person, business in zip(written, persons, businesses, strict=True):
         if person is not None:
@@ -56,14 +60,19 @@ def write_inbound(
 
 
 def write_opt_outs(
-    connection: Connection, place: int, people: People, said: Iterable[tuple[str, str, datetime]], *, stopped: bool
+    connection: Connection,
+    place: int,
+    hash_recipients: RecipientHasher,
+    said: Iterable[tuple[str, str, datetime]],
+    *,
+    stopped: bool,
 ) -> None:
     """Write down people's last word on whether to be written to.
 
     Args:
         connection: In a write transaction.
         place: The number of the destination.
-        people: Hashes numbers.
+        hash_recipients: Hashes numbers.
         said: For each person the number, what was said, and when.
         stopped: Whether they do not want to be written to, or do again.
     """
@@ -79,7 +88,7 @@ def write_opt_outs(
         # At one moment, whoever wants to be left alone is.
         where=or_(excluded.at > opt_outs.c.at, (excluded.at == opt_outs.c.at) & excluded.stopped),
     )
-    for (_, word, at), form, person in zip(told, forms, people(forms), strict=True):
+    for (_, word, at), form, person in zip(told, forms, hash_recipients(forms), strict=True):
         if form is not None:
             values = {"destination": place, "person": person, "recipient": mask_number(form), "stopped": stopped}
             values |= {"at": to_number(at), "word": storable(mask_text(word), LONGEST_WORD)}

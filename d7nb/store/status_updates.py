@@ -1,6 +1,6 @@
-"""What comes in after a send: statuses of rows' messages, and what nobody can make sense of.
+"""Statuses that D7 reports after a send: each is matched to its row, stored, and settles a row in doubt.
 
-Everything here may come twice, late, and in any order, and leaves the ledger as if it had come once and in order.
+They may come twice, late, and in any order, and leave the ledger as if they had come once and in order.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import bindparam, case, func, literal_column, or_, select, update
 
 from d7nb.api.error_codes import advice_for
-from d7nb.api.statuses import STAGES, rank
+from d7nb.api.statuses import ARRIVED, STAGES
 from d7nb.privacy import mask_text
 from d7nb.store.consent import families
 from d7nb.store.database import prepare
@@ -23,6 +23,7 @@ from d7nb.store.schema import (
     INSERT,
     LONGEST_TEXT,
     LONGEST_WORD,
+    RECORDED,
     RELEASED,
     requests,
     rows,
@@ -38,13 +39,10 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Engine
 
     from d7nb.api.statuses import StatusUpdate
-    from d7nb.store.consent import People
+    from d7nb.store.consent import RecipientHasher
 
-_FAILED = rank("failed")
-
-
-_Place = tuple[int, bytes]
-"""Where a status belongs: the number of a request, and the key of one of its rows."""
+_RowId = tuple[int, bytes]
+"""The number of a request, and the key of one of its rows."""
 
 
 class _StoredRequest(NamedTuple):
@@ -55,101 +53,156 @@ class _StoredRequest(NamedTuple):
     outcome: str | None
 
 
+_ARRIVED = frozenset({"arrived"})
+_NOT_FAILED = frozenset({"arrived", "under way"})  # any such status says that D7 has the message
+_ANY_STATUS = frozenset({"arrived", "under way", "failed"})
+
+_MISSING = frozenset({"missing"})
+_NONE = frozenset({"missing", "missing, the other request has it"})
+_SAME_OR_MISSING = frozenset({"same", "missing"})
+_ANY_ID = frozenset({"same", "missing", "missing, the other request has it", "different"})
+
+_IN_DOUBT, _SENDING = frozenset({"unknown"}), frozenset({"sending"})
+_ANY_OUTCOME = frozenset({"sending", *RECORDED})
+_NOT_RELEASED = _ANY_OUTCOME - frozenset(RELEASED)
+
+
+class _Rule(NamedTuple):
+    """One line of the decision table of `_Candidates.choose`: the request that it chooses, and what must be true.
+
+    Attributes:
+        chosen: The request that the update is about: the row's ``first`` or its ``last``.
+        status: What the update's status may say: ``arrived``, ``failed``, or ``under way`` for all others.
+        request_id: How the request's id may relate to the update's. A request that has an id of its own is no other's.
+        outcome: The outcomes that the request may have; ``sending`` where none is recorded yet.
+    """
+
+    chosen: str
+    status: frozenset[str]
+    request_id: frozenset[str]
+    outcome: frozenset[str]
+
+
+_RULES = (
+    # Whoever has the message has it, whichever of two requests in doubt brought it.
+    _Rule("last", status=_ARRIVED, request_id=_NONE, outcome=_IN_DOUBT),
+    _Rule("last", status=_ARRIVED, request_id=_MISSING, outcome=_SENDING),
+    # Otherwise, of two in doubt, a status is the first's, so that the row stays in doubt.
+    _Rule("first", status=_ANY_STATUS, request_id=_SAME_OR_MISSING, outcome=_NOT_RELEASED),
+    _Rule("last", status=_ANY_STATUS, request_id=_SAME_OR_MISSING, outcome=_NOT_RELEASED),
+    _Rule("first", status=_NOT_FAILED, request_id=_SAME_OR_MISSING, outcome=_ANY_OUTCOME),
+    _Rule("last", status=_NOT_FAILED, request_id=_SAME_OR_MISSING, outcome=_ANY_OUTCOME),
+    # A message of the row that nobody remembers.
+    _Rule("last", status=_ARRIVED, request_id=_ANY_ID, outcome=_ANY_OUTCOME),
+)
+"""The first rule that fits decides; where none does, the update is about neither request."""
+
+
 class _Candidates(NamedTuple):
     """A row's requests: an earlier one that may have sent it, where there is one, and the last."""
 
     first: _StoredRequest | None
     last: _StoredRequest
 
-    def about(self, one: StatusUpdate) -> str | None:
-        """Which of them an update is about, where that is to be found out: ``first``, ``last``, or None for neither.
+    def choose(self, update: StatusUpdate) -> str | None:
+        """Return which request an update is about, ``first`` or ``last``, by `_RULES`; None for neither."""
+        status = "arrived" if update.status in ARRIVED else "failed" if update.status == "failed" else "under way"
+        requests = {"last": self.last} | ({"first": self.first} if self.first else {})
+        has_same_id = update.request_id in {request.request_id for request in requests.values()}
+        for rule in _RULES:
+            request = requests.get(rule.chosen)
+            if (
+                request
+                and status in rule.status
+                and _relation(request.request_id, update.request_id, has_same_id) in rule.request_id
+                and (request.outcome or "sending") in rule.outcome
+            ):
+                return rule.chosen
+        return None
 
-        A request that has an id of its own is no other's. Of two in doubt, a status is the first's, so that the row
-        stays in doubt; but whoever has the message has it, whichever of them brought it.
-        """
-        there = rank(one.status) > _FAILED
-        went = one.status != "failed"  # any other word says that D7 has the message
-        carried: dict[str, _StoredRequest] = {"first": self.first} if self.first else {}
-        carried["last"] = self.last
-        own = [place for place, request in carried.items() if request.request_id == one.request_id]
-        in_doubt = {"unknown"} if own else {"unknown", None}
-        if there and self.last.request_id is None and self.last.outcome in in_doubt:
-            return "last"
-        fitting = own or [place for place, request in carried.items() if request.request_id is None]
-        busy = [place for place in fitting if carried[place].outcome not in RELEASED]
-        if busy or (fitting and went):
-            return (busy or fitting)[0]
-        return "last" if there else None  # a message of the row that nobody remembers
+
+def _relation(request_id: str | None, update_id: str, has_same_id: bool) -> str:
+    """Name how a request's id relates to an update's; see `_Rule`."""
+    if request_id is None:
+        return "missing, the other request has it" if has_same_id else "missing"
+    return "same" if request_id == update_id else "different"
 
 
 def write_updates(
-    connection: Connection, place: int, people: People, updates: Sequence[StatusUpdate], at: datetime
+    connection: Connection,
+    destination_id: int,
+    hash_recipients: RecipientHasher,
+    updates: Sequence[StatusUpdate],
+    at: datetime,
 ) -> list[StatusUpdate]:
-    """Write down what D7 says of messages.
+    """Store the statuses of messages, and settle the rows in doubt that they are about.
 
-    A row is found by the key in its message's reference, or else by its request and recipient. D7's word on a row that
-    is in doubt, or that somebody said was not sent, settles it.
+    A row is found by the key in its message's reference, or else by its request and recipient. D7's status of a row
+    that is in doubt, or that somebody said was not sent, settles it.
 
     Args:
         connection: In a write transaction.
-        place: The number of the destination.
-        people: Hashes numbers.
-        updates: What D7 says.
+        destination_id: The number of the destination.
+        hash_recipients: Hashes numbers.
+        updates: The statuses.
         at: Now.
 
     Returns:
         Those that belong to no row.
     """
-    found = _Finder(connection, place, people, at).find(updates)
-    values = _values(updates, found)
+    row_ids = _Matcher(connection, destination_id, hash_recipients, at).match(updates)
+    values = _status_rows(updates, row_ids)
     if values:
         _prepared(connection.engine)(connection, values)
-    return [one for one, home in zip(updates, found, strict=True) if home is None]
+    return [update for update, row_id in zip(updates, row_ids, strict=True) if row_id is None]
 
 
-class _Finder:
-    """Finds the rows of messages, and settles those that were in doubt."""
+class _Matcher:
+    """Matches updates to rows, and settles the rows that were in doubt."""
 
-    def __init__(self, connection: Connection, place: int, people: People, at: datetime) -> None:
+    def __init__(
+        self, connection: Connection, destination_id: int, hash_recipients: RecipientHasher, at: datetime
+    ) -> None:
         self._connection = connection
-        self._place = place
-        self._people = people
+        self._destination_id = destination_id
+        self._hash_recipients = hash_recipients
         self._at = at
-        self._heard: dict[tuple[int, str], int] = {}
+        self._accepted: dict[tuple[int, str], int] = {}
 
-    def find(self, updates: Sequence[StatusUpdate]) -> list[_Place | None]:
-        """The place of each, None where there is none."""
-        named = self._in_named_requests({one.request_id for one in updates})
-        found: list[_Place | None] = [None] * len(updates)
-        others: dict[int, list[bytes]] = {}
-        for number, key in _keys_of(updates):
-            rows_of = named.get(updates[number].request_id)
-            if rows_of is not None and key in rows_of:
-                found[number] = (rows_of[key], key)
+    def match(self, updates: Sequence[StatusUpdate]) -> list[_RowId | None]:
+        """Return the row of each update; None where there is none."""
+        rows_of_requests = self._rows_of_requests({update.request_id for update in updates})
+        row_ids: list[_RowId | None] = [None] * len(updates)
+        keys_of: dict[int, list[bytes]] = {}
+        for position, key in _keys_in(updates):
+            number_of = rows_of_requests.get(updates[position].request_id)
+            if number_of is not None and key in number_of:
+                row_ids[position] = (number_of[key], key)
             else:
-                others.setdefault(number, []).append(key)
-        left = {number: own for number, own in others.items() if found[number] is None}
-        doubts = self._by_key({key for own in left.values() for key in own})
-        for number, own in left.items():
-            found[number] = self._settled(updates[number], own, doubts)
-        self._by_recipient(updates, [number for number, home in enumerate(found) if home is None], found)
-        return found
+                keys_of.setdefault(position, []).append(key)
+        unmatched = {position: keys for position, keys in keys_of.items() if row_ids[position] is None}
+        candidates = self._candidates({key for keys in unmatched.values() for key in keys})
+        for position, keys in unmatched.items():
+            row_ids[position] = self._match_candidates(updates[position], keys, candidates)
+        self._match_by_recipient(updates, row_ids)
+        return row_ids
 
-    def _in_named_requests(self, ids: Iterable[str]) -> dict[str, dict[bytes, int]]:
-        """For each of D7's ids, the rows whose last request bears it."""
-        found: dict[str, dict[bytes, int]] = {}
-        joined = func.aggregate_strings(HEXADECIMAL[self._connection.dialect.name](rows.c.key), "")
-        query = select(requests.c.request_id, requests.c.id, joined).join(rows, rows.c.request == requests.c.id)
-        query = query.where(requests.c.destination == self._place, requests.c.outcome == "accepted")
+    def _rows_of_requests(self, request_ids: Iterable[str]) -> dict[str, dict[bytes, int]]:
+        """Return for each of D7's ids the keys of the rows whose last request bears it, with its number."""
+        rows_of: dict[str, dict[bytes, int]] = {}
+        joined_keys = func.aggregate_strings(HEXADECIMAL[self._connection.dialect.name](rows.c.key), "")
+        query = select(requests.c.request_id, requests.c.id, joined_keys).join(rows, rows.c.request == requests.c.id)
+        query = query.where(requests.c.destination == self._destination_id, requests.c.outcome == "accepted")
         query = query.group_by(requests.c.id)
-        for some in chunks(sorted(ids)):
-            for request_id, number, keys in self._connection.execute(query.where(requests.c.request_id.in_(some))):
-                found.setdefault(request_id, {}).update(dict.fromkeys(split_keys(bytes.fromhex(keys)), number))
-        return found
+        for chunk in chunks(sorted(request_ids)):
+            for request_id, number, keys in self._connection.execute(query.where(requests.c.request_id.in_(chunk))):
+                rows_of.setdefault(request_id, {}).update(dict.fromkeys(split_keys(bytes.fromhex(keys)), number))
+        return rows_of
 
-    def _by_key(self, keys: Collection[bytes]) -> dict[bytes, _Candidates]:
+    def _candidates(self, keys: Collection[bytes]) -> dict[bytes, _Candidates]:
+        """Return for each key that the ledger knows the requests that may have carried its row."""
         if not keys:
-            return {}  # as nearly always: even to write the question costs a millisecond
+            return {}  # as nearly always: even to build the query costs a millisecond
         first, last = requests.alias(), requests.alias()
         query = select(
             rows.c.key,
@@ -157,118 +210,124 @@ class _Finder:
         )
         query = query.select_from(
             rows.join(last, last.c.id == rows.c.request).outerjoin(first, first.c.id == rows.c.sent)
-        ).where(rows.c.destination == self._place)
-        found = {}
-        for some in chunks(sorted(keys)):
-            for key, *told in self._connection.execute(query.where(rows.c.key.in_(some))):
-                earlier = None if told[0] is None else _StoredRequest(*told[:3])
-                found[key] = _Candidates(earlier, _StoredRequest(*told[3:]))
-        return found
+        ).where(rows.c.destination == self._destination_id)
+        candidates = {}
+        for chunk in chunks(sorted(keys)):
+            for key, *columns in self._connection.execute(query.where(rows.c.key.in_(chunk))):
+                earlier = None if columns[0] is None else _StoredRequest(*columns[:3])
+                candidates[key] = _Candidates(earlier, _StoredRequest(*columns[3:]))
+        return candidates
 
-    def _settled(self, one: StatusUpdate, keys: Sequence[bytes], doubts: dict[bytes, _Candidates]) -> _Place | None:
-        """The place of an update whose row is known by its key, and whose request is not, or not as sent."""
+    def _match_candidates(
+        self, update: StatusUpdate, keys: Sequence[bytes], candidates: dict[bytes, _Candidates]
+    ) -> _RowId | None:
+        """Return the row of an update whose key is known, and whose request is not, or not as accepted."""
         for key in keys:
-            place = doubts[key].about(one) if key in doubts else None
-            if place is not None:
-                carrier: _StoredRequest = getattr(doubts[key], place)
-                if (carrier.outcome, carrier.request_id) == ("accepted", one.request_id):
-                    return carrier.number, key
-                return self._settle(key, place, one.request_id, doubts)
+            choice = candidates[key].choose(update) if key in candidates else None
+            if choice is not None:
+                request: _StoredRequest = getattr(candidates[key], choice)
+                if (request.outcome, request.request_id) == ("accepted", update.request_id):
+                    return request.number, key
+                return self._settle(key, choice, update.request_id, candidates)
         return None
 
-    def _settle(self, key: bytes, place: str, request_id: str, doubts: dict[bytes, _Candidates]) -> _Place:
-        """Move a row to a request like its own that was accepted."""
-        doubt = doubts[key]
-        old: _StoredRequest = getattr(doubt, place)
-        new = self._heard.get((old.number, request_id))
-        if new is None:
-            new = self._heard[old.number, request_id] = self._accepted_like(old.number, request_id)
-        now = doubt._replace(**{place: _StoredRequest(new, request_id, "accepted")})
+    def _settle(self, key: bytes, choice: str, request_id: str, candidates: dict[bytes, _Candidates]) -> _RowId:
+        """Move a row to a request like the chosen one that was accepted."""
+        old: _StoredRequest = getattr(candidates[key], choice)
+        number = self._accepted.get((old.number, request_id))
+        if number is None:
+            number = self._accepted[old.number, request_id] = self._accepted_like(old.number, request_id)
+        settled = candidates[key]._replace(**{choice: _StoredRequest(number, request_id, "accepted")})
         if old.outcome == "accepted" and old.request_id is not None:
-            now = now._replace(first=old)  # it was another message of the row, of which more may be told
-        own = (rows.c.destination == self._place, rows.c.key == key)
-        numbers = {"request": now.last.number, "sent": now.first and now.first.number}
-        self._connection.execute(update(rows).where(*own).values(numbers))
-        doubts[key] = now
-        return new, key
+            settled = settled._replace(first=old)  # another message of the row, whose status may yet come
+        this_row = (rows.c.destination == self._destination_id, rows.c.key == key)
+        numbers = {"request": settled.last.number, "sent": settled.first and settled.first.number}
+        self._connection.execute(update(rows).where(*this_row).values(numbers))
+        candidates[key] = settled
+        return number, key
 
     def _accepted_like(self, number: int, request_id: str) -> int:
-        """The request for rows of which D7 says that it took them, while others of the same request are in doubt."""
+        """Return the accepted request for rows of which D7 has the message, while others of the same are in doubt."""
         like = requests.alias()
         query = select(requests.c.id).join(like, (like.c.run == requests.c.run) & (like.c.id == number))
         query = query.where(requests.c.request_id == request_id, requests.c.code == HEARD)
-        found: int | None = self._connection.execute(query.order_by(requests.c.id)).scalars().first()
-        if found is not None:
-            return found
-        said = {
+        existing: int | None = self._connection.execute(query.order_by(requests.c.id)).scalars().first()
+        if existing is not None:
+            return existing
+        changes = {
             "outcome": "accepted",
             "request_id": request_id,
             "code": HEARD,
             "reason": "D7 reported on it",
             "recorded_at": to_number(self._at),
         }
-        new = split_off(self._connection, number, said)
+        new = split_off(self._connection, number, changes)
         assert new is not None  # noqa: S101  (the row that points to it was just read)
         return new
 
-    def _by_recipient(self, updates: Sequence[StatusUpdate], places: Sequence[int], found: list[_Place | None]) -> None:
-        """Of the rest, those whose request has exactly one row to their recipient."""
-        asked = [place for place in places if updates[place].recipient]
-        if not asked:
+    def _match_by_recipient(self, updates: Sequence[StatusUpdate], row_ids: list[_RowId | None]) -> None:
+        """Match what has no row yet, where its request has exactly one row to its recipient."""
+        positions = [
+            position for position, row_id in enumerate(row_ids) if row_id is None and updates[position].recipient
+        ]
+        if not positions:
             return
-        ids = sorted({updates[place].request_id for place in asked})
-        homes: dict[tuple[str, bytes], list[_Place]] = {}
-        for some in chunks(ids):
+        rows_of: dict[tuple[str, bytes], list[_RowId]] = {}
+        for chunk in chunks(sorted({updates[position].request_id for position in positions})):
             query = select(requests.c.request_id, rows.c.person, rows.c.request, rows.c.key)
             query = query.join(rows, rows.c.request == requests.c.id).where(
-                requests.c.request_id.in_(some),
-                requests.c.destination == self._place,
+                requests.c.request_id.in_(chunk),
+                requests.c.destination == self._destination_id,
                 requests.c.outcome == "accepted",
                 rows.c.person.is_not(None),
             )
             for request_id, person, number, key in self._connection.execute(query):
-                homes.setdefault((request_id, person), []).append((number, key))
-        persons = self._people(families([updates[place].recipient for place in asked])) if homes else []
-        for place, person in zip(asked, persons, strict=False):
-            own = homes.get((updates[place].request_id, person), []) if person else []
-            found[place] = own[0] if len(own) == 1 else None
+                rows_of.setdefault((request_id, person), []).append((number, key))
+        if not rows_of:
+            return
+        persons = self._hash_recipients(families([updates[position].recipient for position in positions]))
+        for position, person in zip(positions, persons, strict=True):
+            matching_rows = rows_of.get((updates[position].request_id, person), []) if person else []
+            row_ids[position] = matching_rows[0] if len(matching_rows) == 1 else None
 
 
-def _keys_of(updates: Sequence[StatusUpdate]) -> Iterator[tuple[int, bytes]]:
-    """What of the updates' marks could be a key, each with the place of its update."""
-    owners = [number for number, one in enumerate(updates) for _ in one.references]
-    keys = from_base32([mark for one in updates for mark in one.references])
-    return ((number, key) for number, key in zip(owners, keys, strict=True) if key is not None)
+def _keys_in(updates: Sequence[StatusUpdate]) -> Iterator[tuple[int, bytes]]:
+    """Yield what of the updates' references could be a key, each with the position of its update."""
+    positions = [position for position, update in enumerate(updates) for _ in update.references]
+    keys = from_base32([mark for update in updates for mark in update.references])
+    return ((position, key) for position, key in zip(positions, keys, strict=True) if key is not None)
 
 
-def _values(updates: Sequence[StatusUpdate], found: Sequence[_Place | None]) -> list[tuple[Any, ...]]:
-    """What is stored of those that have a place."""
+def _status_rows(updates: Sequence[StatusUpdate], row_ids: Sequence[_RowId | None]) -> list[tuple[Any, ...]]:
+    """Return what is stored of the updates that have a row."""
     values: list[tuple[Any, ...]] = []
     moment, number = None, 0
-    for one, home in zip(updates, found, strict=True):
-        if home is not None:
-            if one.at is not moment:  # all that a report says, it says at one moment
-                moment, number = one.at, to_number(one.at)
-            msg_id, reason = storable(one.msg_id, LONGEST_TEXT), _kept_reason(one.reason) if one.reason else ""
-            values.append((*home, _kept_word(one.status), number, msg_id, reason))
+    for status_update, row_id in zip(updates, row_ids, strict=True):
+        if row_id is not None:
+            if status_update.at is not moment:  # all statuses of a report have one time
+                moment, number = status_update.at, to_number(status_update.at)
+            msg_id, reason = storable(status_update.msg_id, LONGEST_TEXT), _stored_reason(status_update.reason)
+            values.append((*row_id, _stored_status(status_update.status), number, msg_id, reason))
     return values
 
 
 @lru_cache(maxsize=1024)
-def _kept_word(status: str) -> str:
-    """A status; in a word of D7's own there may stand anything."""
+def _stored_status(status: str) -> str:
+    """Return a status as it is stored; D7's own may hold anything, so it is masked and shortened."""
     return status if status in STAGES else storable(mask_text(status), LONGEST_WORD)
 
 
 @lru_cache(maxsize=1024)
-def _kept_reason(reason: str) -> str:
-    """A reason, masked; what to do about it is put behind where masking takes its code for a part of a number."""
-    masked, verb = mask_text(reason), advice_for(reason)
-    return storable(masked if verb is None or advice_for(masked) == verb else f"{masked} ({verb})", LONGEST_TEXT)
+def _stored_reason(reason: str) -> str:
+    """Return a reason, masked; the advice is added where masking takes its error code for a part of a number."""
+    if not reason:
+        return ""
+    masked, advice = mask_text(reason), advice_for(reason)
+    return storable(masked if advice is None or advice_for(masked) == advice else f"{masked} ({advice})", LONGEST_TEXT)
 
 
 def _upsert(dialect: str) -> Any:
-    """The earliest time, the fullest reason, the first of several ids: whatever the order, the same remains."""
+    """Build the statement that keeps the earliest time, the fullest reason, the first id, whatever the order."""
     table = INSERT[dialect](statuses).values(
         {name: bindparam(name) for name in ("request", "key", "status", "at", "msg_id", "reason")}
     )
@@ -277,20 +336,20 @@ def _upsert(dialect: str) -> Any:
         func.length(new.reason) > func.length(old.reason),
         (func.length(new.reason) == func.length(old.reason)) & (new.reason > old.reason),
     )
-    none: ColumnElement[str] = literal_column("''")
-    another = (new.msg_id != none) & ((old.msg_id == none) | (new.msg_id < old.msg_id))
+    empty: ColumnElement[str] = literal_column("''")
+    earlier_id = (new.msg_id != empty) & ((old.msg_id == empty) | (new.msg_id < old.msg_id))
     return table.on_conflict_do_update(
         index_elements=list(statuses.primary_key),
         set_={
             "at": case((new.at < old.at, new.at), else_=old.at),
             "reason": case((fuller, new.reason), else_=old.reason),
-            "msg_id": case((another, new.msg_id), else_=old.msg_id),
+            "msg_id": case((earlier_id, new.msg_id), else_=old.msg_id),
         },
-        where=(new.at < old.at) | fuller | another,
+        where=(new.at < old.at) | fuller | earlier_id,
     )
 
 
 @lru_cache(maxsize=16)
 def _prepared(engine: Engine) -> Callable[..., Any]:
-    """The statement for one database, compiled once: batches of events are small."""
+    """Return the statement for one database, compiled once: batches of events are small."""
     return prepare(engine, _upsert(engine.dialect.name))
