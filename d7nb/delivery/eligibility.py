@@ -14,7 +14,7 @@ from d7nb.store.claims import OTHER_TEXT
 from d7nb.store.lookup import find_row_states, has_earlier_request_in_doubt
 from d7nb.store.message_status import find_statuses
 from d7nb.store.schema import SETTLED
-from d7nb.tables.arrays import chosen_of, group_codes
+from d7nb.tables.arrays import group_codes, take_ordered
 from d7nb.tables.frames import positions
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def look_up(mailing: Mailing, campaign: CampaignLedger) -> tuple[np.ndarray, Row
         already got is a question to the whole plan.
     """
     keyed, now = mailing.keyed, mailing.clock()
-    keys, people = chosen_of(mailing.keys, keyed), chosen_of(mailing.people, keyed).tolist()
+    keys, people = take_ordered(mailing.keys, keyed), take_ordered(mailing.people, keyed).tolist()
     known = find_row_states(campaign, keys, people, at=now)
     every = len(keyed) == len(mailing.ready)
     return np.arange(len(keyed)) if every else np.searchsorted(keyed, mailing.ready), known

@@ -1,4 +1,4 @@
-"""Phone numbers: read them, repair them, say how sure that is."""
+"""Reading and repairing phone numbers, each with a verdict on how sure the result is."""
 
 import lazy_loader
 

@@ -1,8 +1,8 @@
-"""Recipients: what a column of phone numbers really says, with every repair shown and every guess marked.
+"""`check_numbers`: which phone number each cell of a column means, with every repair and every guess named.
 
-`normalize` takes a cell down to digits, `metadata` knows libphonenumber's plans, `variants` the countries where one
-person has a number in two forms. Here the digits are read, with or without a country, and each row gets its verdict.
-A column is worked off in slices, so that the memory this takes does not grow with it.
+`normalize` reduces a cell to digits, `metadata` knows libphonenumber's numbering plans, and `variants` the countries
+where one person has a number in two forms. Here the digits are read, with or without a country, and each row gets its
+verdict. A column is processed in slices, so that the memory this needs does not grow with it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pandas.api import types
 
 from d7nb.errors import PlanError, hides_internals
 from d7nb.problems import Problem
-from d7nb.recipients.codes import BIT, CODES, VERDICTS, finding
+from d7nb.recipients.codes import BIT, CODES, VERDICTS, summarize
 from d7nb.recipients.metadata import INVALID, POSITION, REGIONS, UNCERTAIN, national, parse, regions_of
 from d7nb.recipients.normalize import as_text, read_cell, tidy
 from d7nb.recipients.string_columns import fullmatch, groups, put, take
-from d7nb.recipients.variants import COUNTRIES, family, forms
+from d7nb.recipients.variants import COUNTRIES, family, find_variants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 __all__ = ["CODES", "check_numbers", "family"]
 
 _SLICE = 131_072
-_CACHED = 20_000  # odd cells remembered from slice to slice
+_CACHED = 20_000  # unusual cells whose results are remembered from slice to slice
 _LEAST_DIGITS = 7  # of a number with its calling code, where no '+' says that it has one
-# Digits that may be international: their code, their shape, and how many of them stand for '+'.
+# Digits that may be an international number: the code, the pattern, and how many of the digits stand for '+'.
 _GUESSES = {"plus_assumed": (f"[1-9][0-9]{{{_LEAST_DIGITS - 1},}}", 0), "idd": ("00[1-9][0-9]*", 2)}
-_NOWHERE, _NO_REGION = -1, -2  # no country given; a country given that is none
+_NO_COUNTRY, _UNKNOWN_COUNTRY = -1, -2  # no country was given; a country was given that does not exist
 _COUNTRIES = [region for region in REGIONS if region.isalpha()]  # without the world's own 001, which is the last
 
 
@@ -44,13 +44,13 @@ def check_numbers(series: pd.Series, country: str | Sequence[object] | pd.Series
     """Find out which number each cell means, and how sure that is.
 
     ``ok`` and ``fixed`` numbers are valid for libphonenumber. Digits without ``+`` are read as an international number
-    (``plus_assumed``). Where `country` says whose they are, they are read as dialled there (``national``) if the
-    international reading is not valid; if both are, a person must decide (``two_readings``). So they must for the
-    forms that only WhatsApp still uses in Brazil, Mexico and Argentina (``variant``).
+    (``plus_assumed``). Where `country` is given, they are read as dialled in that country (``national``) if the
+    international reading is not valid; if both are valid, a person must decide (``two_readings``). The same holds for
+    the forms that only WhatsApp still uses in Brazil, Mexico and Argentina (``variant``).
 
-    Digits that scientific notation has taken are refused: ``9.71561E+11`` for certain (``digits_lost``); as probable
-    (``digits_probably_lost``) decimal numbers that end in four zeros or more, and bare digits that end in five or more.
-    What has a ``+``, a leading 0, spaces or dashes was text all the time, and is not suspected.
+    Numbers that lost digits to scientific notation are refused: ``9.71561E+11`` certainly has (``digits_lost``);
+    decimal numbers that end in four zeros or more, and bare digits that end in five or more, probably have
+    (``digits_probably_lost``). A cell with ``+``, a leading 0, spaces or dashes was never a number to a spreadsheet.
 
     Args:
         series: A column of any dtype. It is not changed.
@@ -59,11 +59,11 @@ def check_numbers(series: pd.Series, country: str | Sequence[object] | pd.Series
     Returns:
         One row per cell, under the same index: ``recipient`` (E.164, missing unless ``ok`` or ``fixed``), ``verdict``
         (``ok``, ``fixed``, ``ambiguous``, ``broken``), ``code`` and ``message`` as in `CODES` (the message names every
-        repair, the code the boldest), ``country`` (missing if unknown), ``candidates`` (a list of E.164 numbers in the
-        order to try, or None).
+        repair, the code the most uncertain), ``country`` (missing if unknown), ``candidates`` (a list of E.164
+        numbers in the order to try them, or None).
 
     Raises:
-        PlanError: `country` is a column of another length or index.
+        PlanError: `country` is a column with another length or index than the numbers.
 
     Example:
         >>> check_numbers(pd.Series(["+1 202 555 0123", 61491570006.0, "0491 570 006"]))[["recipient", "code"]]
@@ -76,19 +76,19 @@ def check_numbers(series: pd.Series, country: str | Sequence[object] | pd.Series
         0  +61491570006  national
     """
     candidates = np.full(len(series), None, dtype=object)
-    kinds: dict[int, int] = {}
-    slices = list(_slices(series, _homes(country, series), candidates, kinds))
-    return _frame(slices, [finding(bits) for bits in kinds], candidates).set_axis(series.index)
+    kind_of_bits: dict[int, int] = {}
+    slices = list(_slices(series, _country_positions(country, series), candidates, kind_of_bits))
+    return _frame(slices, [summarize(bits) for bits in kind_of_bits], candidates).set_axis(series.index)
 
 
-class _Ask(Protocol):
-    """The parser, or a cached one."""
+class _Parser(Protocol):
+    """`parse`, or a cached version of it."""
 
     def __call__(self, text: str, /, region: str | None = None) -> tuple[str, int]: ...
 
 
 class _Checked(NamedTuple):
-    """What was found of a slice: an entry per cell in each."""
+    """The results for a slice, with an entry per cell in each array."""
 
     numbers: pd.Series[str]  # E.164 where a region is known, else as far as they could be read
     bits: np.ndarray  # codes, as in `BIT`
@@ -96,173 +96,178 @@ class _Checked(NamedTuple):
     candidates: np.ndarray
 
 
-class _Slice(NamedTuple):
-    """What is kept of a slice, in as little memory as will do."""
+class _CompactSlice(NamedTuple):
+    """The results for a slice in a compact form, kept until the whole column is done."""
 
-    recipients: pd.Series[str]  # missing unless the verdict lets them go
-    kinds: np.ndarray  # each combination of bits by a small number
+    recipients: pd.Series[str]  # missing unless the verdict is ok or fixed
+    kinds: np.ndarray  # a small number for each combination of bits
     regions: np.ndarray
 
 
-def _slices(series: pd.Series, homes: np.ndarray, candidates: np.ndarray, kinds: dict[int, int]) -> Iterator[_Slice]:
+def _slices(
+    series: pd.Series, countries: np.ndarray, candidates: np.ndarray, kind_of_bits: dict[int, int]
+) -> Iterator[_CompactSlice]:
     read = functools.lru_cache(_CACHED)(read_cell)
-    ask = functools.lru_cache(_CACHED)(parse)
+    parse_cached = functools.lru_cache(_CACHED)(parse)
     for start in range(0, max(len(series), 1), _SLICE):
         part = slice(start, start + _SLICE)
-        yield _summed_up(_check(series.iloc[part], homes[part], candidates[part], read, ask), kinds)
+        checked = _check(series.iloc[part], countries[part], candidates[part], read, parse_cached)
+        yield _compact(checked, kind_of_bits)
 
 
-def _homes(country: str | Sequence[object] | pd.Series | None, series: pd.Series) -> np.ndarray:
-    """For each cell the position of its country in `REGIONS`."""
+def _country_positions(country: str | Sequence[object] | pd.Series | None, series: pd.Series) -> np.ndarray:
+    """Return the position in `REGIONS` of each cell's country, `_NO_COUNTRY` or `_UNKNOWN_COUNTRY`."""
     if types.is_scalar(country):
-        return np.full(len(series), _home(country), dtype=np.int16)
+        return np.full(len(series), _country_position(country), dtype=np.int16)
     column = pd.Series(country)
     if len(column) != len(series) or (isinstance(country, pd.Series) and not column.index.equals(series.index)):
         raise PlanError("country= has another length or index than the numbers: pass one country, or one for each")
     codes, names = pd.factorize(column)
-    return np.array([*map(_home, names), _NOWHERE], dtype=np.int16)[codes]
+    return np.array([*map(_country_position, names), _NO_COUNTRY], dtype=np.int16)[codes]
 
 
-def _home(country: Any) -> int:
+def _country_position(country: Any) -> int:
     name = country.strip().upper() if isinstance(country, str) else country
     if name == "" or pd.isna(name):
-        return _NOWHERE
-    return POSITION[name] if isinstance(name, str) and name in _COUNTRIES else _NO_REGION
+        return _NO_COUNTRY
+    return POSITION[name] if isinstance(name, str) and name in _COUNTRIES else _UNKNOWN_COUNTRY
 
 
 def _check(
-    cells: pd.Series, homes: np.ndarray, candidates: np.ndarray, read: Callable[[str], Tidied], ask: _Ask
+    cells: pd.Series, countries: np.ndarray, candidates: np.ndarray, read: Callable[[str], Tidied], parse: _Parser
 ) -> _Checked:
-    """Judge a slice: most numbers are valid as they stand, and only the others are looked into."""
+    """Check a slice: most numbers are valid as they are, and only the others are read with repairs."""
     texts = as_text(cells)
     regions = regions_of(texts)
     rows = np.flatnonzero(regions < 0)
-    found = _look_into(take(texts, rows), homes[rows], candidates[rows], read, ask)
+    repaired = _repair(take(texts, rows), countries[rows], candidates[rows], read, parse)
     bits = np.zeros(len(texts), dtype=np.int64)
-    bits[rows], regions[rows], candidates[rows] = found.bits, found.regions, found.candidates
-    checked = _Checked(put(texts, rows, found.numbers), bits, regions, candidates)
+    bits[rows], regions[rows], candidates[rows] = repaired.bits, repaired.regions, repaired.candidates
+    checked = _Checked(put(texts, rows, repaired.numbers), bits, regions, candidates)
     _mark_variants(checked)
     return checked
 
 
-def _look_into(
-    texts: pd.Series[str], homes: np.ndarray, candidates: np.ndarray, read: Callable[[str], Tidied], ask: _Ask
+def _repair(
+    texts: pd.Series[str], countries: np.ndarray, candidates: np.ndarray, read: Callable[[str], Tidied], parse: _Parser
 ) -> _Checked:
-    """Judge texts that are no valid numbers as they stand."""
+    """Read texts that are not valid numbers as they are."""
     digits, bits = tidy(texts, read)
-    written = digits.notna().to_numpy()
-    bare = written & ~digits.str.startswith("+", na=False).to_numpy()
-    rows = np.flatnonzero(bare & (homes != _NO_REGION))
-    guesses = {code: rows[fullmatch(take(digits, rows), shape)] for code, (shape, _) in _GUESSES.items()}
-    numbers, regions = _read_abroad(digits, bits, guesses, ask)
+    readable = digits.notna().to_numpy()
+    bare = readable & ~digits.str.startswith("+", na=False).to_numpy()
+    rows = np.flatnonzero(bare & (countries != _UNKNOWN_COUNTRY))
+    guesses = {code: rows[fullmatch(take(digits, rows), pattern)] for code, (pattern, _) in _GUESSES.items()}
+    numbers, regions = _read_as_international(digits, bits, guesses, parse)
     checked = _Checked(numbers, bits, regions, candidates)
-    checked = _read_at_home(checked, digits, np.where(bare, homes, _NOWHERE), ask)
+    checked = _read_as_national(checked, digits, np.where(bare, countries, _NO_COUNTRY), parse)
     for code, rows in guesses.items():
         bits[rows[(regions[rows] >= 0) & (bits[rows] & BIT["national"] == 0)]] |= BIT[code]
-    failed = np.flatnonzero(written & (regions < 0) & (bits & BIT["two_readings"] == 0))
-    bits[failed] |= _why_refused(take(digits, failed), homes[failed])
+    failed = np.flatnonzero(readable & (regions < 0) & (bits & BIT["two_readings"] == 0))
+    bits[failed] |= _refusal_bits(take(digits, failed), countries[failed])
     return checked
 
 
-def _read_abroad(
-    digits: pd.Series[str], bits: np.ndarray, guesses: dict[str, np.ndarray], ask: _Ask
+def _read_as_international(
+    digits: pd.Series[str], bits: np.ndarray, guesses: dict[str, np.ndarray], parse: _Parser
 ) -> tuple[pd.Series[str], np.ndarray]:
-    """Read what has a ``+``, and what may be meant to have one; other digits are not valid without."""
-    typed = digits
+    """Read digits that begin with ``+``, and those that may lack it; other digits are not valid numbers."""
+    with_plus = digits
     for code, rows in guesses.items():
-        typed = put(typed, rows, "+" + take(digits, rows).str.slice(_GUESSES[code][1]))
-    numbers, regions = _settle(typed, regions_of(typed), typed, ask)
-    stripped = (numbers != typed).to_numpy(dtype=bool, na_value=False) & (regions >= 0)
+        with_plus = put(with_plus, rows, "+" + take(digits, rows).str.slice(_GUESSES[code][1]))
+    numbers, regions = _resolve_uncertain(with_plus, regions_of(with_plus), with_plus, parse)
+    stripped = (numbers != with_plus).to_numpy(dtype=bool, na_value=False) & (regions >= 0)
     bits[stripped] |= BIT["trunk_prefix"]
     return numbers, regions
 
 
-def _read_at_home(checked: _Checked, digits: pd.Series[str], homes: np.ndarray, ask: _Ask) -> _Checked:
-    """Read bare digits as they are dialled in the country given, where there is one."""
-    pieces = [
-        (rows, *_settle(*national(local, REGIONS[home]), local, functools.partial(ask, region=REGIONS[home])))
-        for home, rows in groups(homes)
-        if home >= 0 and len(local := take(digits, rows))
+def _read_as_national(checked: _Checked, digits: pd.Series[str], countries: np.ndarray, parse: _Parser) -> _Checked:
+    """Read bare digits as they are dialled in the given country, where there is one."""
+    readings = [
+        (rows, *_resolve_uncertain(*national(dialled, region), dialled, functools.partial(parse, region=region)))
+        for country, rows in groups(countries)
+        if country >= 0 and (region := REGIONS[country]) and len(dialled := take(digits, rows))
     ]
-    if not pieces:
+    if not readings:
         return checked
-    rows = np.concatenate([piece[0] for piece in pieces])
-    theirs = pd.concat([piece[1] for piece in pieces], ignore_index=True)
-    regions = np.concatenate([piece[2] for piece in pieces])
+    rows = np.concatenate([rows for rows, _, _ in readings])
+    national_numbers = pd.concat([numbers for _, numbers, _ in readings], ignore_index=True)
+    regions = np.concatenate([regions for _, _, regions in readings])
 
-    ours = take(checked.numbers, rows)
+    international_numbers = take(checked.numbers, rows)
     valid, valid_abroad = regions >= 0, checked.regions[rows] >= 0
-    twice = np.flatnonzero(valid & valid_abroad & (theirs != ours).to_numpy(dtype=bool))
-    mine = np.flatnonzero(valid & ~valid_abroad)
-    _give_candidates(checked, rows[twice], take(ours, twice), take(theirs, twice))
-    checked.bits[rows[twice]] |= BIT["two_readings"]
-    checked.regions[rows[twice]] = INVALID
-    checked.bits[rows[mine]] |= BIT["national"]
-    checked.regions[rows[mine]] = regions[mine]
-    return checked._replace(numbers=put(checked.numbers, rows[mine], take(theirs, mine)))
+    differ = (national_numbers != international_numbers).to_numpy(dtype=bool)
+    ambiguous = np.flatnonzero(valid & valid_abroad & differ)
+    only_national = np.flatnonzero(valid & ~valid_abroad)
+    _set_candidates(checked, rows[ambiguous], take(international_numbers, ambiguous), take(national_numbers, ambiguous))
+    checked.bits[rows[ambiguous]] |= BIT["two_readings"]
+    checked.regions[rows[ambiguous]] = INVALID
+    checked.bits[rows[only_national]] |= BIT["national"]
+    checked.regions[rows[only_national]] = regions[only_national]
+    numbers = put(checked.numbers, rows[only_national], take(national_numbers, only_national))
+    return checked._replace(numbers=numbers)
 
 
-def _settle(
-    numbers: pd.Series[str], regions: np.ndarray, texts: pd.Series[str], ask: _Ask
+def _resolve_uncertain(
+    numbers: pd.Series[str], regions: np.ndarray, texts: pd.Series[str], parse: _Parser
 ) -> tuple[pd.Series[str], np.ndarray]:
-    """Ask the parser where the patterns leave it open, and let the forms pass that only WhatsApp knows."""
+    """Parse the numbers that the patterns are not certain of, and accept the forms that only WhatsApp knows."""
     rows = np.flatnonzero(regions == UNCERTAIN)
     if len(rows):
-        read = [ask(text) for text in take(texts, rows).to_numpy(dtype=object)]
-        regions[rows] = [region for _, region in read]
-        numbers = put(numbers, rows, pd.Series([number for number, _ in read], dtype="str"))
+        parsed = [parse(text) for text in take(texts, rows).to_numpy(dtype=object)]
+        regions[rows] = [region for _, region in parsed]
+        numbers = put(numbers, rows, pd.Series([number for number, _ in parsed], dtype="str"))
     rows = np.flatnonzero(regions < 0)
-    for found in forms(take(numbers, rows)):
-        regions[rows[found.rows]] = POSITION[found.region]
+    for variants in find_variants(take(numbers, rows)):
+        regions[rows[variants.rows]] = POSITION[variants.region]
     return numbers, regions
 
 
-def _why_refused(digits: pd.Series[str], homes: np.ndarray) -> np.ndarray:
+def _refusal_bits(digits: pd.Series[str], countries: np.ndarray) -> np.ndarray:
     bare = ~digits.str.startswith("+").to_numpy(dtype=bool)
     cases = {
-        "unknown_country": bare & (homes == _NO_REGION),
+        "unknown_country": bare & (countries == _UNKNOWN_COUNTRY),
         "short": fullmatch(digits, rf"\+?[0-9]{{0,{_LEAST_DIGITS - 1}}}"),
-        "no_country": bare & (homes == _NOWHERE) & ~fullmatch(digits, _GUESSES["idd"][0]),
+        "no_country": bare & (countries == _NO_COUNTRY) & ~fullmatch(digits, _GUESSES["idd"][0]),
     }
     return np.select(list(cases.values()), [BIT[code] for code in cases], BIT["invalid"])
 
 
 def _mark_variants(checked: _Checked) -> None:
-    """Give the candidates of numbers that WhatsApp may know in another form, and hold the forms only it knows."""
-    near = np.flatnonzero(np.isin(checked.regions, [POSITION[country] for country in COUNTRIES]))
-    for found in forms(take(checked.numbers, near)):
-        rows = near[found.rows]
-        legacy = (take(checked.numbers, rows) == found.legacy).to_numpy()
-        checked.bits[rows] |= np.where(legacy, BIT["variant"], BIT["has_variant"])
-        _give_candidates(checked, rows, found.modern, found.legacy)
+    """Set the codes and candidates of numbers that WhatsApp may know in another form."""
+    in_countries = np.flatnonzero(np.isin(checked.regions, [POSITION[country] for country in COUNTRIES]))
+    for variants in find_variants(take(checked.numbers, in_countries)):
+        rows = in_countries[variants.rows]
+        is_legacy = (take(checked.numbers, rows) == variants.legacy).to_numpy()
+        checked.bits[rows] |= np.where(is_legacy, BIT["variant"], BIT["has_variant"])
+        _set_candidates(checked, rows, variants.modern, variants.legacy)
 
 
-def _give_candidates(checked: _Checked, rows: np.ndarray, first: pd.Series[str], second: pd.Series[str]) -> None:
+def _set_candidates(checked: _Checked, rows: np.ndarray, first: pd.Series[str], second: pd.Series[str]) -> None:
     pairs = zip(first.to_numpy(dtype=object), second.to_numpy(dtype=object), strict=True)
     checked.candidates[rows] = np.fromiter(map(list, pairs), dtype=object, count=len(rows))
 
 
-def _summed_up(checked: _Checked, kinds: dict[int, int]) -> _Slice:
-    """Number the combinations of bits, new ones after those that earlier slices had."""
-    codes, found = pd.factorize(checked.bits)
-    numbered = np.array([kinds.setdefault(int(bits), len(kinds)) for bits in found], dtype=np.int16)
-    sure = np.array([finding(int(bits)).verdict in {"ok", "fixed"} for bits in found], dtype=bool)
-    return _Slice(checked.numbers.where(sure[codes]), numbered[codes], checked.regions)
+def _compact(checked: _Checked, kind_of_bits: dict[int, int]) -> _CompactSlice:
+    """Give each combination of bits a number, counting on from earlier slices, and drop numbers that can't be sent."""
+    codes, combinations = pd.factorize(checked.bits)
+    kinds = np.array([kind_of_bits.setdefault(int(bits), len(kind_of_bits)) for bits in combinations], dtype=np.int16)
+    can_be_sent = np.array([summarize(int(bits)).verdict in {"ok", "fixed"} for bits in combinations], dtype=bool)
+    return _CompactSlice(checked.numbers.where(can_be_sent[codes]), kinds[codes], checked.regions)
 
 
-def _frame(slices: Sequence[_Slice], findings: Sequence[Finding], candidates: np.ndarray) -> pd.DataFrame:
+def _frame(slices: Sequence[_CompactSlice], findings: Sequence[Finding], candidates: np.ndarray) -> pd.DataFrame:
     kinds = np.concatenate([part.kinds for part in slices])
     regions = np.concatenate([part.regions for part in slices])
     regions[(regions < 0) | (regions >= len(_COUNTRIES))] = -1
-    messages = dict.fromkeys(found.message for found in findings)
+    messages = dict.fromkeys(finding.message for finding in findings)
     return pd.DataFrame(
         {
             "recipient": pd.concat([part.recipients for part in slices], ignore_index=True),
-            "verdict": _categorical([found.verdict for found in findings], kinds, VERDICTS),
-            "code": _categorical([found.code for found in findings], kinds, CODES),
-            "message": _categorical([found.message for found in findings], kinds, messages),
+            "verdict": _categorical([finding.verdict for finding in findings], kinds, VERDICTS),
+            "code": _categorical([finding.code for finding in findings], kinds, CODES),
+            "message": _categorical([finding.message for finding in findings], kinds, messages),
             "country": pd.Categorical.from_codes(regions, categories=pd.Index(_COUNTRIES)),
-            # As a series: a bare array of objects would be searched for numbers and dates.
+            # As a series: pandas would search a bare array of objects for numbers and dates.
             "candidates": pd.Series(candidates, dtype=object, copy=False),
         },
         copy=False,
@@ -270,17 +275,17 @@ def _frame(slices: Sequence[_Slice], findings: Sequence[Finding], candidates: np
 
 
 def _categorical(values: Sequence[str], kinds: np.ndarray, categories: Iterable[str]) -> pd.Categorical[str]:
-    """The value of each row's kind: there are few of them."""
+    """Return the value of each row's kind as a categorical."""
     of_kind = pd.Categorical(list(values), dtype=pd.CategoricalDtype(list(categories)))
     return of_kind.take(kinds)
 
 
 def number_problems(numbers: pd.DataFrame, to: Hashable) -> Iterator[Problem]:
-    """What is wrong with numbers, as problems of the column that they stand in.
+    """Yield the problems with the numbers in a column.
 
     Args:
-        numbers: As `check_numbers` gives them.
-        to: The column.
+        numbers: The result of `check_numbers`.
+        to: The column's name.
     """
     assumed = numbers.loc[(numbers["code"] == "plus_assumed").to_numpy(), "country"].astype("str").value_counts()
     if len(assumed):
@@ -290,9 +295,9 @@ def number_problems(numbers: pd.DataFrame, to: Hashable) -> Iterator[Problem]:
         yield Problem("plus_assumed", message, hint, "warning", "recipient", to)
     for verdict, severity in (("broken", "error"), ("ambiguous", "held")):
         rows = np.flatnonzero(numbers["verdict"] == verdict)
-        found = numbers.iloc[rows]
-        for code in found["code"].unique():
-            places = np.flatnonzero(found["code"] == code)
-            messages = found["message"].iloc[places].tolist()
+        faulty = numbers.iloc[rows]
+        for code in faulty["code"].unique():
+            positions = np.flatnonzero(faulty["code"] == code)
+            messages = faulty["message"].iloc[positions].tolist()
             hint = "correct the number" if severity == "error" else "choose one with plan.release()"
-            yield Problem(str(code), messages, hint, severity, "recipient", to, rows[places])  # type: ignore[arg-type]
+            yield Problem(str(code), messages, hint, severity, "recipient", to, rows[positions])  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
-"""What can be said of a phone number: each code with its verdict and its sentence, from the lightest to the gravest.
+"""The codes of phone numbers, each with its verdict and its message, from the least to the most serious.
 
-A value may have been repaired in several ways. Each code is one bit, so a column's findings are one array of integers
-that grows with ``|``; in the end the gravest bit gives a row's verdict and code, and all bits of that verdict its
+A value may have been repaired in several ways. Each code is one bit, so that a column's codes are one array of integers
+to which ``|`` adds. In the end the highest bit gives a row's verdict and code, and all bits of that verdict give its
 message.
 """
 
@@ -69,26 +69,26 @@ BIT: dict[str, int] = {code: 1 << position for position, code in enumerate(CODES
 
 
 class Finding(NamedTuple):
-    """What there is to say of one value."""
+    """The verdict on one value."""
 
     code: str
     verdict: Verdict
     message: str
 
 
-def finding(bits: int) -> Finding:
-    """Sum up what was found of one value.
+def summarize(bits: int) -> Finding:
+    """Return the verdict on a value with some codes.
 
     Args:
-        bits: The sum of `BIT` of each finding; 0 where there was nothing to find.
+        bits: The sum of the codes' `BIT`; 0 where there are none.
 
     Returns:
-        The gravest code, its verdict, and the sentences of all findings of that verdict.
+        The most serious code, its verdict, and the messages of all codes of that verdict.
 
     Example:
-        >>> finding(BIT["separators"] | BIT["idd"]).message
+        >>> summarize(BIT["separators"] | BIT["idd"]).message
         "spaces, dots, dashes or brackets were taken out; '00' was read as '+'"
     """
-    found = [code for code in CODES if bits & BIT[code]] or ["ok"]
-    verdict = CODES[found[-1]][0]
-    return Finding(found[-1], verdict, "; ".join(CODES[code][1] for code in found if CODES[code][0] == verdict))
+    codes = [code for code in CODES if bits & BIT[code]] or ["ok"]
+    verdict = CODES[codes[-1]][0]
+    return Finding(codes[-1], verdict, "; ".join(CODES[code][1] for code in codes if CODES[code][0] == verdict))

@@ -1,7 +1,7 @@
-"""From cells to digits: undo what files and people do to phone numbers, and refuse what can't be undone.
+"""From cells to digits: undoing what files and people do to phone numbers, and refusing what can't be undone.
 
-`as_text` makes text of any column. `tidy` makes of that text ``+`` and digits, or digits alone, and says what it did.
-No country is known here: reading the digits is the part of `d7nb.recipients`.
+`as_text` turns any column into text. `tidy` turns that text into ``+`` and digits, or digits alone, and returns codes
+for what it did. No country is known here: `d7nb.recipients.check` reads the digits.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
     Tidied = tuple[str, int] | tuple[None, int]  # the digits, or None where they are refused; the bits that say why
 
-_UNREADABLE = "\0"  # what becomes of a cell that holds neither text nor a whole number
-_ROUNDED = "1E9"  # and of a number whose last digits its own type made up
+_UNREADABLE = "\0"  # the text of a cell that holds neither text nor a whole number
+_ROUNDED = "1E9"  # the text of a number too large for its type to store exactly
 _EXACT = {2: 2**11, 4: 2**24}  # whole numbers are exact up to here in a float of so many bytes
 
 _MISSING = frozenset({"", "-", "--", ".", "n/a", "na", "#n/a", "nan", "<na>", "nat", "none", "null", "<null>", "nil"})
 _MOST_DIGITS = 15  # of an E.164 number
-_LONGEST = 200  # nobody writes a number with more characters than that
+_LONGEST = 200  # no cell with more characters is a number
 
 _ZEROS = "00000"  # at the end of bare digits: a sign that the others were zeroed too
 
-# What needs no tidying, unless it ends in zeros; and what a whole column can be rid of at once: shape, what goes, code.
-# `read_cell` knows these and all others, a cell at a time.
+# The form that needs no tidying, unless it ends in zeros; and forms that are tidied for a whole column at once: the
+# pattern, what is removed, the code. `read_cell` knows these and all others, a cell at a time.
 _PLAIN = r"\+?[1-9][0-9]{6,14}|00?[1-9][0-9]{5,14}"
-_AT_ONCE = (
+_COMMON_FORMS = (
     (r"\+[1-9](?:[ -]?[0-9]){6,12}", "[ -]", "separators"),
     (r"[1-9][0-9]{6,10}[1-9][0-9]{0,3}\.0", r"\.0", "decimal"),
 )
@@ -70,7 +70,7 @@ _SEVERAL = re.compile(
     r"|(?:[0-9][ \t().-]*+){7,}[^0-9 \t().-][^0-9]*(?:[0-9][ \t().-]*+){7}"  # with what stands in no number between
     r"|/ *[0-9]{1,4}$"  # another ending, as in 555 0123/24
 )
-_REFUSALS = (  # the first that is found in it says what a text is that is not one number
+_REFUSALS = (  # the first pattern that occurs in a text gives the code of its refusal
     ("unreadable", re.compile(_UNREADABLE)),
     ("group", re.compile(r"(?i:@g\.us)$|^1203[0-9]{12,}$")),
     ("several", _SEVERAL),
@@ -82,10 +82,10 @@ _REFUSALS = (  # the first that is found in it says what a text is that is not o
 
 
 def as_text(cells: pd.Series) -> pd.Series[str]:
-    """Write a column's cells as text.
+    """Convert a column's cells to text.
 
     A whole number becomes its digits, and a float ends in ``.0``, as in a CSV file. A cell that holds neither text nor
-    a whole number becomes a mark that `tidy` refuses.
+    a whole number becomes a text that `tidy` refuses.
 
     Args:
         cells: A column of any dtype.
@@ -111,8 +111,8 @@ def tidy(texts: pd.Series[str], read_cell: Callable[[str], Tidied]) -> tuple[pd.
     """Reduce each text to the digits of one number.
 
     Args:
-        texts: What `as_text` gave.
-        read_cell: The function of that name, or a cached one.
+        texts: The result of `as_text`.
+        read_cell: The function of that name, or a cached version of it.
 
     Returns:
         ``+`` and digits where the text has a plus, digits alone where it has none, missing where it is refused; and
@@ -125,23 +125,23 @@ def tidy(texts: pd.Series[str], read_cell: Callable[[str], Tidied]) -> tuple[pd.
     """
     bits = np.zeros(len(texts), dtype=np.int64)
     zeroed = texts.str.endswith(_ZEROS, na=True) & ~texts.str.startswith("+", na=False)
-    odd = np.flatnonzero(zeroed.to_numpy(dtype=bool) | ~fullmatch(texts, _PLAIN))
-    digits, bits[odd] = _tidy_odd(take(texts, odd), read_cell)
-    return put(texts, odd, digits), bits
+    unusual = np.flatnonzero(zeroed.to_numpy(dtype=bool) | ~fullmatch(texts, _PLAIN))
+    digits, bits[unusual] = _tidy_unusual(take(texts, unusual), read_cell)
+    return put(texts, unusual, digits), bits
 
 
-def _tidy_odd(texts: pd.Series[str], read_cell: Callable[[str], Tidied]) -> tuple[pd.Series[str], np.ndarray]:
+def _tidy_unusual(texts: pd.Series[str], read_cell: Callable[[str], Tidied]) -> tuple[pd.Series[str], np.ndarray]:
     bits = np.zeros(len(texts), dtype=np.int64)
-    left = np.arange(len(texts))
-    for shape, waste, code in _AT_ONCE:
-        fits = fullmatch(take(texts, left), shape)
-        hits, left = left[fits], left[~fits]
-        bits[hits] = BIT[code]
-        texts = put(texts, hits, take(texts, hits).str.replace(waste, "", regex=True))
-    cells = take(texts, left).to_numpy(dtype=object, copy=True)
-    for place, (row, cell) in enumerate(zip(left, cells, strict=True)):
-        cells[place], bits[row] = read_cell(cell) if isinstance(cell, str) else (None, BIT["missing"])
-    return put(texts, left, pd.Series(cells, dtype="str")), bits
+    remaining = np.arange(len(texts))
+    for pattern, removed, code in _COMMON_FORMS:
+        fits = fullmatch(take(texts, remaining), pattern)
+        matched, remaining = remaining[fits], remaining[~fits]
+        bits[matched] = BIT[code]
+        texts = put(texts, matched, take(texts, matched).str.replace(removed, "", regex=True))
+    cells = take(texts, remaining).to_numpy(dtype=object, copy=True)
+    for position, (row, cell) in enumerate(zip(remaining, cells, strict=True)):
+        cells[position], bits[row] = read_cell(cell) if isinstance(cell, str) else (None, BIT["missing"])
+    return put(texts, remaining, pd.Series(cells, dtype="str")), bits
 
 
 def read_cell(text: str) -> Tidied:
@@ -164,10 +164,10 @@ def read_cell(text: str) -> Tidied:
     if scheme := _SCHEME.match(bare):
         bits, bare = bits | BIT["scheme"], bare[scheme.end() :]
     if (notation := _NOTATION.fullmatch(bare)) and notation.lastgroup:
-        digits, found = _NOTATIONS[notation.lastgroup](bare)
+        digits, notation_bits = _NOTATIONS[notation.lastgroup](bare)
         if digits is None:
-            return None, found
-        bits, bare = bits | found, digits
+            return None, notation_bits
+        bits, bare = bits | notation_bits, digits
     compact = bare.translate(_SEPARATORS)
     number = _NUMBER.fullmatch(compact)
     if not number or (compact != bare and _SEVERAL.search(bare)):
@@ -183,8 +183,8 @@ def read_cell(text: str) -> Tidied:
 
 
 def _refusal(text: str) -> int:
-    """Why a text is not one number's digits."""
-    return BIT[next(code for code, shape in _REFUSALS if shape.search(text))]
+    """Return the code's bit for a text that is not the digits of one number."""
+    return BIT[next(code for code, pattern in _REFUSALS if pattern.search(text))]
 
 
 def _decimal(text: str) -> Tidied:
@@ -194,12 +194,12 @@ def _decimal(text: str) -> Tidied:
 def _scientific(text: str) -> Tidied:
     mantissa, exponent = re.split("[eE]", text)
     sign, digits = text[: text.startswith("+")], re.sub("[+.,]", "", mantissa)
-    places = int(exponent) + 1
-    if len(digits) < places:
+    length = int(exponent) + 1
+    if len(digits) < length:
         return None, BIT["digits_lost"]
-    if digits[places:].strip("0"):
+    if digits[length:].strip("0"):
         return None, BIT["unreadable"]
-    return _unless_zeroed(sign + digits[:places], "scientific")
+    return _unless_zeroed(sign + digits[:length], "scientific")
 
 
 def _thousands(text: str) -> Tidied:
@@ -207,7 +207,7 @@ def _thousands(text: str) -> Tidied:
 
 
 def _unless_zeroed(digits: str, code: str) -> Tidied:
-    """One zero less than for bare digits is enough to suspect what a spreadsheet has had for a number."""
+    """Refuse digits that end in four zeros: a spreadsheet stored them as a number, so one zero less is suspicious."""
     return (None, BIT["digits_probably_lost"]) if digits.endswith(_ZEROS[1:]) else (digits, BIT[code])
 
 
@@ -222,8 +222,8 @@ _NOTATIONS: dict[str, Callable[[str], Tidied]] = {
 
 def _latin(text: str) -> tuple[str, int]:
     """Write a text's digits, spaces, dashes and signs in ASCII, and drop its invisible marks; letters stay."""
-    found = functools.reduce(int.__or__, (_latin_sign(sign)[1] for sign in _FOREIGN.findall(text)))
-    return _FOREIGN.sub(lambda sign: _latin_sign(sign[0])[0], text), found
+    bits = functools.reduce(int.__or__, (_latin_sign(sign)[1] for sign in _FOREIGN.findall(text)))
+    return _FOREIGN.sub(lambda sign: _latin_sign(sign[0])[0], text), bits
 
 
 @functools.cache
@@ -245,7 +245,7 @@ def _objects_as_text(cells: pd.Series) -> pd.Series[str]:
     only_text = types.infer_dtype(cells, skipna=True) in {"string", "empty"}
     try:
         return (cells if only_text else pd.Series([_cell_as_text(cell) for cell in cells], dtype=object)).astype("str")
-    except UnicodeEncodeError:  # half a character, from a file read with the wrong encoding: Arrow can't hold it
+    except UnicodeEncodeError:  # half a character, from a file read in the wrong encoding: Arrow can't store it
         texts = [_cell_as_text(cell) for cell in cells]
         return pd.Series([text and text.encode(errors="replace").decode() for text in texts], dtype="str")
 

@@ -1,4 +1,4 @@
-"""Patterns matched against whole columns of texts."""
+"""Matching, grouping, taking and replacing texts a whole column at a time."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import pandas as pd
 try:
     import pyarrow as pa
     import pyarrow.compute as pc
-except ImportError:  # an optional extra: slower without it, and no different
+except ImportError:  # an optional extra: without it the same results take longer
     pa = pc = None
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_FEW = 500  # of so few texts each takes Python less time than Arrow takes to compile the pattern
+_FEW = 500  # fewer texts take Python less time than Arrow takes to compile the pattern
 
 
 def fullmatch(texts: pd.Series[str], pattern: str) -> np.ndarray:
-    r"""Which texts match a pattern from end to end; a missing text does not.
+    r"""Return whether each text matches a pattern from end to end; a missing text does not.
 
     `pandas.Series.str.fullmatch` parses the pattern anew in Python at each call, which takes longer than matching.
 
@@ -45,7 +45,7 @@ def fullmatch(texts: pd.Series[str], pattern: str) -> np.ndarray:
 
 
 def groups(keys: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Each value of an integer array with the positions that have it.
+    """Yield each value of an integer array with the positions that have it.
 
     Example:
         >>> [(key, rows.tolist()) for key, rows in groups(np.array([7, 1, 7]))]
@@ -58,12 +58,12 @@ def groups(keys: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def take(texts: pd.Series[str], rows: np.ndarray) -> pd.Series[str]:
-    """The texts at some positions, newly indexed from 0; no copy where that is all of them as they are."""
+    """Return the texts at some positions, indexed from 0; the same series where that is all of them in order."""
     return texts if _is_all_of(texts, rows) else pd.Series(texts.array.take(rows), copy=False)
 
 
 def put(texts: pd.Series[str], rows: np.ndarray, values: pd.Series[str]) -> pd.Series[str]:
-    """The texts with others at some positions; no copy where that is none or all of them."""
+    """Replace the texts at some positions; no copy is made where that is none or all of them."""
     if not len(rows) or _is_all_of(texts, rows):
         return values if len(rows) else texts
     order = np.arange(len(texts))

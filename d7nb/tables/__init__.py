@@ -1,1 +1,1 @@
-"""Reading files, and columns of a frame."""
+"""Reading files into frames, and working with frames and their columns."""

@@ -1,4 +1,4 @@
-"""Numpy and pandas arrays of a column: picking, scattering, grouping."""
+"""Functions on the arrays of a column: taking, scattering, grouping."""
 
 from __future__ import annotations
 
@@ -9,30 +9,32 @@ import pandas as pd
 
 
 def take_rows(array: Any, rows: np.ndarray) -> Any:
-    """The values at some positions; where these stand close together, without a look at the rest.
+    """Return the values at some positions; where these are close together, only the values between them are read.
 
-    A column may be kept in many pieces, and `take` would put them together first: that costs time, and much memory.
+    A column may be stored in many chunks, and pandas' ``take`` would join them all first, which costs time and memory.
     """
     if not len(rows):
         return array[:0]
     low, high = rows.min(), rows.max() + 1
-    near = array[low:high]
-    if len(near) > 8 * len(rows) or not (rows[1:] > rows[:-1]).all():
-        return near.take(rows - low)
-    if len(near) == len(rows):
-        return near
-    chosen = np.zeros(len(near), dtype=bool)
-    chosen[rows - low] = True
-    return near[chosen]
+    span = array[low:high]
+    if len(span) > 8 * len(rows) or not (rows[1:] > rows[:-1]).all():
+        return span.take(rows - low)
+    if len(span) == len(rows):
+        return span
+    mask = np.zeros(len(span), dtype=bool)
+    mask[rows - low] = True
+    return span[mask]
 
 
-def chosen_of(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The values at some positions, which are in order; no copy where that is all of them."""
+def take_ordered(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return the values at some positions, which are in order; the same array where that is all of them."""
     return values if len(rows) == len(values) else values[rows]
 
 
 def scatter(values: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
-    """Values at some positions of so many, which are in order, and zeros elsewhere; no copy where there is no other.
+    """Return an array with values at some positions, which are in order, and zeros elsewhere.
+
+    Where the positions are all of them, the values are returned without a copy.
 
     Example:
         >>> scatter(np.array([7, 8]), np.array([0, 2]), 3).tolist()
@@ -40,17 +42,20 @@ def scatter(values: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
     """
     if len(rows) == count:
         return values
-    whole = np.zeros((count, *values.shape[1:]), dtype=values.dtype)
-    whole[rows] = values
-    return whole
+    scattered = np.zeros((count, *values.shape[1:]), dtype=values.dtype)
+    scattered[rows] = values
+    return scattered
 
 
 def group_codes(digests: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
-    """A number for each distinct digest, counted in the order of their first appearance.
+    """Give each distinct digest a number, counting in the order of their first appearance.
 
     Args:
         digests: ``uint8`` of shape (rows, 16).
-        rows: Positions of those that are asked about, all of them unless given.
+        rows: Positions of the digests to number; all of them unless given.
+
+    Returns:
+        The number of each digest.
 
     Example:
         >>> group_codes(np.array([[7] * 16, [1] * 16, [7] * 16], dtype=np.uint8)).tolist()
@@ -63,7 +68,7 @@ def group_codes(digests: np.ndarray, rows: np.ndarray | None = None) -> np.ndarr
 
     ordered = half(0)
     ordered.sort()
-    if (ordered[1:] != ordered[:-1]).all():  # no two are the same, as it often is: sorting takes a third of the time
+    if (ordered[1:] != ordered[:-1]).all():  # no two are the same, which is common: sorting takes a third of the time
         return np.arange(len(ordered), dtype=np.int32)
     del ordered
     left, right = (pd.factorize(half(side))[0] for side in (0, 1))
@@ -72,34 +77,41 @@ def group_codes(digests: np.ndarray, rows: np.ndarray | None = None) -> np.ndarr
 
 
 def is_first(codes: np.ndarray) -> np.ndarray:
-    """Whether each of some codes, counted in the order of their first appearance, appears there for the first time.
+    """Return whether each code appears for the first time; codes are numbered in the order of their first appearance.
 
     Example:
         >>> is_first(np.array([0, 1, 0, 2])).tolist()
         [True, True, False, True]
     """
-    new: np.ndarray = np.diff(np.maximum.accumulate(codes), prepend=-1) > 0
-    return new
+    first: np.ndarray = np.diff(np.maximum.accumulate(codes), prepend=-1) > 0
+    return first
 
 
 def repeated(keys: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of some rows, in order, those whose key an earlier one has, and for each of them the first that has it.
+    """Find the rows whose key an earlier row has.
+
+    Args:
+        keys: Digests as in `group_codes`.
+        rows: Positions of the rows, in order.
+
+    Returns:
+        Those rows, and for each of them the first row with the same key.
 
     Example:
         >>> keys = np.array([[7] * 16, [1] * 16, [7] * 16], dtype=np.uint8)
-        >>> [found.tolist() for found in repeated(keys, np.arange(3))]
+        >>> [part.tolist() for part in repeated(keys, np.arange(3))]
         [[2], [0]]
     """
     codes = group_codes(keys, rows)
-    if not len(codes) or codes[-1] == len(codes) - 1:  # no number was given twice
+    if not len(codes) or codes[-1] == len(codes) - 1:  # all codes are different
         return rows[:0], rows[:0]
-    new = is_first(codes)
-    again = np.flatnonzero(~new)
-    return rows[again], rows[np.flatnonzero(new)[codes[again]]]
+    first = is_first(codes)
+    later = np.flatnonzero(~first)
+    return rows[later], rows[np.flatnonzero(first)[codes[later]]]
 
 
 def texts_of(series: pd.Series) -> np.ndarray:
-    """A column of texts as Python's own, None where one is missing.
+    """Convert a column of texts to an object array of Python texts, None where one is missing.
 
     Example:
         >>> import pandas as pd

@@ -1,4 +1,4 @@
-"""Which encoding a text file is in: marks first, then UTF-8, then the code page whose languages fit its words."""
+"""Guessing a text file's encoding: by its byte order mark, as UTF-8, or by the languages that fit its words."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from d7nb.errors import TableError
 
 _SAMPLE = 65_536
 
-_BOMS = {b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32"}  # first, since the mark of UTF-16 begins the same
+_BOMS = {
+    b"\xff\xfe\0\0": "utf-32",
+    b"\0\0\xfe\xff": "utf-32",
+}  # first, since the mark of UTF-16 begins with the same bytes
 _BOMS |= {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
-# Each code page with the letters of the languages it was made for. Where two fit a file alike the earlier wins, so the
-# page that claims less stands first. charset-normalizer was tried and gives "Lefčvre" for "Lefèvre": of 60 tables of 40
-# place names it read 27 right in French, 25 in Spanish, 20 in Turkish, none in Hebrew; this reads all of them right.
+# Each code page with the letters of the languages it was made for. Where two fit a file equally well, the earlier
+# wins, so the page with fewer letters is first. charset-normalizer was tried and gives "Lefčvre" for "Lefèvre": of 60
+# tables of 40 place names it read 27 right in French, 25 in Spanish, 20 in Turkish, none in Hebrew; this reads all.
 _CODE_PAGES = (
     (
         "cp1252",
@@ -45,7 +48,7 @@ def guess_encoding(name: str, data: bytes) -> tuple[str, bool]:
         The encoding as Python calls it, and whether it is a guess.
 
     Raises:
-        TableError: It is in none that can be recognised.
+        TableError: No encoding fits.
 
     Example:
         >>> guess_encoding("people.csv", "name\nŽofie".encode("utf-8-sig"))
@@ -61,7 +64,7 @@ def guess_encoding(name: str, data: bytes) -> tuple[str, bool]:
     except UnicodeDecodeError as error:
         text = data.decode(errors="replace")
         broken = text.count("\ufffd")
-        if len(text) - len(data.translate(None, _HIGH)) > 2 * broken:  # of what is not ASCII, more is right than wrong
+        if len(text) - len(data.translate(None, _HIGH)) > 2 * broken:  # most of what is not ASCII is correct
             line = data.count(b"\n", 0, error.start) + 1
             raise TableError(
                 f"{name} is UTF-8 with broken characters, {broken} in all, the first in line {line}: mend them, or "
@@ -72,7 +75,7 @@ def guess_encoding(name: str, data: bytes) -> tuple[str, bool]:
 
 
 def _guess_byte_order(name: str, data: bytes) -> str:
-    """Take UTF-16 if the zeros that it gives every ASCII character stand where they should."""
+    """Return the UTF-16 variant whose zero bytes of ASCII characters are where they should be."""
     even, odd = (data[parity:_SAMPLE:2].count(0) for parity in (0, 1))
     encoding = "utf-16-le" if odd > even else "utf-16-be"
     try:
@@ -87,7 +90,7 @@ def _guess_byte_order(name: str, data: bytes) -> str:
 
 
 def _guess_code_page(name: str, data: bytes) -> str:
-    """Take the code page whose languages could have written most of the words."""
+    """Return the code page whose languages fit most of the words."""
     high = bytes(set(data.translate(None, _ASCII)))
     sample = b"".join(islice((line for line in io.BytesIO(data) if not line.isascii()), 2000))
     best, most, share = "", -1, 0.0
@@ -97,14 +100,14 @@ def _guess_code_page(name: str, data: bytes) -> str:
         except UnicodeDecodeError:
             continue
         fits = re.compile("|".join(f"(?:{letters})+" for letters in languages.split())).fullmatch
-        found = total = 0
+        fitting = total = 0
         for word in set(_WORD.findall(sample.decode(page))):
-            letters = sum(not letter.isascii() for letter in word)
-            total += letters
+            letter_count = sum(not letter.isascii() for letter in word)
+            total += letter_count
             if (word.isupper() or word[1:] == word[1:].lower()) and fits(word.lower()):
-                found += letters
-        if found > most:
-            best, most, share = page, found, found / total if total else 1.0
+                fitting += letter_count
+        if fitting > most:
+            best, most, share = page, fitting, fitting / total if total else 1.0
     if share < 0.8:  # 1 in tables of the languages above, below 0.7 in those of other encodings
         raise TableError(
             f"{name} is in no encoding that could be recognised: save it as CSV UTF-8, or pass encoding=, "

@@ -1,7 +1,7 @@
-"""CSV and Excel into pandas with nothing changed on the way: every column is text.
+"""`read_table`: CSV and Excel files as pandas frames in which every column is text, exactly as in the file.
 
-pandas is the parser. Added here is what it doesn't do: find encoding and separator, hold every line against the first,
-keep "NA" and " x" as they are, and say in one sentence what was taken.
+pandas is the parser. Added here is what it doesn't do: find encoding and separator, compare every line's length with
+the first, keep "NA" and " x" as they are, and report in one sentence what was guessed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ logger = logging.getLogger("d7nb")
 _AFTERWARDS = "every column is read as text; convert afterwards, as in pd.to_numeric(frame['amount'])"
 _REFUSED = {"dtype": _AFTERWARDS, "converters": _AFTERWARDS, "parse_dates": _AFTERWARDS}
 _REFUSED |= dict.fromkeys(("chunksize", "iterator"), "a table is read as one; nrows= reads its beginning")
-# Whoever passes more than these describes the lines in a way that only pandas knows, and pandas judges them.
+# With any other option the lines can't be checked here, only by pandas.
 _CHECKED = {"header", "index_col", "keep_default_na", "low_memory", "na_values", "nrows", "usecols"}
 
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -44,8 +44,11 @@ _NOT_TABLES |= dict.fromkeys((b"<!doctype", b"<html", b"<table", b"<?xml"), "a w
 _NOT_TABLES |= {b"%pdf": "a PDF", b"\x1f\x8b": "compressed (gzip)"}
 
 _SAMPLE = 65_536
-_SEPARATORS = {"\t": "tab", ";": "semicolon", ",": "comma", "|": "pipe"}  # of two that fit alike, the earlier
-_NEVER, _END = "\x1f", "\x1e"  # no text holds them: the separator of a single column, the line after the last
+_SEPARATORS = {"\t": "tab", ";": "semicolon", ",": "comma", "|": "pipe"}  # where two fit equally well, the earlier
+_NEVER, _END = (
+    "\x1f",
+    "\x1e",
+)  # characters that no text contains: the separator of a single column, and a line put after the last
 
 
 @hides_internals
@@ -53,8 +56,8 @@ def read_table(path_or_buffer: str | os.PathLike[str] | IO[bytes] | IO[str], **k
     r"""Read a CSV or Excel file with every column as text.
 
     ``+``, leading zeros, long numbers and surrounding blanks survive, and so does a customer called "NA": only an empty
-    cell is missing. What was taken stands in ``frame.attrs["d7nb"]`` (source, format, encoding, separator, guessed) and
-    goes to the log ``d7nb``, as INFO, or as WARNING where it is a guess.
+    cell is missing. What was found out is in ``frame.attrs["d7nb"]`` (source, format, encoding, separator, guessed) and
+    in the log ``d7nb``, as INFO, or as WARNING where it is a guess.
 
     - CSV: the encoding is UTF-8, UTF-16, UTF-32 or the Windows code page whose languages fit the words; the separator
       is tab, semicolon, comma or pipe. An empty line is no row; a line of separators is a row of missing values. Where
@@ -65,17 +68,17 @@ def read_table(path_or_buffer: str | os.PathLike[str] | IO[bytes] | IO[str], **k
     - A column name that comes twice gets a suffix, ``phone.1``; a column without one is ``Unnamed: 2``.
 
     Args:
-        path_or_buffer: A path, or a file open for bytes or text, which is read from where it stands.
-        **kwargs: Go to ``pandas.read_csv`` or ``pandas.read_excel``. ``encoding=`` and ``sep=`` win over what would be
-            found out. What would undo the text (``dtype=``, ``converters=``, ``parse_dates=``) is refused.
+        path_or_buffer: A path, or a file open for bytes or text, which is read from its current position.
+        **kwargs: Passed to ``pandas.read_csv`` or ``pandas.read_excel``. ``encoding=`` and ``sep=`` replace the
+            guesses. Options that would convert the text (``dtype=``, ``converters=``, ``parse_dates=``) are refused.
 
     Returns:
         The table, cell by cell as the file has it, in pandas' ``str`` dtype.
 
     Raises:
         TableError: The file can't be read as a table; the message says what to do about it.
-        FileNotFoundError: There is no such file.
-        ImportError: It is an Excel file, and openpyxl is not installed.
+        FileNotFoundError: The file does not exist.
+        ImportError: The file is an Excel file, and openpyxl is not installed.
 
     Examples:
         >>> import io, d7nb.tables.reader
@@ -86,19 +89,19 @@ def read_table(path_or_buffer: str | os.PathLike[str] | IO[bytes] | IO[str], **k
         ';'
     """
     if kwargs.get("dtype") in (str, "str"):
-        del kwargs["dtype"]  # asks for what it gets
+        del kwargs["dtype"]  # the result is text anyway
     for argument in _REFUSED.keys() & kwargs.keys():
         raise TableError(f"{argument}= is not for read_table: {_REFUSED[argument]}.")
     name, data, encoding = _load(path_or_buffer)
-    read = _read_excel if data.startswith(_ZIP) else partial(_read_csv, settled=encoding)
-    frame, took = read(mask_text(name), data, {"keep_default_na": False} | kwargs)
+    read = _read_excel if data.startswith(_ZIP) else partial(_read_csv, known_encoding=encoding)
+    frame, details = read(mask_text(name), data, {"keep_default_na": False} | kwargs)
     frame = frame.mask(frame == "")
-    frame.attrs["d7nb"] = {"source": name, **took}
+    frame.attrs["d7nb"] = {"source": name, **details}
     return frame
 
 
 def _load(source: str | os.PathLike[str] | IO[bytes] | IO[str]) -> tuple[str, bytes, str | None]:
-    """Give the name without its folder, the bytes, and the encoding where it is settled already."""
+    """Return the file's name without its folder, its bytes, and its encoding where that is already known."""
     if hasattr(source, "read"):
         name = Path(str(getattr(source, "name", "the buffer"))).name
         try:
@@ -138,7 +141,7 @@ def _read_excel(name: str, data: bytes, kwargs: dict[str, Any]) -> tuple[pd.Data
             workbook = pd.ExcelFile(io.BytesIO(data), engine="openpyxl")
         except ImportError as error:
             raise ImportError('Reading Excel files needs openpyxl: pip install "d7nb[excel]"') from error
-        except Exception as error:  # openpyxl trips over a strange zip in as many ways as there are zips
+        except Exception as error:  # openpyxl raises many kinds of error for a damaged zip
             raise TableError(broken) from error
         names = workbook.sheet_names
         if sheet not in names and sheet not in range(len(names)):
@@ -166,14 +169,14 @@ def _read_excel(name: str, data: bytes, kwargs: dict[str, Any]) -> tuple[pd.Data
 
 
 def _read_csv(
-    name: str, data: bytes, kwargs: dict[str, Any], *, settled: str | None
+    name: str, data: bytes, kwargs: dict[str, Any], *, known_encoding: str | None
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     _expect_text(name, data)
-    given, errors = kwargs.pop("encoding", None), kwargs.pop("encoding_errors", "strict")
+    option, errors = kwargs.pop("encoding", None), kwargs.pop("encoding_errors", "strict")
     separator = kwargs.pop("sep", None) or kwargs.pop("delimiter", None)
-    encoding, guessed = (settled or given, False) if settled or given else guess_encoding(name, data)
+    encoding, guessed = (known_encoding or option, False) if known_encoding or option else guess_encoding(name, data)
     try:
-        # Excel obeys a first line such as sep=; and hides it. Who skips lines by number has counted it.
+        # Excel obeys a first line such as sep=; and hides it. A number of lines to skip includes it.
         declared = re.match("sep=(.)[\r\n]", _open(data, encoding, errors).readline(7))
         skip = 1 if declared else 0
         if isinstance(kwargs.get("skiprows"), int):
@@ -195,13 +198,13 @@ def _read_csv(
         logging.WARNING if guessed or unsure else logging.INFO,
         "%s: took %s%s, separator %s%s.",
         name,
-        "the text as opened" if settled else f"encoding {encoding}",
+        "the text as opened" if known_encoding else f"encoding {encoding}",
         ", which fits its words best (if names look wrong, pass encoding=)" if guessed else "",
         _SEPARATORS.get(separator, repr(separator)) if separator else "none and one column",
         ", for its first line holds none (if that is wrong, pass sep= or skiprows=)" if unsure else "",
     )
-    taken = {"encoding": None if settled else encoding, "separator": separator, "guessed": guessed or unsure}
-    return frame, {"format": "csv", **taken}
+    details = {"encoding": None if known_encoding else encoding, "separator": separator, "guessed": guessed or unsure}
+    return frame, {"format": "csv", **details}
 
 
 def _expect_text(name: str, data: bytes) -> None:
@@ -218,7 +221,7 @@ def _expect_text(name: str, data: bytes) -> None:
 
 
 def _open(data: bytes, encoding: str, errors: str, skip: int = 0) -> io.TextIOWrapper:
-    """Open the text after its byte order mark and the first lines, with line ends as they are."""
+    """Open the text after its byte order mark and the skipped lines, with line ends as they are."""
     lines = io.TextIOWrapper(io.BytesIO(data), encoding=encoding, errors=errors, newline="")
     if lines.read(1) != "\ufeff":
         lines.seek(0)
@@ -228,7 +231,7 @@ def _open(data: bytes, encoding: str, errors: str, skip: int = 0) -> io.TextIOWr
 
 
 def _guess_separator(sample: str) -> str | None:
-    """Take the separator that splits the first line, and most others into as many cells; None is one column."""
+    """Return the separator that splits most lines into as many cells as the first; None for a single column."""
     fits = {}
     for separator in _SEPARATORS:
         rows = [row for row in csv.reader(io.StringIO(sample, newline=""), delimiter=separator) if "".join(row).strip()]
@@ -236,7 +239,7 @@ def _guess_separator(sample: str) -> str | None:
             rows.pop()  # the sample may end inside a line
         widths = [len(row) for row in rows]
         if widths and widths[0] > 1:
-            stray_quotes = sum('"' in cell for row in rows for cell in row)  # quoted cells cut at the wrong places
+            stray_quotes = sum('"' in cell for row in rows for cell in row)  # from quoted cells that were split
             fits[separator] = (widths.count(widths[0]) / len(widths), -stray_quotes, widths[0])
     return max(fits, key=lambda separator: fits[separator], default=None)
 
@@ -261,9 +264,12 @@ def _parse(name: str, lines: Callable[[], IO[str]], separator: str, skip: int, k
 
 
 def _check_lines(name: str, lines: Iterable[str], separator: str, skip: int) -> tuple[int, set[int]]:
-    """Give the number of columns, and the numbers of the lines that are no rows.
+    """Return the number of columns, and the numbers of the blank lines.
 
-    pandas checks by halves: it fills a line that is too short and says nothing.
+    Without this check, pandas would fill up lines that are too short and say nothing.
+
+    Raises:
+        TableError: A line has too many cells, or a quote is not closed.
     """
     width = begin = end = short = first_short = 0
     blank = set()
@@ -279,7 +285,7 @@ def _check_lines(name: str, lines: Iterable[str], separator: str, skip: int) -> 
                 width = cells
             elif cells < width:
                 short, first_short = short + 1, first_short or skip + begin + 1
-            elif any(record[width:]):  # empty ones are only separators too many
+            elif any(record[width:]):  # empty cells at the end come from needless separators
                 raise TableError(
                     f"{name}, line {skip + begin + 1}: {cells} cells, but the first line has {width}. Put quotes "
                     "around a cell that holds a separator, or pass sep=; if titles come first, pass skiprows=."
