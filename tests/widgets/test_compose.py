@@ -167,7 +167,7 @@ def test_code_of_a_plugin_s_content_imports_it_from_there() -> None:
 
 def test_code_of_what_is_not_ready_says_what_is_missing() -> None:
     model = ComposeModel(people(), originator=ORIGINATOR)
-    assert "# not yet: Text: body: a value is required" in model.code
+    assert "# not ready yet: Text: body: a value is required" in model.code
     compile(model.code, "shown", "exec")
 
 
@@ -187,7 +187,7 @@ def test_what_can_t_be_is_refused_in_words() -> None:
     model = ComposeModel(people())
     with pytest.raises(TraitError, match=r"kind is one of Text, Reaction, .*, not 'Telegram'"):
         model.kind = "Telegram"
-    with pytest.raises(TypeError, match="compose\\(\\) knows no 'too'; it takes to, originator"):
+    with pytest.raises(TypeError, match="compose\\(\\) has no option 'too'; it takes to, originator"):
         ComposeModel(people(), too="phone")
     with pytest.raises(PlanError, match="the form composes one content such as Text"):
         ComposeModel(people(), "Hi")  # type: ignore[arg-type]
@@ -309,7 +309,7 @@ def test_numbers_problems_and_what_is_missing_are_said_as_they_arise(compose: Ca
     frame = people().assign(name=["Ali", None, "Sara", "Omar", "Lena", "Yusuf"])
     frame.loc[3, "phone"] = "call me"
     form = compose(frame)
-    assert "not a plan yet: Text: body: a value is required" in seen(form)
+    assert "Not ready yet: Text: body: a value is required" in seen(form)
     assert "Phone numbers in phone" in seen(form)  # before there is a plan
     labelled(form, "body").value = "Hi {name}"
     assert "no originator was given" in seen(settled(form))
@@ -383,7 +383,7 @@ def test_the_count_is_typed_and_what_was_shown_is_sent(
 ) -> None:
     form = compose(None, client, Text("Hi {name}"), originator=ORIGINATOR, campaign="spring")
     shown = list(form.plan.requests())
-    typed, button = labelled(form, "Rows to go"), labelled(form, "Send 6 messages")
+    typed, button = labelled(form, "Rows to send"), labelled(form, "Send 6 messages")
     for wrong in ("", "5", "six", "66"):
         typed.value = wrong
         assert button.disabled
@@ -416,7 +416,7 @@ def test_stop_leaves_the_rest_and_sending_again_goes_on(
 ) -> None:
     sandbox.fail_next("delay", times=6, seconds=0.2)
     form = compose(None, client, Text("Hi {name}"), originator=ORIGINATOR)
-    labelled(form, "Rows to go").value = "6"
+    labelled(form, "Rows to send").value = "6"
     press(form, "Send 6 messages")
     until(lambda: len(sandbox.messages) >= 2)
     press(form, "Stop")
@@ -437,12 +437,12 @@ def test_a_test_goes_to_one_s_own_phone(
     form = compose(None, client, Text("Hi {name}"), originator=ORIGINATOR)
     labelled(form, "Send a test to").value = OWN
     press(form, "Send test")
-    until(lambda: "the test: 3 accepted" in seen(form))
+    until(lambda: "Test: 3 accepted" in seen(form))
     assert set(sandbox.messages["recipient"]) == {OWN}
     labelled(form, "Send a test to").value = "my phone"
     until(lambda: not labelled(form, "Send test").disabled)
     press(form, "Send test")
-    until(lambda: "the test was not sent: no test message can go" in seen(form))
+    until(lambda: "Test not sent: no test message can go" in seen(form))
     assert len(sandbox.messages) == 3
 
 
@@ -452,7 +452,7 @@ def test_without_a_token_the_form_plans_and_says_at_the_button_what_is_missing(
     monkeypatch.setattr("d7nb.api.auth._from_keyring", lambda: None)
     form = compose(None, None, Text("Hi {name}"), originator=ORIGINATOR)
     assert form.plan.summary["ready"] == 6
-    labelled(form, "Rows to go").value = "6"
+    labelled(form, "Rows to send").value = "6"
     press(form, "Send 6 messages")
     form._send_panel.wait()
     assert "Not sent: no API token: give Client(token=...), set D7_API_TOKEN" in seen(form)
@@ -502,15 +502,15 @@ def test_an_edit_takes_the_offer_back_at_once(
     compose: Callable[..., ComposeForm], client: d7nb.Client, sandbox: Sandbox
 ) -> None:
     form = compose(None, client, Text("Hi {name}"), originator=ORIGINATOR)
-    labelled(form, "Rows to go").value = "6"
+    labelled(form, "Rows to send").value = "6"
     button = labelled(form, "Send 6 messages")
     edited(form, "never shown")
     assert button.disabled
-    assert labelled(form, "Rows to go").value == ""
-    labelled(form, "Rows to go").value = "6"
+    assert labelled(form, "Rows to send").value == ""
+    labelled(form, "Rows to send").value = "6"
     button.click()  # on its way before the button could be seen to be off
     form._send_panel.wait()
-    assert "Not sent: the number typed is not that of the rows about to go" in seen(form)
+    assert "Not sent: the number typed is not the number of rows to send" in seen(form)
     assert sandbox.messages.empty
 
 
@@ -518,7 +518,7 @@ def test_what_is_sent_is_the_plan_that_was_shown_even_if_the_form_is_changed_mea
     compose: Callable[..., ComposeForm], client: d7nb.Client, sandbox: Sandbox
 ) -> None:
     form = compose(None, client, Text("Hi {name}"), originator=ORIGINATOR)
-    labelled(form, "Rows to go").value = "6"
+    labelled(form, "Rows to send").value = "6"
     press(form, "Send 6 messages")
     edited(form, "another text")
     form._send_panel.wait()
@@ -533,7 +533,7 @@ def test_a_locked_ledger_keeps_nobody_waiting_but_the_send(
         form = compose(None, client, Text("Hi {name}"), originator=ORIGINATOR, ledger=ledger)
         locker = sqlite3.connect(path, isolation_level=None)
         locker.execute("BEGIN IMMEDIATE")
-        labelled(form, "Rows to go").value = "6"
+        labelled(form, "Rows to send").value = "6"
         began = time.monotonic()
         press(form, "Send 6 messages")
         assert time.monotonic() - began < 0.5
@@ -557,7 +557,7 @@ def test_two_sends_one_after_the_other_each_have_their_stop_and_their_word(
     assert not labelled(form, "Stop").disabled
     assert "Delivery of" not in form._send_panel._result.value
     press(form, "Stop")
-    assert "stopping: what is on its way is finished first" in seen(form)
+    assert "stopping: messages on their way are finished first" in seen(form)
     form._send_panel.wait()
     assert form._send_panel._result.value == delivery._repr_html_()
 
@@ -568,7 +568,7 @@ def test_a_broken_ledger_takes_the_offer_back(compose: Callable[..., ComposeForm
     assert labelled(form, "Send 6 messages")
     path.write_bytes(b"no ledger any more" * 100)
     edited(form, "Hello {name}")
-    assert "not a plan yet: the ledger broken.sqlite3 is damaged" in seen(settled(form))
+    assert "Not ready yet: the ledger broken.sqlite3 is damaged" in seen(settled(form))
     assert labelled(form, "Send 0 messages").disabled
 
 
@@ -576,7 +576,7 @@ def test_what_stays_behind_is_said_beside_the_button(compose: Callable[..., Comp
     form = compose(None, client, Text("Hi {name}"), originator=ORIGINATOR)
     form.send(confirm=6)
     settled(form)
-    assert "0 of 6 ready would go, 6 rows stay: they got it earlier, or the ledger holds them" in seen(form)
+    assert "0 of 6 ready rows would be sent. 6 rows left out: sent earlier, or held until you decide." in seen(form)
 
 
 def test_the_time_is_that_of_the_client_s_rate(compose: Callable[..., ComposeForm], sandbox: Sandbox) -> None:
@@ -597,7 +597,7 @@ def test_the_code_names_ledger_and_filters_as_they_are(compose: Callable[..., Co
     filters = [nobody, first]
     form = compose(content=Text("Hi"), originator=ORIGINATOR, filters=filters, ledger=tmp_path / "own.sqlite3")
     form.model.switched_off = ["nobody"]
-    assert labelled(form, "Ask the filter nobody").value is False
+    assert labelled(form, "Apply the filter nobody").value is False
     assert run(form.model, filters=filters) == list(form.plan.requests())
     assert f"ledger='{tmp_path / 'own.sqlite3'}'" in form.code
     other = ComposeModel(people(), Text("Hi"), ledger="postgresql://ann:secret@db.example/mailings")
