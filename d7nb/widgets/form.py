@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -197,7 +198,9 @@ class ComposeForm:
             self._bound("to", controls.dropdown, "Recipient column", [("choose a column", controls.NOTHING), *columns]),
             self._bound("country", controls.text_input, "Country", "of numbers without a country code, such as AE"),
         ]
-        kind = self._bound("kind", controls.dropdown, "Kind of message", [(name, name) for name in model.kinds])
+        kind = self._bound(
+            "kind", controls.dropdown, "Kind of message", [(_in_words(name), name) for name in model.kinds]
+        )
         mailing = [
             self._bound(
                 "originator", controls.text_input, "Originator", "your registered number, such as +97142345678"
@@ -344,6 +347,11 @@ class ComposeForm:
         view = plan._shown()
         self._summary.value = plan_html(view if client is None else view._replace(rate=client.rate))
         self._send_panel.offer(version, plan, int(plan.going(client, ledger=self._ledger).sum()))
+
+
+def _in_words(class_name: str) -> str:
+    """Return a content class's name as words: ``Reply buttons`` for ``ReplyButtons``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", class_name).capitalize()
 
 
 def _text(value: Any) -> str:

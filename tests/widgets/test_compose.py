@@ -301,6 +301,7 @@ def test_what_is_set_in_the_model_is_seen_in_the_form(compose: Callable[..., Com
     assert labelled(form, "Originator").value == ORIGINATOR
     assert labelled(form, "Campaign").value == "spring"
     assert labelled(form, "Kind of message").value == "CtaUrl"
+    assert ("Reply buttons", "ReplyButtons") in labelled(form, "Kind of message").options
     assert labelled(form, "display text").value == "Here"
     assert settled(form).plan.summary["ready"] == 6
 
