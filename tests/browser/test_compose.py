@@ -1,4 +1,4 @@
-"""The compose form as a person uses it, in JupyterLab and as a page: what it says is what the sandbox took in."""
+"""The compose form as a person uses it, in JupyterLab and as a page, compared with what the sandbox received."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def texts(sandbox: SandboxProcess) -> list[str]:
 
 
 def compose_and_send(page: Page, sandbox: SandboxProcess) -> None:
-    """The whole way: fill in, see, mend, try out, send, and see what came of it."""
+    """Fill in, preview, correct, test, send, and read the result."""
     expect(field(page, "Recipient column")).to_have_value("phone")
     expect(page.get_by_text("Not ready yet: Text: body: a value is required")).to_be_visible()
     field(page, "body").fill("Hi ")
@@ -204,7 +204,7 @@ def test_hostile_cells_and_column_names_stay_words(lab: Lab, sandbox: SandboxPro
     active = ("script", "img", "iframe", "svg", "[onclick]", "[onload]", "[onerror]")
     assert page.locator(", ".join(f".d7nb {each}" for each in active)).count() == 0
     assert page.title() != "taken"
-    assert not [address for address in watch.asked if "stolen" in address]
+    assert not [address for address in watch.requested if "stolen" in address]
 
 
 @pytest.mark.parametrize("theme", ["Light", "Dark"])
