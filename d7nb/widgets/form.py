@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 PAUSE = 0.35
 """Seconds without a change after which the plan is made again."""
 PREVIEWED = 12
+"""Most messages that the preview turns over."""
 MAX_VERDICTS = 8
+"""Most lines in the report on phone numbers."""
 
 _NUMBER_REPORT = """
 <div class="d7nb-scroll"><table class="d7nb-table"><caption>Phone numbers in {{ column|masked }}</caption>
