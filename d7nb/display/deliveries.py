@@ -41,7 +41,9 @@ _STATUS_COLOURS = {"sent": "wait", "delivered": "good", "read": "good", "failed"
 _OUTCOMES_WITH_D7_ANSWER = frozenset({"accepted", "already_sent", "rejected", "unknown", "unsent"})
 """Outcomes whose reason may quote D7's answer."""
 MAX_REASONS = 8
+"""Most reasons that the display lists."""
 MAX_WARNINGS = 5
+"""Most warnings that the display lists."""
 _OUTCOME_COLOURS = {
     "accepted": "good",
     "already_sent": "good",

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_PROBLEMS = 5
+"""Most problems that the display lists."""
 MAX_FILTERS = 12
+"""Most filters that the display lists."""
 
 VERDICT_MEANINGS = {
     "ready": "would go",

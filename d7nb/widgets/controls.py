@@ -95,6 +95,16 @@ def styled_html(template: str, **values: Any) -> str:
     return html(f'<div class="d7nb">{template}</div>', **values)
 
 
+def note(text: str) -> str:
+    """Return a sentence as HTML, masked."""
+    return styled_html("<p>{{ text|masked }}</p>", text=text)
+
+
+def alert(text: str) -> str:
+    """Return a sentence about an error as HTML, masked; screen readers read it out at once."""
+    return styled_html('<p role="alert">{{ text|masked }}</p>', text=text)
+
+
 def stylesheet() -> w.HTML:
     """Return the style of displays, which the form needs once."""
     return w.HTML(STYLE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
 PAUSE = 0.35
 """Seconds without a change after which the plan is made again."""
 PREVIEWED = 12
+"""Most messages that the preview turns over."""
 MAX_VERDICTS = 8
+"""Most lines in the report on phone numbers."""
 
 _NUMBER_REPORT = """
 <div class="d7nb-scroll"><table class="d7nb-table"><caption>Phone numbers in {{ column|masked }}</caption>
@@ -195,10 +198,12 @@ class ComposeForm:
         self._code = controls.text_area("Python", rows=8)
         self._code.disabled, self._code.layout.display = True, "none"
         numbers = [
-            self._bound("to", controls.dropdown, "Recipient column", [("choose ...", controls.NOTHING), *columns]),
+            self._bound("to", controls.dropdown, "Recipient column", [("choose a column", controls.NOTHING), *columns]),
             self._bound("country", controls.text_input, "Country", "of numbers without a country code, such as AE"),
         ]
-        kind = self._bound("kind", controls.dropdown, "Kind of message", [(name, name) for name in model.kinds])
+        kind = self._bound(
+            "kind", controls.dropdown, "Kind of message", [(_in_words(name), name) for name in model.kinds]
+        )
         mailing = [
             self._bound(
                 "originator", controls.text_input, "Originator", "your registered number, such as +97142345678"
@@ -255,7 +260,7 @@ class ComposeForm:
 
     def _filter_switch(self, name: str) -> w.Widget:
         """Return a box that switches a filter on and off."""
-        box = controls.checkbox(f"Ask the filter {name}", name not in self.model.switched_off)
+        box = controls.checkbox(f"Apply the filter {name}", name not in self.model.switched_off)
 
         def on_tick(change: Mapping[str, Any]) -> None:
             others = [other for other in self.model.switched_off if other != name]
@@ -275,7 +280,7 @@ class ComposeForm:
     def _show_page(self) -> None:
         count = len(self._messages.frame) if self._messages is not None else 0
         self._page = self._page % count if count else 0
-        self._pager.value = f"{self._page + 1} of the {count} strangest" if count else "nothing is ready"
+        self._pager.value = f"{self._page + 1} of {count}, the most unusual first" if count else "no row is ready"
         self._preview.value = (
             self._messages.only(self._page)._repr_html_() if self._messages is not None and count else ""
         )
@@ -301,9 +306,7 @@ class ComposeForm:
 
     def _show_error(self, error: Exception) -> None:
         kind = "" if isinstance(error, D7Error) else f"{type(error).__name__}: "
-        self._error.value = controls.styled_html(
-            '<p role="alert">{{ text|masked }}</p>', text=f"Not done: {kind}{error}"
-        )
+        self._error.value = controls.alert(f"Not done: {kind}{error}")
 
     # What follows from the state, made in the background
 
@@ -316,10 +319,8 @@ class ComposeForm:
         except Exception as error:  # noqa: BLE001  (a thread's error would be seen by nobody)
             self._send_panel.offer_nothing()
             self._preview.value = self._pager.value = ""
-            status = "not a plan yet" if isinstance(error, D7Error) else f"d7nb failed: {type(error).__name__}"
-            self._summary.value = controls.styled_html(
-                "<p>{{ status }}: {{ text|masked }}</p>", status=status, text=str(error)
-            )
+            status = "Not ready yet" if isinstance(error, D7Error) else f"d7nb failed: {type(error).__name__}"
+            self._summary.value = controls.note(f"{status}: {error}")
         if self._code.layout.display != "none":
             self._code.value = self.code
 
@@ -349,6 +350,11 @@ class ComposeForm:
         view = shown_plan(plan) if client is None else shown_plan(plan, client.rate)
         self._summary.value = plan_html(view)
         self._send_panel.offer(version, plan, int(plan.going(client, ledger=self._ledger).sum()))
+
+
+def _in_words(class_name: str) -> str:
+    """Return a content class's name as words: ``Reply buttons`` for ``ReplyButtons``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", class_name).capitalize()
 
 
 def _text(value: Any) -> str:

@@ -90,7 +90,7 @@ class ComposeModel(HasTraits):
         self._fields_by_kind: dict[str, dict[str, Any]] = {}
         unknown = [name for name in options if name not in _OPTIONS]
         if unknown:
-            message = f"compose() knows no {unknown[0]!r}; it takes {', '.join(_OPTIONS)}"
+            message = f"compose() has no option {unknown[0]!r}; it takes {', '.join(_OPTIONS)}"
             raise TypeError(message)
         super().__init__()
         given_content: object = content
@@ -177,7 +177,7 @@ class ComposeModel(HasTraits):
             PlanError: Something is missing, or can't be used at all.
         """
         if self.to is None:
-            raise PlanError("no column holds phone numbers, as it seems: choose the recipient column")
+            raise PlanError("no column looks like phone numbers: choose the recipient column")
         return plan(self.frame, self.content(), filters=self.active_filters(), **self.options())
 
     @property
@@ -187,22 +187,22 @@ class ComposeModel(HasTraits):
         try:
             content = source_of(self.content())
         except PlanError as error:
-            content, error_comment = "None", f"# not yet: {mask_text(str(error))}\n"
+            content, error_comment = "None", f"# not ready yet: {mask_text(str(error))}\n"
         options = {name: _as_source(value) for name, value in self.options().items()}
         if self.active_filters():
             options["filters"] = Expression(self._filters_source())
         send_options = {} if self.ledger is None else {"ledger": _ledger_source(self.ledger)}
         plan_call = call_source("d7nb.plan", options, "people", content)
         comments = ["# people: the table; client: where to send"]
-        comments += ["# filters: the list that compose() was given"] if "filters" in options else []
-        comments += ["# ledger: the one that compose() was given"] if send_options.get("ledger") == "ledger" else []
+        comments += ["# filters: the list given to compose()"] if "filters" in options else []
+        comments += ["# ledger: the one given to compose()"] if send_options.get("ledger") == "ledger" else []
         lines = [*self._imports(plan_call), *comments, "", f"{error_comment}plan = {plan_call}"]
         return "\n".join([*lines, f"delivery = {call_source('plan.send', send_options, 'client')}", ""])
 
     def _filters_source(self) -> str:
         if not self.switched_off:
             return "filters"
-        return f"[each for each in filters if each.name not in {sorted(self.switched_off)!r}]"
+        return f"[f for f in filters if f.name not in {sorted(self.switched_off)!r}]"
 
     def _imports(self, plan_call: str) -> list[str]:
         kind = self.kinds[self.kind]

@@ -70,7 +70,7 @@ class SendPanel:
         )
         self._test_button = controls.button("Send test", catch_errors(self._send_test))
         self._test_result, self._count, self._status, self._result = w.HTML(), w.HTML(), w.HTML(), w.HTML()
-        self._typed_count = controls.text_input("Rows to go")
+        self._typed_count = controls.text_input("Rows to send")
         self._send_button = controls.button("Send", catch_errors(self._press), style="primary", disabled=True)
         self._stop_button = controls.button("Stop", catch_errors(self.stop), disabled=True)
         self._bar = w.IntProgress(0, 0, 1, description="Progress", layout={"width": "auto", "flex": "1 1 12em"})
@@ -120,12 +120,10 @@ class SendPanel:
                 return
             self._offer = Offer(plan, going)
         ready = plan.summary["ready"]
-        left_out = f", {plural(ready - going, 'row')} stay: they got it earlier, or the ledger holds them" * (
+        left_out = f" {plural(ready - going, 'row')} left out: sent earlier, or held until you decide." * (
             going < ready
         )
-        self._count.value = controls.styled_html(
-            "{{ text|masked }}", text=f"{going:,} of {ready:,} ready would go{left_out}."
-        )
+        self._count.value = controls.note(f"{going:,} of {plural(ready, 'ready row')} would be sent.{left_out}")
         self._typed_count.placeholder = f"type {going} to send {plural(going, 'message')}"
         self._send_button.description = f"Send {plural(going, 'message')}"
         self._refresh_button()
@@ -151,7 +149,7 @@ class SendPanel:
         if self.running:
             return  # a second click, made before the button was disabled
         if confirmed is None:
-            self._show_result("Not sent: the number typed is not that of the rows about to go; type it again")
+            self._show_result("Not sent: the number typed is not the number of rows to send; type it again")
             return
         self._begin()
         threading.Thread(target=self._run, args=(confirmed,), name="d7nb-compose-send", daemon=True).start()
@@ -173,7 +171,7 @@ class SendPanel:
             confirm: As `Plan.send` takes it.
         """
         if self.running:
-            raise D7Error("something is being sent already: stop it first, or wait")
+            raise D7Error("a send is already running: stop it first, or wait until it ends")
         self._begin()
         try:
             delivery = self._send_now(plan, confirm)
@@ -225,7 +223,7 @@ class SendPanel:
         self._after_send()
 
     def _show_result(self, failure: str, delivery: Delivery | None = None) -> None:
-        alert = controls.styled_html('<p role="alert">{{ text|masked }}</p>', text=failure) if failure else ""
+        alert = controls.alert(failure) if failure else ""
         self._result.value = alert + (delivery._repr_html_() if delivery else "")
 
     def _show_progress(self, delivery: Delivery, seconds: float) -> None:
@@ -235,14 +233,12 @@ class SendPanel:
         left = f", {duration_text((progress.total - progress.finished) / rate)} left" if rate else ""
         parts = [f"{progress.finished:,} of {plural(progress.total, 'row')}, {rate:,.0f} a second{left}", progress.word]
         if self._stopping:
-            parts = ["stopping: what is on its way is finished first"]
-        self._status.value = controls.styled_html(
-            "{{ text|masked }}", text=". ".join(filter(None, [*parts, *delivery.warnings]))
-        )
+            parts = ["stopping: messages on their way are finished first"]
+        self._status.value = controls.note(". ".join(filter(None, [*parts, *delivery.warnings])))
 
     def _send_test(self) -> None:
         self._test_button.disabled = True
-        self._test_result.value = controls.styled_html("sending the test ...")
+        self._test_result.value = controls.note("Sending the test ...")
         threading.Thread(target=self._run_test, name="d7nb-compose-test", daemon=True).start()
 
     def _run_test(self) -> None:
@@ -250,8 +246,8 @@ class SendPanel:
             delivery = self._plan().test(self._client(), to=self._test_recipient.value.strip(), ledger=self._ledger)
             counts = ", ".join(f"{count:,} {outcome}" for outcome, count in delivery.summary.items() if count)
             reasons = list(delivery.frame["d7_reason"].dropna().unique()[:3])
-            text = f"the test: {counts}" + (f" ({'; '.join(reasons)})" if reasons else "")
+            text = f"Test: {counts}" + (f" ({'; '.join(reasons)})" if reasons else "")
         except Exception as error:  # noqa: BLE001  (a thread's error would be seen by nobody)
-            text = f"the test was not sent: {error}"
-        self._test_result.value = controls.styled_html("{{ text|masked }}", text=text)
+            text = f"Test not sent: {error}"
+        self._test_result.value = controls.note(text)
         self._test_button.disabled = False

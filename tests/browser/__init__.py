@@ -1,4 +1,4 @@
-"""The notebook face in a real browser. How to write such a test is told in `README.md` beside this file.
+"""Tests in a real browser. `README.md` beside this file says how to write one.
 
 A package, and its fixtures live as long as the package does: while Playwright runs, its event loop occupies the main
 thread, and tests elsewhere have loops of their own.

@@ -1,4 +1,4 @@
-"""Fixtures for tests in a real browser; README.md beside this file tells how to use them."""
+"""Fixtures for tests in a real browser; README.md beside this file describes them."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 QUIET = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-proxy-server"),
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # there is no other host
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # no other host can be reached
 ]
 ICONS = "https://cdn.jsdelivr.net/npm/@fortawesome/"
-"""Voila's own page template asks for this icon font. It does without, and so do we."""
+"""The icon font that Voila's page template requests; the page works without it."""
 
 
 @pytest.fixture(scope="package")
@@ -52,7 +52,7 @@ def _sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[processes.San
 
 @pytest.fixture
 def sandbox(_sandbox: processes.SandboxProcess) -> processes.SandboxProcess:
-    """A sandbox in another process that has taken in nothing yet."""
+    """A sandbox in another process, without messages."""
     _sandbox.reset()
     return _sandbox
 
@@ -68,7 +68,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def watch(context: BrowserContext) -> Iterator[Watch]:
-    """What the pages did; a test fails if they asked beyond this machine, or opened a dialog."""
+    """A record of what the pages did; a test fails if they sent a request elsewhere or opened a dialog."""
     watch = Watch(context)
     yield watch
     watch.check()
@@ -92,10 +92,10 @@ def _jupyterlab(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> I
 def lab(
     sandbox: processes.SandboxProcess, page: Page, _jupyterlab: processes.Site, request: pytest.FixtureRequest
 ) -> Iterator[Lab]:
-    """JupyterLab; afterwards its kernels are gone, and with them whatever was still being sent."""
+    """JupyterLab; its kernels end after the test, and with them a send that is still running."""
     yield Lab(page, _jupyterlab, _folder(request))
     page.close()
-    _jupyterlab.forget()
+    _jupyterlab.reset()
 
 
 @pytest.fixture(scope="package")
@@ -121,10 +121,10 @@ def voila(
 
 @pytest.fixture
 def shoot() -> Callable[[Page | Locator, str], None]:
-    """Takes a picture of a page, or of a part of it, for people to look at."""
+    """A function that takes a picture of a page, or of a part of it, for people to look at."""
 
-    def shoot(what: Page | Locator, name: str) -> None:
-        what.screenshot(path=SCREENSHOTS / f"{name}.png", animations="disabled")
+    def shoot(page_or_part: Page | Locator, name: str) -> None:
+        page_or_part.screenshot(path=SCREENSHOTS / f"{name}.png", animations="disabled")
 
     return shoot
 
@@ -138,14 +138,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Any:
-    """A failure comes with a picture, and with what the console said."""
+    """Add a picture and the console's messages to the report of a failure."""
     report = yield
     fixtures = getattr(item, "funcargs", {})
     if report.when == "call" and report.failed and "page" in fixtures:
         picture = SCREENSHOTS / f"failed-{_plain(item.name)}.png"
         fixtures["page"].screenshot(path=picture)
-        said = [f"picture: {picture.relative_to(processes.ROOT)}", *fixtures["watch"].console]
-        report.sections.append(("browser", "\n".join(said)))
+        lines = [f"picture: {picture.relative_to(processes.ROOT)}", *fixtures["watch"].console]
+        report.sections.append(("browser", "\n".join(lines)))
     return report
 
 

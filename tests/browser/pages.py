@@ -1,4 +1,4 @@
-"""JupyterLab and Voila as a person uses them: what is clicked and typed, and what can be read afterwards."""
+"""JupyterLab and Voila as a person uses them: clicking, typing, and reading what is shown."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import nbformat
 
 try:
     from playwright.sync_api import expect
-except ImportError:  # then no test gets as far as using it: the fixture `browser` skips
+except ImportError:  # then the fixture `browser` skips every test
     expect: Any = None  # type: ignore[no-redef]
 
 if TYPE_CHECKING:
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from tests.browser.processes import Site
 
 _SETTLED = """
-([place, before]) => {
+([position, before]) => {
   const cells = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt')]
   const prompts = cells.map(each => each.textContent)
-  return prompts[place] !== before && !prompts.some(each => each.includes('*'))
+  return prompts[position] !== before && !prompts.some(each => each.includes('*'))
 }
 """
 
 
 class Notebooks:
-    """A page of a Jupyter server, and the folder in which this test's notebooks and ledger lie."""
+    """A page of a Jupyter server, and the folder of this test's notebooks and ledger."""
 
     def __init__(self, page: Page, site: Site, folder: str) -> None:
         self.page = page
@@ -59,38 +59,38 @@ class Notebooks:
 class Lab(Notebooks):
     """JupyterLab with one notebook open.
 
-    Cells are code cells: their place, from 0, or a piece of source that only one of them has.
+    A code cell is given by its position, from 0, or by a piece of source that only this cell has.
     """
 
     def _open(self, path: Path) -> None:
-        # A workspace of the test's own: else Lab would open what an earlier test had open.
+        # A workspace for each test, or else Lab would open what an earlier test had open.
         self.page.goto(self._address(f"lab/workspaces/{self.folder.name}/tree", path, "&reset"))
         self.wait_until_idle()
 
     def wait_until_idle(self) -> None:
-        """Wait until a kernel is there and has nothing to do.
+        """Wait until there is a kernel and it is idle.
 
-        The status bar tells; the dot in the toolbar is called idle even before there is a kernel.
+        The status bar shows that; the dot in the toolbar says idle even before there is a kernel.
         """
         expect(self.page.locator("#jp-main-statusbar")).to_contain_text(re.compile(r"Python 3 .*\| Idle"))
 
     def cell(self, which: int | str) -> Locator:
-        """A code cell."""
+        """Return a code cell."""
         cells = self.page.locator(".jp-Notebook .jp-CodeCell")
         if isinstance(which, int):
             return cells.nth(which)
         return cells.filter(has=self.page.locator(".jp-InputArea-editor", has_text=which))
 
     def prompt(self, which: int | str) -> Locator:
-        """What stands before a cell: ``[ ]:`` was not run, ``[*]:`` is waiting or running, ``[3]:`` was run."""
+        """Return the prompt of a cell: ``[ ]:`` was not run, ``[*]:`` is waiting or running, ``[3]:`` was run."""
         return self.cell(which).locator(".jp-InputPrompt")
 
     def output(self, which: int | str) -> Locator:
-        """All that a cell put out: text, tables, widgets, errors."""
+        """Return the output of a cell: text, tables, widgets, errors."""
         return self.cell(which).locator(".jp-Cell-outputArea")
 
     def table(self, which: int | str) -> list[dict[str, str]]:
-        """The frame that a cell shows, each row by column."""
+        """Return the rows of the frame that a cell shows, as dicts by column."""
         head, *body = self.output(which).locator("table.dataframe tr").all()
         columns = head.locator("th").all_text_contents()
         return [dict(zip(columns, row.locator("th, td").all_text_contents(), strict=True)) for row in body]
@@ -101,31 +101,31 @@ class Lab(Notebooks):
         self.page.keyboard.press("Shift+Enter")
 
     def run(self, which: int | str) -> Locator:
-        """Run a cell to its end, and give its output."""
-        first = self._place(which)
+        """Run a cell to its end, and return its output."""
+        first = self._position(which)
         before = self._prompt(first)
         self.start(which)
         self.settle(first, before)
         return self.output(which)
 
     def start_all(self) -> None:
-        """Run > Run All Cells, without waiting for the end."""
+        """Choose Run > Run All Cells, without waiting for the end."""
         self.page.get_by_role("menuitem", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
 
     def run_all(self) -> None:
-        """Run > Run All Cells, until the last has run or one has failed."""
+        """Choose Run > Run All Cells, and wait until the last has run or one has failed."""
         before = self._prompt(0)
         self.start_all()
         self.settle(before=before)
 
-    def settle(self, place: int = 0, before: str = "") -> None:
-        """Wait until no cell waits or runs, the kernel is idle, and one prompt is not what it was before."""
-        self.page.wait_for_function(_SETTLED, arg=[place, before])
+    def settle(self, position: int = 0, before: str = "") -> None:
+        """Wait until no cell waits or runs, the kernel is idle, and the prompt of a cell has changed."""
+        self.page.wait_for_function(_SETTLED, arg=[position, before])
         self.wait_until_idle()
 
     def add(self, source: str) -> Locator:
-        """Write a cell below the last one, run it, and give its output."""
+        """Write a cell below the last one, run it, and return its output."""
         self.page.locator(".jp-Notebook .jp-Cell").last.locator(".jp-InputPrompt").click()
         count = self.page.locator(".jp-Notebook .jp-CodeCell").count()
         self.page.keyboard.press("b")
@@ -135,11 +135,11 @@ class Lab(Notebooks):
         return self.run(count)
 
     def stop(self) -> None:
-        """The Stop button."""
+        """Press the Stop button."""
         self.page.get_by_role("button", name="Interrupt the kernel").click()
 
     def theme(self, name: str) -> None:
-        """Settings > Theme > JupyterLab Light, or Dark."""
+        """Choose Settings > Theme > JupyterLab Light, or Dark."""
         body = self.page.locator("body")
         if body.get_attribute("data-jp-theme-name") != f"JupyterLab {name}":
             self.page.get_by_role("menuitem", name="Settings", exact=True).click()
@@ -148,19 +148,21 @@ class Lab(Notebooks):
         expect(body).to_have_attribute("data-jp-theme-name", f"JupyterLab {name}")
         expect(body).to_have_attribute("data-jp-theme-light", str(name == "Light").lower())
 
-    def _place(self, which: int | str) -> int:
-        """Its place, so that a cell can be told again when its text is all that was given."""
+    def _position(self, which: int | str) -> int:
+        """Return the position of a cell, which stays the same when its source changes."""
         if isinstance(which, int):
             return which
-        place: int = self.cell(which).evaluate("cell => [...document.querySelectorAll('.jp-CodeCell')].indexOf(cell)")
-        return place
+        position: int = self.cell(which).evaluate(
+            "cell => [...document.querySelectorAll('.jp-CodeCell')].indexOf(cell)"
+        )
+        return position
 
-    def _prompt(self, place: int) -> str:
-        return self.prompt(place).text_content() or ""
+    def _prompt(self, position: int) -> str:
+        return self.prompt(position).text_content() or ""
 
 
 class VoilaPage(Notebooks):
-    """A notebook as Voila's page: its outputs without its code, each visit with a kernel of its own."""
+    """A notebook as Voila's page: outputs without code, and a new kernel for every visit."""
 
     def _open(self, path: Path) -> None:
         self.page.goto(self._address("voila/render", path))

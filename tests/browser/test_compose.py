@@ -1,4 +1,4 @@
-"""The compose form as a person uses it, in JupyterLab and as a page: what it says is what the sandbox took in."""
+"""The compose form as a person uses it, in JupyterLab and as a page, compared with what the sandbox received."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def texts(sandbox: SandboxProcess) -> list[str]:
 
 
 def compose_and_send(page: Page, sandbox: SandboxProcess) -> None:
-    """The whole way: fill in, see, mend, try out, send, and see what came of it."""
+    """Fill in, preview, correct, test, send, and read the result."""
     expect(field(page, "Recipient column")).to_have_value("phone")
-    expect(page.get_by_text("not a plan yet: Text: body: a value is required")).to_be_visible()
+    expect(page.get_by_text("Not ready yet: Text: body: a value is required")).to_be_visible()
     field(page, "body").fill("Hi ")
     field(page, "column for body").select_option("insert name")
     expect(field(page, "body")).to_have_value("Hi {name}")
@@ -73,13 +73,13 @@ def compose_and_send(page: Page, sandbox: SandboxProcess) -> None:
 
     field(page, "Send a test to").fill(OWN)
     button(page, "Send test").click()
-    expect(page.get_by_text("the test: 3 accepted")).to_be_visible()
+    expect(page.get_by_text("Test: 3 accepted")).to_be_visible()
     assert set(sandbox.recipients()) == {OWN}
     sandbox.reset()
 
-    field(page, "Rows to go").fill("6")
+    field(page, "Rows to send").fill("6")
     expect(button(page, "Send 5 messages")).to_be_disabled()
-    field(page, "Rows to go").fill("5")
+    field(page, "Rows to send").fill("5")
     button(page, "Send 5 messages").click()
     expect(page.get_by_text("Delivery of 6 rows: 5 accepted")).to_be_visible()
     expect(button(page, "Send 0 messages")).to_be_disabled()
@@ -110,7 +110,7 @@ def test_stop_answers_the_kernel_is_free_and_sending_again_goes_on(lab: Lab, san
     page = lab.page
     field(page, "body").fill("See you on Monday")
     sandbox.fail_next("delay", seconds=0.6, probability=1.0)
-    field(page, "Rows to go").fill("6")
+    field(page, "Rows to send").fill("6")
     button(page, "Send 6 messages").click()
     until(lambda: len(sandbox.recipients()) >= 2, "two went out")
     expect(lab.run(1)).to_contain_text("42")
@@ -119,7 +119,7 @@ def test_stop_answers_the_kernel_is_free_and_sending_again_goes_on(lab: Lab, san
     went = len(sandbox.recipients())
     expect(lab.run(2)).to_contain_text(f"'accepted': {went}, 'rejected': 0, 'unknown': 0, 'unsent': {6 - went}")
     left = f"Send {6 - went} message{'' if went == 5 else 's'}"
-    field(page, "Rows to go").fill(str(6 - went))
+    field(page, "Rows to send").fill(str(6 - went))
     button(page, left).click()
     expect(page.get_by_text(f"Delivery of 6 rows: {6 - went} accepted", exact=True)).to_be_visible()
     expect(page.get_by_text(f"{went} rows already sent, so not sent again")).to_be_visible()
@@ -131,7 +131,7 @@ def test_a_closed_tab_loses_nothing(lab: Lab, sandbox: SandboxProcess) -> None:
     lab.run(0)
     field(lab.page, "body").fill("See you on Monday")
     sandbox.fail_next("delay", seconds=0.3, probability=1.0)
-    field(lab.page, "Rows to go").fill("6")
+    field(lab.page, "Rows to send").fill("6")
     button(lab.page, "Send 6 messages").click()
     until(sandbox.recipients, "one went out")
     lab.page.close()
@@ -175,7 +175,7 @@ def test_a_plugin_s_content_has_a_form_a_preview_and_goes_out(lab: Lab, sandbox:
     bubble = page.locator(".d7nb-bubble").first
     for words in ("Tea or coffee", "Tea", "Coffee"):
         expect(bubble).to_contain_text(words)
-    field(page, "Rows to go").fill("6")
+    field(page, "Rows to send").fill("6")
     button(page, "Send 6 messages").click()
     expect(page.get_by_text("Delivery of 6 rows: 6 accepted")).to_be_visible()
     expect(lab.run(1)).to_contain_text(f"'question': 'Tea or coffee, {NUMBERS[0]}'")
@@ -204,7 +204,7 @@ def test_hostile_cells_and_column_names_stay_words(lab: Lab, sandbox: SandboxPro
     active = ("script", "img", "iframe", "svg", "[onclick]", "[onload]", "[onerror]")
     assert page.locator(", ".join(f".d7nb {each}" for each in active)).count() == 0
     assert page.title() != "taken"
-    assert not [address for address in watch.asked if "stolen" in address]
+    assert not [address for address in watch.requested if "stolen" in address]
 
 
 @pytest.mark.parametrize("theme", ["Light", "Dark"])
@@ -237,7 +237,7 @@ def test_the_shell_serves_the_form_as_a_page(page: Page, watch: Watch, tmp_path:
             until(lambda: answers(port), "the page is served")
             page.goto(f"http://127.0.0.1:{port}/")
             field(page, "body").fill("Hi {name}")
-            field(page, "Rows to go").fill("6")
+            field(page, "Rows to send").fill("6")
             button(page, "Send 6 messages").click()
             expect(page.get_by_text("Delivery of 6 rows: 6 accepted")).to_be_visible()
         finally:

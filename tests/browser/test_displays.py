@@ -132,7 +132,7 @@ def test_a_display_is_legible_whole_and_inert(browser: Browser, shown: dict[str,
         assert [each for each in found if each["contrast"] < LEAST_CONTRAST] == []
         assert page.title() == "as it was"
         assert page.evaluate("document.querySelectorAll('.d7nb h1, .d7nb img, .d7nb a, .d7nb script').length") == 0
-        assert (watch.asked, watch.dialogs, watch.console) == ([], [], [])
+        assert (watch.requested, watch.dialogs, watch.console) == ([], [], [])
 
 
 @pytest.mark.parametrize("cell", HOSTILE)
@@ -150,4 +150,4 @@ def test_a_cell_moves_nothing_outside_of_its_bubble(page: Page, cell: str) -> No
 def test_a_picture_is_never_fetched(page: Page, watch: Watch) -> None:
     page.set_content(by_case().preview(60)._repr_html_(), wait_until="networkidle")
     assert page.get_by_text(LINK).count() > 5
-    assert watch.asked == []
+    assert watch.requested == []

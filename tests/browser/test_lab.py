@@ -57,7 +57,7 @@ def test_the_first_notebook_shows_what_its_sandbox_took_in(lab: Lab, watch: Watc
     taken_in = [row["recipient"] for row in lab.table("sandbox.messages")]
     assert len(rows) == 7
     assert sorted(accepted) == sorted(taken_in) != []
-    assert watch.asked, "a watch that sees nothing proves nothing"
+    assert watch.requested, "a watch that sees nothing proves nothing"
 
 
 def test_the_notebook_on_following_up_shows_what_became_of_messages(
@@ -148,7 +148,7 @@ plan""",
         expect(lab.output(2)).to_contain_text(f"Hi {text}")
     expect(lab.output(4)).to_contain_text(HOSTILE[1])
     assert lab.page.locator(".d7nb").locator("script, img, svg, iframe, a, b").count() == 0
-    assert not [address for address in watch.asked if "stolen" in address]
+    assert not [address for address in watch.requested if "stolen" in address]
     assert "taken" not in lab.page.title()
     assert not watch.dialogs
     sent = [row["content"]["text"]["body"] for row in sandbox.messages()]
@@ -177,7 +177,7 @@ def test_what_does_come_alive_is_noticed(lab: Lab, watch: Watch) -> None:
     with lab.page.expect_event("dialog"):
         lab.run_all()
     assert set(watch.dialogs) == {"alert: 1"}
-    assert set(watch.strangers) == {"http://elsewhere.example/seen"}
+    assert set(watch.foreign_requests) == {"http://elsewhere.example/seen"}
     lab.page.close()
     watch.dialogs.clear()
-    watch.asked.clear()
+    watch.requested.clear()

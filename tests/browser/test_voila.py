@@ -1,4 +1,4 @@
-"""The ground for forms as pages: labels, buttons and outputs in Voila."""
+"""What forms as pages need of Voila: labels, buttons and outputs."""
 
 from __future__ import annotations
 
@@ -33,6 +33,6 @@ def test_the_icon_font_is_asked_for_and_not_got(voila: VoilaPage, watch: Watch) 
     """If Voila stops asking, the exception made for it can go."""
     voila.new("'loaded'")
     expect(voila.page.get_by_text("loaded")).to_be_visible()
-    strange = [address for address in watch.asked if address.startswith(watch.tolerated)]
+    strange = [address for address in watch.requested if address.startswith(watch.tolerated)]
     assert strange
     assert any("ERR_NAME_NOT_RESOLVED" in line for line in watch.console)

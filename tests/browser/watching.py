@@ -1,4 +1,4 @@
-"""Keeps an eye on a browser: whom its pages ask, which dialogs open, what the console says."""
+"""A record of what a browser's pages do: their requests, their dialogs, and the console's messages."""
 
 from __future__ import annotations
 
@@ -13,31 +13,30 @@ INLINE = {"about", "blob", "data"}
 
 
 class Watch:
-    """What the pages of a browser context did.
+    """A record of what the pages of a browser context did.
 
-    The browser itself can't find any host but this one, so that what is asked elsewhere gets no answer; here it is
-    noted that it was asked at all.
+    The browser can't reach any other host, so requests elsewhere get no response; here they are recorded.
 
     Attributes:
-        asked: The address of every request and web socket.
+        requested: The address of every request and web socket.
         dialogs: The text of every alert, question and prompt; each was dismissed.
-        console: What the console said, as ``error: ...`` or ``warning: ...``, and errors that nothing caught.
-        tolerated: Beginnings of addresses elsewhere that a page is known to ask for; they still get no answer.
+        console: The console's errors and warnings, as ``error: ...`` or ``warning: ...``, and uncaught errors.
+        tolerated: Beginnings of addresses elsewhere that a page may request; these get no response either.
     """
 
     def __init__(self, context: BrowserContext) -> None:
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         self.dialogs: list[str] = []
         self.console: list[str] = []
         self.tolerated: tuple[str, ...] = ()
-        context.on("request", lambda request: self.asked.append(request.url))
+        context.on("request", lambda request: self.requested.append(request.url))
         context.on("page", self._page)
         context.on("dialog", self._dialog)
         context.on("console", self._console)
         context.on("weberror", self._error)
 
     def _page(self, page: Page) -> None:
-        page.on("websocket", lambda socket: self.asked.append(socket.url))
+        page.on("websocket", lambda socket: self.requested.append(socket.url))
 
     def _dialog(self, dialog: Dialog) -> None:
         self.dialogs.append(f"{dialog.type}: {dialog.message}")
@@ -51,13 +50,15 @@ class Watch:
         self.console.append(f"uncaught: {error.error.message}")
 
     @property
-    def strangers(self) -> list[str]:
-        """Whom a page asked that is not on this machine, and not tolerated."""
-        return [address for address in self.asked if not _is_local(address) and not address.startswith(self.tolerated)]
+    def foreign_requests(self) -> list[str]:
+        """Addresses requested that are not on this machine and not tolerated."""
+        return [
+            address for address in self.requested if not _is_local(address) and not address.startswith(self.tolerated)
+        ]
 
     def check(self) -> None:
-        """Nothing left the machine, and nothing opened a dialog."""
-        assert not self.strangers, f"a page asked beyond this machine: {self.strangers}"
+        """Fail if a page sent a request beyond this machine, or opened a dialog."""
+        assert not self.foreign_requests, f"a page sent a request beyond this machine: {self.foreign_requests}"
         assert not self.dialogs, f"a page opened a dialog: {self.dialogs}"
 
 

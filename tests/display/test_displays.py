@@ -1,4 +1,4 @@
-"""What plans and deliveries show of themselves: the truth, in few words, masked, and nothing that acts."""
+"""The displays of plans and deliveries: correct, short, masked, and inert."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ OUTCOMES = ("accepted", "rejected", "unknown", "unsent", "already_sent", "invali
 
 
 def table(shown: Element, caption: str) -> list[list[str]]:
-    """The rows of the table whose caption begins so."""
-    (found,) = [each for each in shown.all("table") if each.all("caption")[0].text.startswith(caption)]
-    rows = [[cell.text for cell in (*row.children,) if isinstance(cell, Element)] for row in found.all("tr")]
+    """Return the rows of the table whose caption begins with a text."""
+    (element,) = [each for each in shown.all("table") if each.all("caption")[0].text.startswith(caption)]
+    rows = [[cell.text for cell in (*row.children,) if isinstance(cell, Element)] for row in element.all("tr")]
     return rows[1:]
 
 
@@ -78,7 +78,7 @@ def test_a_plan_shows_a_problem_of_each_kind_first_and_how_many_more() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "senders", "told"),
+    ("rows", "senders", "expected"),
     [
         (1, 1, "takes less than a second at 80 a second"),
         (1243, 1, "takes about 16 s at 80 a second"),
@@ -87,17 +87,17 @@ def test_a_plan_shows_a_problem_of_each_kind_first_and_how_many_more() -> None:
         (0, 1, ""),
     ],
 )
-def test_a_plan_says_how_long_it_takes(rows: int, senders: int, told: str) -> None:
-    """At the rate that a client has unless told otherwise, which each originator has for itself."""
-    places = range(rows)
+def test_a_plan_says_how_long_it_takes(rows: int, senders: int, expected: str) -> None:
+    """At the default rate of a client, which applies to each originator separately."""
+    positions = range(rows)
     columns = {
-        "phone": [PHONES[n % 90] for n in places],
-        "from": [PHONES[n % senders] for n in places],
-        "n": list(places),
+        "phone": [PHONES[n % 90] for n in positions],
+        "from": [PHONES[n % senders] for n in positions],
+        "n": list(positions),
     }
     plan = d7nb.plan(pd.DataFrame(columns), Text("Hello {n}"), to="phone", originator=col("from"))
     for shown in (read(plan._repr_html_()).text, repr(plan)):
-        assert (told in shown) if told else ("takes" not in shown)
+        assert (expected in shown) if expected else ("takes" not in shown)
     if rows:
         others = f" and {senders - 1} more" if senders > 1 else ""
         assert f"to the numbers in column phone, from +120••••••00{others}" in repr(plan)
@@ -118,7 +118,7 @@ def test_a_plan_stays_masked_whatever_is_revealed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "expected"),
     [
         ("", "''"),
         (" \t", r"' \t'"),
@@ -128,13 +128,13 @@ def test_a_plan_stays_masked_whatever_is_revealed() -> None:
         (("who", "phone"), "('who', 'phone')"),
     ],
 )
-def test_columns_of_odd_names_are_named(name: Hashable, told: str) -> None:
+def test_columns_of_odd_names_are_named(name: Hashable, expected: str) -> None:
     frame = pd.DataFrame({"x": ["nobody"]})
     frame.columns = pd.MultiIndex.from_tuples([name]) if isinstance(name, tuple) else pd.Index([name], dtype="object")
     plan = d7nb.plan(frame, Text("Hello"), to=name, originator=ORIGINATOR)
-    assert table(read(plan._repr_html_()), "1 problem")[0][1] == told
-    assert f"row 0, {told} [nobody]: error: " in repr(plan)
-    assert f"to the numbers in column {told}" in repr(plan)
+    assert table(read(plan._repr_html_()), "1 problem")[0][1] == expected
+    assert f"row 0, {expected} [nobody]: error: " in repr(plan)
+    assert f"to the numbers in column {expected}" in repr(plan)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2])
@@ -151,7 +151,7 @@ def test_frames_of_many_columns_and_few_rows_are_shown(rows: int, sandbox: d7nb.
     assert len(read(preview._repr_html_()).of("bubble")) == rows
 
 
-def test_nothing_that_means_harm_does_any() -> None:
+def test_hostile_columns_campaigns_and_cells_are_inert() -> None:
     plan = harmful()
     shown = read(plan._repr_html_())
     assert "<script>document.title = 'ran'</script>" in shown.text
@@ -161,7 +161,7 @@ def test_nothing_that_means_harm_does_any() -> None:
         assert text.encode()
 
 
-def test_long_words_are_cut_short_in_a_plan() -> None:
+def test_long_texts_are_cut_short_in_a_plan() -> None:
     long = "x" * 100_000
     frame = pd.DataFrame({long: [None, "a"], "phone": PHONES[:2]})
     plan = d7nb.plan(frame, Text(col(long)), to="phone", originator=ORIGINATOR, campaign="c" * 200)
@@ -202,7 +202,7 @@ def test_a_delivery_shows_outcomes_requests_and_what_to_do(sandbox: d7nb.Sandbox
 
 
 def test_what_to_do_is_what_can_be_done(sandbox: d7nb.Sandbox) -> None:
-    """The code that a delivery advises does what it says."""
+    """The code in a delivery's next steps works."""
     with sandbox.client(rate=None) as client:
         plan = saying("a")
         sandbox.fail_next("drop_after")
@@ -219,7 +219,7 @@ def test_what_to_do_is_what_can_be_done(sandbox: d7nb.Sandbox) -> None:
         assert saying("b").send(client, progress=False, resend="changed").summary["accepted"] == 1
 
 
-def test_a_delivery_that_went_well_asks_to_be_asked_and_then_for_nothing(sandbox: d7nb.Sandbox) -> None:
+def test_a_delivery_without_trouble_suggests_refresh_and_then_nothing(sandbox: d7nb.Sandbox) -> None:
     delivery = saying("a").send(sandbox.client(), progress=False)
     assert [code.text for code in read(delivery._repr_html_()).all("code")] == [
         "delivery.refresh()",
@@ -242,8 +242,8 @@ def test_statuses_are_counted_and_a_failure_says_what_to_do(sandbox: d7nb.Sandbo
     delivery = plan.send(sandbox.client(), progress=False)
     sandbox.advance(minutes=1)
     shown = read(delivery.refresh()._repr_html_())
-    told = {row[0]: row[1:] for row in table(shown, "Accepted rows")}
-    assert told == {
+    statuses = {row[0]: row[1:] for row in table(shown, "Accepted rows")}
+    assert statuses == {
         "failed": ["1", "it did not arrive; the reasons say why"],
         "read": ["1", "it was read"],
         "<b>Throttled</b> for +120••••••23": ["1", "a status of D7's that d7nb does not know; refresh() asks again"],
@@ -252,8 +252,8 @@ def test_statuses_are_counted_and_a_failure_says_what_to_do(sandbox: d7nb.Sandbo
     assert reason[:3] == ["accepted", "1", "failed after D7 accepted it: 131026: Message undeliverable"]
     assert "fix the data" in reason
     assert 'plan.send(client, resend="failed")' in [code.text for code in shown.all("code")]
-    for words in ("131026", "fix the data", "failed after D7 accepted it", 'resend="failed"'):
-        assert words in repr(delivery)
+    for text in ("131026", "fix the data", "failed after D7 accepted it", 'resend="failed"'):
+        assert text in repr(delivery)
 
 
 def test_a_running_delivery_says_so(sandbox: d7nb.Sandbox) -> None:
@@ -269,15 +269,15 @@ def test_a_running_delivery_says_so(sandbox: d7nb.Sandbox) -> None:
     assert "still being sent" not in repr(delivery)
 
 
-def test_what_the_ledger_knows_is_shown_as_that() -> None:
+def test_a_delivery_read_from_the_ledger_says_so() -> None:
     delivery = saying("a").delivery()
     for shown in (read(delivery._repr_html_()).text, repr(delivery)):
         assert "from the ledger; nothing was sent just now" in shown
 
 
 def test_a_delivery_stays_masked_whatever_is_revealed(sandbox: d7nb.Sandbox) -> None:
-    words = {"detail": {"code": "X", "message": f"no route to {PHONES[0]}"}}
-    sandbox.fail_next("status", code=400, body=words)
+    answer = {"detail": {"code": "X", "message": f"no route to {PHONES[0]}"}}
+    sandbox.fail_next("status", code=400, body=answer)
     delivery = saying("a").send(sandbox.client(), progress=False)
     with d7nb.options.revealed():
         for shown in (read(delivery._repr_html_()).text, repr(delivery)):
@@ -297,10 +297,10 @@ def test_of_many_warnings_the_first_are_shown() -> None:
 def test_whatever_d7_or_a_filter_says_stays_in_its_cell(reason: str, decider: str, warning: str) -> None:
     summary = dict.fromkeys(OUTCOMES, 0) | {"skipped": 1}
 
-    def shown(*words: str) -> DeliveryView:
-        return DeliveryView(summary, [Reason("skipped", *words[:2], 1)], None, done=True, warnings=[words[2]])
+    def shown(reason: str, decider: str, warning: str) -> DeliveryView:
+        return DeliveryView(summary, [Reason("skipped", decider, reason, 1)], None, done=True, warnings=[warning])
 
-    html = delivery_html(shown(f"x{decider}", f"x{reason}", f"x{warning}"))
+    html = delivery_html(shown(f"x{reason}", f"x{decider}", f"x{warning}"))
     assert read(html).shape == read(delivery_html(shown("x", "x", "x"))).shape
 
 

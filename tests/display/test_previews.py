@@ -1,4 +1,4 @@
-"""Previews: which rows are picked and why, and each message as the person who gets it would see it."""
+"""Previews: which rows are picked and why, and each message as its recipient would see it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from tests.support.samples import HOSTILE, by_case, saying
 
 
 def bubbles(preview: Any) -> list[Element]:
-    """The bubble of each message in a preview."""
+    """Return the bubble of each message in a preview."""
     return [figure.of("bubble")[0] for figure in read(preview._repr_html_()).of("message")]
 
 
 def drawn(content: Content, **columns: Any) -> Element:
-    """The bubble of one message."""
+    """Return the bubble of one message."""
     frame = pd.DataFrame({"phone": PHONES[:1], **{name: pd.Series([cell]) for name, cell in columns.items()}})
     (bubble,) = bubbles(d7nb.plan(frame, content, to="phone", originator=ORIGINATOR).preview())
     return bubble
@@ -44,19 +44,21 @@ UNREAD = {
 }
 
 
-def words(node: Any) -> list[str]:
-    """What a recipient reads of D7's JSON."""
+def texts_in(node: Any) -> list[str]:
+    """Return the texts of D7's JSON that a recipient reads."""
     if isinstance(node, dict):
         read = {key: child for key, child in node.items() if key not in UNREAD}
         if "name" in read and {"parameters", "name"} >= read.keys():
             read.pop("name")  # an action's
-        return [word for child in read.values() for word in words(child)]
-    return [word for child in node for word in words(child)] if isinstance(node, list) else [str(node).replace("*", "")]
+        return [text for child in read.values() for text in texts_in(child)]
+    if isinstance(node, list):
+        return [text for child in node for text in texts_in(child)]
+    return [str(node).replace("*", "")]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 @pytest.mark.parametrize("where", ["literal", "column"])
-def test_every_word_of_every_content_is_in_its_bubble(case: Case, where: str) -> None:
+def test_every_text_of_every_content_is_in_its_bubble(case: Case, where: str) -> None:
     columns: dict[str, Any] = {}
 
     def bound(value: Any) -> Any:
@@ -68,8 +70,8 @@ def test_every_word_of_every_content_is_in_its_bubble(case: Case, where: str) ->
         frame = pd.DataFrame({"phone": PHONES[:1]} | {name: pd.Series([cell]) for name, cell in columns.items()})
         preview = d7nb.plan(frame, content, to="phone", originator=ORIGINATOR).preview()
         (bubble,) = bubbles(preview)
-        assert [word for word in words(case.expected) if word not in bubble.text] == []
-        assert [word for word in words(case.expected) if word not in repr(preview).replace("*", "")] == []
+        assert [text for text in texts_in(case.expected) if text not in bubble.text] == []
+        assert [text for text in texts_in(case.expected) if text not in repr(preview).replace("*", "")] == []
         assert "could not be drawn" not in bubble.text
 
 
@@ -103,7 +105,7 @@ PARTS: dict[str, list[tuple[str, str]]] = {
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_each_part_stands_in_its_place(name: str) -> None:
+def test_each_part_is_in_its_element(name: str) -> None:
     plan = by_case()
     rows = plan.preview(60).frame["row"].tolist()
     bubble = bubbles(plan.preview(60))[rows.index([case.name for case in CASES].index(name))]
@@ -138,7 +140,7 @@ def test_a_language_is_named_where_it_is_one(language: str) -> None:
     ]
 
 
-def test_a_carousel_shows_its_cards_and_what_stands_in_them() -> None:
+def test_a_carousel_shows_its_cards_and_their_parts() -> None:
     content = next(case for case in CASES if case.name == "template_carousel").build(lambda value: value)
     first, second = drawn(content).of("card")
     assert first.of("tile-image")
@@ -162,7 +164,7 @@ def test_cards_of_any_shape_are_shown(components: list[Any]) -> None:
     assert "Words" in bubble.text
 
 
-def test_a_contact_s_name_in_parts_is_told_where_it_differs() -> None:
+def test_a_contact_s_name_in_parts_is_shown_where_it_differs() -> None:
     bubble = drawn(Contacts([{"name": {"formatted_name": "Dr Haddad", "first_name": "Sara"}}]))
     assert [(term.text, text.text) for term, text in zip(bubble.all("dt"), bubble.all("dd"), strict=True)] == [
         ("saved as", "Sara")
@@ -173,13 +175,13 @@ def test_a_reaction_that_takes_one_back_says_so() -> None:
     assert "takes an earlier reaction back" in drawn(d7nb.Reaction("5a4b", "")).text
 
 
-def test_everything_a_person_wrote_finds_its_own_direction() -> None:
+def test_every_text_has_its_direction_found_by_the_browser() -> None:
     for preview in (by_case().preview(60), saying(*HOSTILE.values()).preview(30)):
         for bubble in bubbles(preview):
-            told = [each for name in ("text", "label", "section", "name") for each in bubble.of(name)]
-            told += [span for entry in bubble.all("li") for span in entry.children if isinstance(span, Element)]
-            told += [child for each in bubble.of("where") for child in each.children if isinstance(child, Element)]
-            assert {each.attributes.get("dir") for each in (*told, *bubble.all("dt"))} == {"auto"}
+            elements = [each for name in ("text", "label", "section", "name") for each in bubble.of(name)]
+            elements += [span for entry in bubble.all("li") for span in entry.children if isinstance(span, Element)]
+            elements += [child for each in bubble.of("where") for child in each.children if isinstance(child, Element)]
+            assert {each.attributes.get("dir") for each in (*elements, *bubble.all("dt"))} == {"auto"}
 
 
 # WhatsApp's markup
@@ -208,14 +210,14 @@ MARKUP = {
 
 
 def runs(element: Element, *tags: str) -> list[tuple[str, str]]:
-    """Each run of text that stands in other elements, and in which."""
-    found = []
+    """Return each run of text that is inside other elements, with their tags."""
+    styled = []
     for child in element.children:
         if isinstance(child, Element):
-            found += runs(child, *tags, child.tag)
+            styled += runs(child, *tags, child.tag)
         elif tags:
-            found.append((child, " ".join(tags)))
-    return found
+            styled.append((child, " ".join(tags)))
+    return styled
 
 
 @pytest.mark.parametrize("text", MARKUP)
@@ -238,7 +240,7 @@ def test_headers_buttons_and_names_know_no_markup() -> None:
     assert (bubble.one("header").text, bubble.one("footer").text) == ("*c*", "*d*")
 
 
-# Cells that mean harm
+# Hostile cells
 
 TRICKS = st.sampled_from(
     [
@@ -271,7 +273,7 @@ HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u200b\u202a-\u202e\u2028\u
 
 
 def everywhere(text: str) -> Bubble:
-    """A bubble with a text in each of its places."""
+    """Return a bubble with a text in each of its parts."""
     line, button, file = Line(text, text), Button(text, text), Media(text, text, text)
     inner = Bubble(
         text, file, text, text, (line,), (), text, (button,), (Section(text, (line,)),), text, text, "contact"
@@ -282,7 +284,7 @@ def everywhere(text: str) -> Bubble:
 
 
 @given(NASTY)
-def test_no_text_breaks_out_of_its_place(text: str) -> None:
+def test_no_text_breaks_out_of_its_element(text: str) -> None:
     html = STYLE + bubble_html(everywhere(f"x{text}"))
     assert read(html).shape == read(STYLE + bubble_html(everywhere("x"))).shape
     assert not HIDDEN.search(html)
@@ -318,7 +320,7 @@ def test_a_number_whose_digits_stand_in_two_styles_is_masked() -> None:
     assert "+120••••••23" in drawn(Text("call +1 202 `555` 0123")).text
 
 
-def test_unseen_characters_are_shown_as_tokens() -> None:
+def test_invisible_characters_are_shown_as_tokens() -> None:
     body = drawn(Text(col("text")), text="a\u202eb\u200bc\x1bd\x07").one("body")
     tokens = [(each.text, each.attributes["title"]) for each in body.of("unseen")]
     assert tokens == [
@@ -331,13 +333,13 @@ def test_unseen_characters_are_shown_as_tokens() -> None:
 
 
 @pytest.mark.parametrize("text", [HOSTILE["emoji"], HOSTILE["persian"], "שלום\u200f, Ali", "❤\ufe0f 1\ufe0f\u20e3"])
-def test_joiners_that_do_their_work_stay(text: str) -> None:
+def test_joiners_stay_where_a_script_needs_them(text: str) -> None:
     body = drawn(Text(col("text")), text=text).one("body")
     assert body.text == text
     assert body.of("unseen") == []
 
 
-def test_endless_texts_are_cut_short_with_a_word_on_it() -> None:
+def test_long_texts_are_cut_short_with_a_note() -> None:
     preview = d7nb.plan(
         pd.DataFrame({"phone": PHONES[:1], "text": "é" * 100_000}),
         Template("due", "en", body_parameters=["{text}"], quick_replies=["{text}"]),
@@ -351,10 +353,11 @@ def test_endless_texts_are_cut_short_with_a_word_on_it() -> None:
     assert len(preview.frame.loc[0, "text"]) > 200_000  # the frame is the user's
 
 
-def test_many_cards_and_lines_are_cut_short_with_a_word_on_it() -> None:
+def test_many_cards_and_lines_are_cut_short_with_a_note() -> None:
     bubble = drawn(Contacts([{"name": f"Contact {number}"} for number in range(50)]))
     assert len(bubble.of("contact")) == 40
     assert "… 10 more cards" in bubble.text
+    assert "… 1 more card<" in bubble_html(Bubble(cards=(Bubble(body="x"),) * 41))
     assert "… 10 more lines" in bubble_text(Bubble(lines=tuple(Line("x") for _ in range(50))))
 
 
@@ -387,7 +390,7 @@ def test_numbers_are_masked_until_the_user_asks() -> None:
         assert "2025550" not in plan._repr_html_() + repr(plan)
 
 
-def test_two_decimals_are_a_place_not_a_number() -> None:
+def test_coordinates_are_not_masked_as_a_number() -> None:
     assert drawn(Location(25.2048493, 55.2707828)).one("where").text.strip() == "25.2048493, 55.2707828"
 
 
@@ -397,7 +400,7 @@ def test_two_decimals_are_a_place_not_a_number() -> None:
 FIRST = "one of the first"
 
 
-def whys(preview: Any) -> dict[int, str]:
+def reasons_of(preview: Any) -> dict[int, str]:
     return dict(zip(preview.frame["row"], preview.frame["why"], strict=True))
 
 
@@ -406,7 +409,7 @@ def test_each_picked_row_says_why_in_the_display_too() -> None:
     shown = read(preview._repr_html_())
     assert [each.text for each in shown.of("why")] == preview.frame["why"].tolist()
     assert preview.frame.columns.tolist() == ["row", "index", "why", "recipient", "message_type", "text"]
-    for row, why in whys(preview).items():
+    for row, why in reasons_of(preview).items():
         assert f"row {row} to +120••••••0{row} ({why}):" in repr(preview)
 
 
@@ -426,8 +429,8 @@ def test_each_picked_row_says_why_in_the_display_too() -> None:
         (["1️⃣", "a ⭐", "🇦🇪 flag"], {2: "longest", 0: "shortest, emoji", 1: "one of the first"}),
     ],
 )
-def test_rows_are_picked_for_what_is_strange_about_them(texts: list[str], expected: dict[int, str]) -> None:
-    assert whys(saying(*texts).preview()) == expected
+def test_unusual_rows_are_picked(texts: list[str], expected: dict[int, str]) -> None:
+    assert reasons_of(saying(*texts).preview()) == expected
 
 
 def test_each_kind_of_message_is_shown_if_there_is_room() -> None:
@@ -436,7 +439,12 @@ def test_each_kind_of_message_is_shown_if_there_is_room() -> None:
     )
     kinds = {"text": Text("{text}"), "map": Location(1, 2), "file": Attachment("image", LINK)}
     plan = d7nb.plan(frame, by_column("kind", kinds), to="phone", originator=ORIGINATOR)
-    assert whys(plan.preview(4)) == {8: "longest", 0: "shortest", 7: "the first of its kind", 1: "one of the first"}
+    assert reasons_of(plan.preview(4)) == {
+        8: "longest",
+        0: "shortest",
+        7: "the first of its kind",
+        1: "one of the first",
+    }
     assert "row 7 to +120••••••07, LOCATION" in read(plan.preview()._repr_html_()).text
 
 
@@ -461,7 +469,7 @@ class Prize(Part):
 
 
 class Poll(Content, message_type="POLL", root="poll", constants={"version": "7"}):
-    """A content type that says nothing about how it looks."""
+    """A content type without a drawing of its own."""
 
     title: str = leaf("title")
     choices: Any = items("choices", Choice, 1)
@@ -547,7 +555,7 @@ def test_a_plugin_whose_drawing_fails_is_drawn_all_the_same(kind: type[Poll], wh
     assert bubble.one("note").text == f"{kind.__name__} could not be drawn in its own way: {why}"
 
 
-def test_a_message_that_says_nothing_says_so() -> None:
+def test_an_empty_message_is_shown_as_empty() -> None:
     assert "empty message" in read(STYLE + bubble_html(Bubble())).text
     assert bubble_text(Bubble()) == "(empty message)"
 

@@ -1,4 +1,4 @@
-"""HTML as a tree, read strictly: what a display makes must be whole, and hold nothing that could act or load."""
+"""A strict HTML parser: a display must be well formed, and hold nothing that could run or load."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ATTRIBUTES = {"class", "dir", "lang", "title", "scope", "style", "tabindex", "ro
 
 @dataclass
 class Element:
-    """An element, with its texts and elements in order."""
+    """An element, with its texts and inner elements in order."""
 
     tag: str
     attributes: dict[str, str] = field(default_factory=dict)
@@ -43,37 +43,37 @@ class Element:
 
     @property
     def text(self) -> str:
-        """What a person reads of it."""
+        """The text that a person reads."""
         return "".join(child if isinstance(child, str) else child.text for child in self.children)
 
     def walk(self) -> Iterator[Element]:
-        """It, and all below it, in the order in which they begin."""
+        """Yield this element and all elements inside it, in document order."""
         yield self
         for child in self.children:
             if isinstance(child, Element):
                 yield from child.walk()
 
     def all(self, tag: str) -> list[Element]:
-        """Each element of a tag."""
-        return [each for each in self.walk() if each.tag == tag]
+        """Return the elements of a tag."""
+        return [element for element in self.walk() if element.tag == tag]
 
     def of(self, name: str) -> list[Element]:
-        """Each element of a class, whose ``d7nb-`` is left out."""
-        return [each for each in self.walk() if f"d7nb-{name}" in each.attributes.get("class", "").split()]
+        """Return the elements of a class, given without ``d7nb-``."""
+        return [element for element in self.walk() if f"d7nb-{name}" in element.attributes.get("class", "").split()]
 
     def one(self, name: str) -> Element:
-        """The only element of a class."""
-        (found,) = self.of(name)
-        return found
+        """Return the only element of a class."""
+        (element,) = self.of(name)
+        return element
 
     @property
     def shape(self) -> list[str]:
-        """Tags and classes of all that is below it, without what stands inside of texts."""
+        """Tags and classes of all elements inside, except for those that mark up text."""
         inline = {"strong", "em", "s", "code"}
         return [
-            f"{each.tag}.{each.attributes.get('class', '')}"
-            for each in self.walk()
-            if each.tag not in inline and each.attributes.get("class") not in {"d7nb-unseen", "d7nb-more"}
+            f"{element.tag}.{element.attributes.get('class', '')}"
+            for element in self.walk()
+            if element.tag not in inline and element.attributes.get("class") not in {"d7nb-unseen", "d7nb-more"}
         ]
 
 
@@ -116,14 +116,14 @@ class _Reader(HTMLParser):
 
 
 def read(html: str) -> Element:
-    """The tree of a display; it fails if an element is not closed, or bears what it should not."""
+    """Parse a display, and fail if an element is not closed, or has an attribute that it should not."""
     reader = _Reader()
     reader.feed(html)
     reader.close()
     assert reader.open == [reader.root], reader.open[-1].tag
-    (style,) = reader.root.all("style")  # the stylesheet comes along once
-    for word in ("url(", "@import", "//", "expression"):
-        assert word not in style.text
+    (style,) = reader.root.all("style")  # a display contains the stylesheet once
+    for pattern in ("url(", "@import", "//", "expression"):
+        assert pattern not in style.text
     reader.root.children.remove(style)
     assert html.encode()
     return reader.root

@@ -1,4 +1,4 @@
-"""Plans, previews and deliveries with something to show: every content, every outcome, and cells that mean harm."""
+"""Plans and deliveries for tests of displays: every content, every outcome, and hostile cells."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ HOSTILE = {
 
 
 def by_case() -> d7nb.Plan:
-    """A plan with one row for every content and every part of it that there is."""
+    """Return a plan with one row for every case of every content."""
     kinds: dict[str, Content] = {case.name: case.build(lambda value: value) for case in CASES}
     frame = pd.DataFrame({"phone": PHONES[: len(kinds)], "kind": list(kinds)})
     return d7nb.plan(frame, by_column("kind", kinds), to="phone", originator=ORIGINATOR)
 
 
 def saying(*texts: Any, content: Content | None = None, **options: Any) -> d7nb.Plan:
-    """A plan in which each row says one of some texts."""
+    """Return a plan with a row for each of some texts."""
     frame = pd.DataFrame({"phone": PHONES[: len(texts)], "text": pd.Series(list(texts), dtype="object")})
     return d7nb.plan(frame, content or Text("{text}"), to="phone", originator=ORIGINATOR, **options)
 
 
 def harmful() -> d7nb.Plan:
-    """A plan whose column, campaign and cells all mean harm; no row is ready."""
+    """Return a plan whose column, campaign and cells are all hostile; no row is ready."""
     name = f"{HOSTILE['turned']} {HOSTILE['script']}"
     cells = pd.Series([*HOSTILE.values(), "a\ud83d", None], dtype="object")
     frame = pd.DataFrame({"phone": cells.fillna(PHONES[0]), name: cells})
@@ -53,7 +53,7 @@ def harmful() -> d7nb.Plan:
 
 
 def troubled() -> d7nb.Plan:
-    """A plan with every verdict, several kinds of problems, and a filter that skips."""
+    """Return a plan with every verdict, several kinds of problems, and a filter that skips rows."""
 
     @d7nb.row_filter(register=False)
     def paid_already(rows: pd.DataFrame) -> pd.Series:
@@ -73,7 +73,7 @@ def troubled() -> d7nb.Plan:
 
 
 def delivered(sandbox: d7nb.Sandbox) -> d7nb.Delivery:
-    """A delivery with every outcome, after an earlier one of the same campaign."""
+    """Return a delivery with every outcome, after an earlier one of the same campaign."""
     phones = [*PHONES[:12], PHONES[0], "nobody", "+5215512345678"]
     frame = pd.DataFrame({"phone": phones, "name": "Ali"})
     now = frame.assign(name=["Ali", "Ali", "Sara", *["Ali"] * 12])
@@ -82,6 +82,6 @@ def delivered(sandbox: d7nb.Sandbox) -> d7nb.Delivery:
         sandbox.fail_next("refuse", recipient=PHONES[5], named=False)
         sandbox.fail_next("status", code=429, retry_after=0)
         sandbox.fail_next("drop_after")
-        sandbox.fail_next("delay", times=4, seconds=0)  # the next four go as they go
+        sandbox.fail_next("delay", times=4, seconds=0)  # the next four requests succeed
         sandbox.fail_next("status", code=402)
         return d7nb.plan(now, Text("Hi {name}"), to="phone", originator=ORIGINATOR).send(client, progress=False)

@@ -38,7 +38,7 @@ def people(count: int = 6, **columns: Any) -> pd.DataFrame:
 
 @pytest.fixture
 def compose(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ComposeForm]]:
-    """Makes forms that don't pause before they plan, and takes them away after the test."""
+    """Make forms that plan without a pause, and close them after the test."""
     monkeypatch.setattr("d7nb.widgets.form.PAUSE", 0.005)
     forms: list[ComposeForm] = []
 
@@ -59,7 +59,7 @@ def client(sandbox: Sandbox) -> Iterator[d7nb.Client]:
 
 
 def settled(form: ComposeForm) -> ComposeForm:
-    """The form when it shows what it was told."""
+    """Return the form once it shows the last change."""
     assert form.wait(60)
     return form
 
@@ -71,9 +71,9 @@ def below(widget: w.Widget) -> Iterator[w.Widget]:
 
 
 def labelled(form: ComposeForm, label: str) -> Any:
-    """The control with a label, as a person finds it."""
-    (found,) = [each for each in below(form.widget) if getattr(each, "description", None) == label]
-    return found
+    """Return the control with a label."""
+    (control,) = [each for each in below(form.widget) if getattr(each, "description", None) == label]
+    return control
 
 
 def press(form: ComposeForm, label: str) -> None:
@@ -82,8 +82,8 @@ def press(form: ComposeForm, label: str) -> None:
     button.click()
 
 
-def seen(form: ComposeForm) -> str:
-    """Everything the form says in words."""
+def shown_text(form: ComposeForm) -> str:
+    """Return all sentences that the form shows."""
     return "\n".join(each.value for each in below(form.widget) if isinstance(each, w.HTML | w.Label))
 
 
@@ -109,7 +109,7 @@ def test_the_recipient_column_is_guessed(columns: dict[Any, Any], guess: Any) ->
 
 
 def test_of_two_hundred_columns_the_one_with_numbers_is_found(compose: Callable[..., ComposeForm]) -> None:
-    wide = pd.DataFrame(np.arange(400).reshape(2, 200), columns=[f"c{place}" for place in range(200)])
+    wide = pd.DataFrame(np.arange(400).reshape(2, 200), columns=[f"c{number}" for number in range(200)])
     wide.insert(120, "Telefonnummer", numbers(2))
     form = compose(wide, content=Text("Hi {c7}"), originator=ORIGINATOR)
     assert form.model.to == "Telefonnummer"
@@ -129,13 +129,13 @@ def test_every_content_survives_the_form_and_the_code_makes_the_same_plan(case: 
 
 
 def run(model: ComposeModel, **names: Any) -> list[dict[str, Any]]:
-    """The requests of the plan that the shown code makes."""
+    """Return the requests of the plan that the shown code makes."""
     sent: list[d7nb.Plan] = []
 
-    class Nobody:
-        """Stands for the client: what is sent is only noted."""
+    class NoClient:
+        """A stand-in for the client."""
 
-    namespace: dict[str, Any] = {"people": model.frame, "client": Nobody(), **names}
+    namespace: dict[str, Any] = {"people": model.frame, "client": NoClient(), **names}
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(d7nb.Plan, "send", lambda plan, _, **__: sent.append(plan))
         exec(model.code, namespace)
@@ -167,7 +167,7 @@ def test_code_of_a_plugin_s_content_imports_it_from_there() -> None:
 
 def test_code_of_what_is_not_ready_says_what_is_missing() -> None:
     model = ComposeModel(people(), originator=ORIGINATOR)
-    assert "# not yet: Text: body: a value is required" in model.code
+    assert "# not ready yet: Text: body: a value is required" in model.code
     compile(model.code, "shown", "exec")
 
 
@@ -183,11 +183,11 @@ def test_each_kind_keeps_what_was_filled_in_for_it() -> None:
     assert model.content() == ReplyButtons("Hi {name}", ["Yes"])
 
 
-def test_what_can_t_be_is_refused_in_words() -> None:
+def test_impossible_values_are_refused_with_a_sentence() -> None:
     model = ComposeModel(people())
     with pytest.raises(TraitError, match=r"kind is one of Text, Reaction, .*, not 'Telegram'"):
         model.kind = "Telegram"
-    with pytest.raises(TypeError, match="compose\\(\\) knows no 'too'; it takes to, originator"):
+    with pytest.raises(TypeError, match="compose\\(\\) has no option 'too'; it takes to, originator"):
         ComposeModel(people(), too="phone")
     with pytest.raises(PlanError, match="the form composes one content such as Text"):
         ComposeModel(people(), "Hi")  # type: ignore[arg-type]
@@ -301,29 +301,30 @@ def test_what_is_set_in_the_model_is_seen_in_the_form(compose: Callable[..., Com
     assert labelled(form, "Originator").value == ORIGINATOR
     assert labelled(form, "Campaign").value == "spring"
     assert labelled(form, "Kind of message").value == "CtaUrl"
+    assert ("Reply buttons", "ReplyButtons") in labelled(form, "Kind of message").options
     assert labelled(form, "display text").value == "Here"
     assert settled(form).plan.summary["ready"] == 6
 
 
-def test_numbers_problems_and_what_is_missing_are_said_as_they_arise(compose: Callable[..., ComposeForm]) -> None:
+def test_numbers_problems_and_missing_values_are_shown_as_they_arise(compose: Callable[..., ComposeForm]) -> None:
     frame = people().assign(name=["Ali", None, "Sara", "Omar", "Lena", "Yusuf"])
     frame.loc[3, "phone"] = "call me"
     form = compose(frame)
-    assert "not a plan yet: Text: body: a value is required" in seen(form)
-    assert "Phone numbers in phone" in seen(form)  # before there is a plan
+    assert "Not ready yet: Text: body: a value is required" in shown_text(form)
+    assert "Phone numbers in phone" in shown_text(form)  # before there is a plan
     labelled(form, "body").value = "Hi {name}"
-    assert "no originator was given" in seen(settled(form))
+    assert "no originator was given" in shown_text(settled(form))
     labelled(form, "Originator").value = ORIGINATOR
-    words = seen(settled(form))
-    assert "the cell is empty, but the text needs {name}" in words
-    assert "broken" in words
+    text = shown_text(settled(form))
+    assert "the cell is empty, but the text needs {name}" in text
+    assert "broken" in text
     assert labelled(form, "Send 4 messages").disabled
     form.model.fields = {"body": "Hi {nmae}"}
-    assert "there is no column &#39;nmae&#39;; did you mean &#39;name&#39;?" in seen(settled(form))
+    assert "there is no column &#39;nmae&#39;; did you mean &#39;name&#39;?" in shown_text(settled(form))
     assert labelled(form, "Send 0 messages").disabled
 
 
-def test_the_preview_turns_over_the_strangest_messages(compose: Callable[..., ComposeForm]) -> None:
+def test_the_preview_turns_over_the_most_unusual_messages(compose: Callable[..., ComposeForm]) -> None:
     form = compose(
         people(name=["Ali", "Žofie with the long name", "عمر", "😀", "1.0", "Jo"]),
         content=Text("Hi {name}"),
@@ -345,7 +346,7 @@ def test_a_callback_s_error_is_seen_in_the_form(compose: Callable[..., ComposeFo
     form = compose()
     labelled(form, "Kind of message").options = [("Telegram", "Telegram")]
     labelled(form, "Kind of message").value = "Telegram"
-    assert "Not done: TraitError: kind is one of" in seen(form)
+    assert "Not done: TraitError: kind is one of" in shown_text(form)
 
 
 @pytest.mark.parametrize("rows", [0, 1])
@@ -369,9 +370,9 @@ def test_hostile_cells_and_column_names_are_shown_inert(compose: Callable[..., C
     frame = pd.DataFrame({"phone": numbers(7), "<b>name</b>": HOSTILE})
     form = compose(frame, content=Text(col("<b>name</b>")), originator=ORIGINATOR, campaign="<script>")
     for _ in range(7):
-        words = seen(settled(form))
-        assert "<script>" not in words
-        assert "<img" not in words
+        text = shown_text(settled(form))
+        assert "<script>" not in text
+        assert "<img" not in text
         press(form, "Next message")
 
 
@@ -383,7 +384,7 @@ def test_the_count_is_typed_and_what_was_shown_is_sent(
 ) -> None:
     form = compose(None, client, Text("Hi {name}"), originator=ORIGINATOR, campaign="spring")
     shown = list(form.plan.requests())
-    typed, button = labelled(form, "Rows to go"), labelled(form, "Send 6 messages")
+    typed, button = labelled(form, "Rows to send"), labelled(form, "Send 6 messages")
     for wrong in ("", "5", "six", "66"):
         typed.value = wrong
         assert button.disabled
@@ -395,11 +396,11 @@ def test_the_count_is_typed_and_what_was_shown_is_sent(
     assert sandbox.messages["content"].tolist() == [
         message["content"] for body in shown for message in body["messages"]
     ]
-    until(lambda: "6 accepted" in seen(form) and labelled(form, "Send 0 messages").disabled)
+    until(lambda: "6 accepted" in shown_text(form) and labelled(form, "Send 0 messages").disabled)
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Wait for what a thread of the form is about to show."""
+    """Wait until a thread of the form has shown something."""
     pause = threading.Event()
     for _ in range(600):
         try:
@@ -416,7 +417,7 @@ def test_stop_leaves_the_rest_and_sending_again_goes_on(
 ) -> None:
     sandbox.fail_next("delay", times=6, seconds=0.2)
     form = compose(None, client, Text("Hi {name}"), originator=ORIGINATOR)
-    labelled(form, "Rows to go").value = "6"
+    labelled(form, "Rows to send").value = "6"
     press(form, "Send 6 messages")
     until(lambda: len(sandbox.messages) >= 2)
     press(form, "Stop")
@@ -424,10 +425,14 @@ def test_stop_leaves_the_rest_and_sending_again_goes_on(
     assert form.delivery is not None
     first = form.delivery.summary
     assert first["accepted"] == len(sandbox.messages) < 6
-    left = 6 - first["accepted"]
-    label = f"Send {left} message{'' if left == 1 else 's'}"
+    unsent = 6 - first["accepted"]
+    label = f"Send {unsent} message{'' if unsent == 1 else 's'}"
     until(lambda: labelled(form, label) is not None)
-    assert form.send(confirm=left).summary == {**dict.fromkeys(first, 0), "accepted": left, "already_sent": 6 - left}
+    assert form.send(confirm=unsent).summary == {
+        **dict.fromkeys(first, 0),
+        "accepted": unsent,
+        "already_sent": 6 - unsent,
+    }
     assert set(Counter(sandbox.messages["recipient"]).values()) == {1}
 
 
@@ -437,12 +442,12 @@ def test_a_test_goes_to_one_s_own_phone(
     form = compose(None, client, Text("Hi {name}"), originator=ORIGINATOR)
     labelled(form, "Send a test to").value = OWN
     press(form, "Send test")
-    until(lambda: "the test: 3 accepted" in seen(form))
+    until(lambda: "Test: 3 accepted" in shown_text(form))
     assert set(sandbox.messages["recipient"]) == {OWN}
     labelled(form, "Send a test to").value = "my phone"
     until(lambda: not labelled(form, "Send test").disabled)
     press(form, "Send test")
-    until(lambda: "the test was not sent: no test message can go" in seen(form))
+    until(lambda: "Test not sent: no test message can go" in shown_text(form))
     assert len(sandbox.messages) == 3
 
 
@@ -452,10 +457,10 @@ def test_without_a_token_the_form_plans_and_says_at_the_button_what_is_missing(
     monkeypatch.setattr("d7nb.api.auth._from_keyring", lambda: None)
     form = compose(None, None, Text("Hi {name}"), originator=ORIGINATOR)
     assert form.plan.summary["ready"] == 6
-    labelled(form, "Rows to go").value = "6"
+    labelled(form, "Rows to send").value = "6"
     press(form, "Send 6 messages")
     form._send_panel.wait()
-    assert "Not sent: no API token: give Client(token=...), set D7_API_TOKEN" in seen(form)
+    assert "Not sent: no API token: give Client(token=...), set D7_API_TOKEN" in shown_text(form)
     assert form.delivery is None
 
 
@@ -464,10 +469,10 @@ def test_the_form_says_nothing_private(compose: Callable[..., ComposeForm], clie
     form.send(confirm=6)
     settled(form)
     for number in [*numbers(6), OWN]:
-        assert number[1:] not in seen(form) + repr(form)
+        assert number[1:] not in shown_text(form) + repr(form)
 
 
-# Not blocking
+# In the background
 
 
 def test_work_in_the_background_is_done_once_for_many_calls_and_again_for_a_late_one() -> None:
@@ -498,19 +503,19 @@ def edited(form: ComposeForm, text: str) -> None:
     labelled(form, "body").value = text
 
 
-def test_an_edit_takes_the_offer_back_at_once(
+def test_an_edit_withdraws_the_offer_at_once(
     compose: Callable[..., ComposeForm], client: d7nb.Client, sandbox: Sandbox
 ) -> None:
     form = compose(None, client, Text("Hi {name}"), originator=ORIGINATOR)
-    labelled(form, "Rows to go").value = "6"
+    labelled(form, "Rows to send").value = "6"
     button = labelled(form, "Send 6 messages")
     edited(form, "never shown")
     assert button.disabled
-    assert labelled(form, "Rows to go").value == ""
-    labelled(form, "Rows to go").value = "6"
-    button.click()  # on its way before the button could be seen to be off
+    assert labelled(form, "Rows to send").value == ""
+    labelled(form, "Rows to send").value = "6"
+    button.click()  # on its way before the button was seen to be disabled
     form._send_panel.wait()
-    assert "Not sent: the number typed is not that of the rows about to go" in seen(form)
+    assert "Not sent: the number typed is not the number of rows to send" in shown_text(form)
     assert sandbox.messages.empty
 
 
@@ -518,7 +523,7 @@ def test_what_is_sent_is_the_plan_that_was_shown_even_if_the_form_is_changed_mea
     compose: Callable[..., ComposeForm], client: d7nb.Client, sandbox: Sandbox
 ) -> None:
     form = compose(None, client, Text("Hi {name}"), originator=ORIGINATOR)
-    labelled(form, "Rows to go").value = "6"
+    labelled(form, "Rows to send").value = "6"
     press(form, "Send 6 messages")
     edited(form, "another text")
     form._send_panel.wait()
@@ -533,19 +538,19 @@ def test_a_locked_ledger_keeps_nobody_waiting_but_the_send(
         form = compose(None, client, Text("Hi {name}"), originator=ORIGINATOR, ledger=ledger)
         locker = sqlite3.connect(path, isolation_level=None)
         locker.execute("BEGIN IMMEDIATE")
-        labelled(form, "Rows to go").value = "6"
+        labelled(form, "Rows to send").value = "6"
         began = time.monotonic()
         press(form, "Send 6 messages")
         assert time.monotonic() - began < 0.5
         form._send_panel.wait()
-        assert "Not sent: the ledger locked.sqlite3 is locked by another program" in seen(form)
+        assert "Not sent: the ledger locked.sqlite3 is locked by another program" in shown_text(form)
         locker.execute("ROLLBACK")
         locker.close()
         assert form.send(confirm=6).summary["accepted"] == 6
-        assert "Not sent" not in seen(form)
+        assert "Not sent" not in shown_text(form)
 
 
-def test_two_sends_one_after_the_other_each_have_their_stop_and_their_word(
+def test_two_sends_one_after_the_other_each_have_their_stop_and_their_result(
     compose: Callable[..., ComposeForm], client: d7nb.Client, sandbox: Sandbox
 ) -> None:
     form = compose(None, client, Text("Hi {name}"), originator=ORIGINATOR)
@@ -557,32 +562,34 @@ def test_two_sends_one_after_the_other_each_have_their_stop_and_their_word(
     assert not labelled(form, "Stop").disabled
     assert "Delivery of" not in form._send_panel._result.value
     press(form, "Stop")
-    assert "stopping: what is on its way is finished first" in seen(form)
+    assert "stopping: messages on their way are finished first" in shown_text(form)
     form._send_panel.wait()
     assert form._send_panel._result.value == delivery._repr_html_()
 
 
-def test_a_broken_ledger_takes_the_offer_back(compose: Callable[..., ComposeForm], tmp_path: Path) -> None:
+def test_a_broken_ledger_withdraws_the_offer(compose: Callable[..., ComposeForm], tmp_path: Path) -> None:
     path = tmp_path / "broken.sqlite3"
     form = compose(content=Text("Hi {name}"), originator=ORIGINATOR, ledger=path)
     assert labelled(form, "Send 6 messages")
     path.write_bytes(b"no ledger any more" * 100)
     edited(form, "Hello {name}")
-    assert "not a plan yet: the ledger broken.sqlite3 is damaged" in seen(settled(form))
+    assert "Not ready yet: the ledger broken.sqlite3 is damaged" in shown_text(settled(form))
     assert labelled(form, "Send 0 messages").disabled
 
 
-def test_what_stays_behind_is_said_beside_the_button(compose: Callable[..., ComposeForm], client: d7nb.Client) -> None:
+def test_rows_left_out_are_counted_beside_the_button(compose: Callable[..., ComposeForm], client: d7nb.Client) -> None:
     form = compose(None, client, Text("Hi {name}"), originator=ORIGINATOR)
     form.send(confirm=6)
     settled(form)
-    assert "0 of 6 ready would go, 6 rows stay: they got it earlier, or the ledger holds them" in seen(form)
+    assert "0 of 6 ready rows would be sent. 6 rows left out: sent earlier, or held until you decide." in shown_text(
+        form
+    )
 
 
 def test_the_time_is_that_of_the_client_s_rate(compose: Callable[..., ComposeForm], sandbox: Sandbox) -> None:
     with sandbox.client(rate=1) as slow:
         form = compose(people(60), slow, Text("Hi {name}"), originator=ORIGINATOR)
-        assert "about 60 s at 1 a second" in seen(form)
+        assert "about 60 s at 1 a second" in shown_text(form)
 
 
 def test_the_code_names_ledger_and_filters_as_they_are(compose: Callable[..., ComposeForm], tmp_path: Path) -> None:
@@ -597,7 +604,7 @@ def test_the_code_names_ledger_and_filters_as_they_are(compose: Callable[..., Co
     filters = [nobody, first]
     form = compose(content=Text("Hi"), originator=ORIGINATOR, filters=filters, ledger=tmp_path / "own.sqlite3")
     form.model.switched_off = ["nobody"]
-    assert labelled(form, "Ask the filter nobody").value is False
+    assert labelled(form, "Apply the filter nobody").value is False
     assert run(form.model, filters=filters) == list(form.plan.requests())
     assert f"ledger='{tmp_path / 'own.sqlite3'}'" in form.code
     other = ComposeModel(people(), Text("Hi"), ledger="postgresql://ann:secret@db.example/mailings")
@@ -637,7 +644,7 @@ def test_short_forms_bound_options_and_odd_choices_are_seen(compose: Callable[..
     assert form.model.content() == ReplyButtons("?", [{"id": "y", "title": "Yes"}, "No"], header="Hello")
     form.model.to = "nope"
     assert labelled(form, "Recipient column").value == "nope"
-    assert "there is no column &#39;nope&#39;" in seen(settled(form))
+    assert "there is no column &#39;nope&#39;" in shown_text(settled(form))
 
 
 def test_columns_of_several_levels_have_a_form_and_code(compose: Callable[..., ComposeForm]) -> None:
@@ -652,7 +659,7 @@ def test_columns_of_several_levels_have_a_form_and_code(compose: Callable[..., C
 def test_an_empty_campaign_is_refused_here_too(compose: Callable[..., ComposeForm]) -> None:
     form = compose(content=Text("Hi"), originator=ORIGINATOR)
     labelled(form, "Campaign").value = ""
-    assert "campaign is the name of the mailing" in seen(settled(form))
+    assert "campaign is the name of the mailing" in shown_text(settled(form))
 
 
 def test_names_of_columns_are_masked_and_inert_wherever_they_are_offered(compose: Callable[..., ComposeForm]) -> None:
