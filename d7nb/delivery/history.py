@@ -1,4 +1,4 @@
-"""The history of a mailing, joined onto any table: by the plan's key columns, or by who got it."""
+"""Join what the ledger knows of a campaign onto any table, by the plan's key columns or by the recipient."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from d7nb.content.binding.format_strings import Column
 from d7nb.content.rendering import DIGEST_SIZE
 from d7nb.delivery.mailing import Mailing
 from d7nb.delivery.row_keys import check_campaign, key_texts, keys_by_columns
-from d7nb.delivery.start import remembered
+from d7nb.delivery.start import restore_delivery
 from d7nb.problems import Verdicts
 from d7nb.recipients.check import check_numbers, number_problems
 from d7nb.recipients.variants import family
@@ -73,5 +73,5 @@ def history(
         by_content=False,
         clock=clock,
     )
-    why = _UNKNOWN_KEY if key_columns else _UNKNOWN_NUMBER
-    return remembered(mailing, ledger, client, why)
+    unsent_reason = _UNKNOWN_KEY if key_columns else _UNKNOWN_NUMBER
+    return restore_delivery(mailing, ledger, client, unsent_reason)

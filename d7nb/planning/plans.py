@@ -14,6 +14,7 @@ import pandas as pd
 from d7nb.api.rate_limit import RATE
 from d7nb.content.preview import bubble_of
 from d7nb.delivery.mailing import Mailing
+from d7nb.delivery.options import SendOptions
 from d7nb.display.plans import ShownPlan, plan_html, plan_text
 from d7nb.display.previews import Preview, preview_of
 from d7nb.errors import PlanError, hides_internals
@@ -334,16 +335,10 @@ class Plan:
         return deliver(
             self._mailing,
             client,
-            packer=self._decision.packer,
-            recheck=self._decision.recheck,
+            SendOptions(confirm, progress, resend, wait, split, canary, stop_if),
+            builder=self._decision.packer,
+            send_time_filters=self._decision.recheck,
             ledger=ledger,
-            resend=resend,
-            confirm=confirm,
-            progress=progress,
-            wait=wait,
-            split=split,
-            canary=canary,
-            stop_if=stop_if,
             after_send=current().after_send,
         )
 
@@ -412,9 +407,9 @@ class Plan:
             >>> plan.delivery().frame["d7_outcome"].tolist()
             ['unsent']
         """
-        from d7nb.delivery.start import remembered  # noqa: PLC0415
+        from d7nb.delivery.start import restore_delivery  # noqa: PLC0415
 
-        return remembered(self._mailing, ledger, client)
+        return restore_delivery(self._mailing, ledger, client)
 
     @hides_internals
     def going(
