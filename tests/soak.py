@@ -16,15 +16,15 @@ from pathlib import Path
 
 from tests.support.ledgers import postgres
 from tests.support.receiver_process import kill_while_receiving
-from tests.support.sender_process import killed_again_and_again, through_a_storm, two_at_once
+from tests.support.sender_process import kill_repeatedly, send_from_two_processes, send_through_faults
 
 Trial = Callable[[str, int], str]
 
 TRIALS: dict[str, Trial] = {
-    "kill": killed_again_and_again,
-    "storm": through_a_storm,
-    "two": two_at_once,
-    "two, one killed": lambda place, seed: two_at_once(place, seed, kill=True),
+    "kill": kill_repeatedly,
+    "storm": send_through_faults,
+    "two": send_from_two_processes,
+    "two, one killed": lambda place, seed: send_from_two_processes(place, seed, kill=True),
     "events": kill_while_receiving,
 }
 

@@ -1,4 +1,4 @@
-"""Which rows of a plan may go, given what the ledger knows of them, and what a person says against that."""
+"""Decide which rows of a plan may be sent, by what the ledger knows of earlier sends and what ``resend=`` allows."""
 
 from __future__ import annotations
 
@@ -22,176 +22,189 @@ if TYPE_CHECKING:
     from d7nb.store.campaign import CampaignLedger
     from d7nb.store.claims import Claim
     from d7nb.store.lookup import RowStates
-    from d7nb.store.message_status import MessageStatuses
 
 LEDGER = "ledger"
 RESENDS = ("failed", "changed")
-_DECIDER = {"accepted": LEDGER, "rejected": "D7", "unknown": "d7nb", "unsent": "d7nb"}
+_DECIDERS = {"accepted": LEDGER, "rejected": "D7", "unknown": "d7nb", "unsent": "d7nb"}
 
 
-def says(resend: Any, word: str) -> bool:
-    """Whether ``resend=`` is a word; a series would be compared element by element."""
-    return isinstance(resend, str) and resend == word
+def resend_is(resend: Any, option: str) -> bool:
+    """Return whether ``resend=`` is one of its options by name; a series would be compared value by value."""
+    return isinstance(resend, str) and resend == option
 
 
 class Eligibility(NamedTuple):
-    """What the ledger makes of a plan.
+    """Which ready rows of a plan may be sent, and what became of the others.
 
     Attributes:
-        going: Positions of the rows that would go.
-        again: For every row, the number of the request that does not stand in its way although it may have sent it.
-        seen: As `d7nb.store.lookup.RowStates` has it.
-        kept: Positions of the rows that are ready, and do not go.
-        told: What is told of those.
+        to_send: Positions of the rows to send.
+        override_of: For every row, the number of the earlier request in spite of which it is sent; 0 for none.
+        last_request_seen: The number of the campaign's last request that this decision is based on.
+        excluded: Positions of the ready rows that are not sent.
+        excluded_outcomes: Their outcomes.
     """
 
-    going: np.ndarray
-    again: np.ndarray
-    seen: int
-    kept: np.ndarray
-    told: LedgerOutcomes
+    to_send: np.ndarray
+    override_of: np.ndarray
+    last_request_seen: int
+    excluded: np.ndarray
+    excluded_outcomes: LedgerOutcomes
 
 
-def look_up(mailing: Mailing, campaign: CampaignLedger) -> tuple[np.ndarray, RowStates]:
-    """What the ledger knows of a plan's ready rows.
+def find_ready_states(mailing: Mailing, campaign: CampaignLedger) -> RowStates:
+    """Look up what the ledger knows of a plan's ready rows, in their order.
 
-    Returns:
-        For each ready row its place among those that have a key, and what is known of all these: which text a person
-        already got is a question to the whole plan.
+    All rows that have a key are looked up together, since a person who got another row of the same plan did not get
+    another text.
     """
-    keyed, now = mailing.keyed, mailing.clock()
-    keys, people = take_ordered(mailing.keys, keyed), take_ordered(mailing.people, keyed).tolist()
-    known = find_row_states(campaign, keys, people, at=now)
-    every = len(keyed) == len(mailing.ready)
-    return np.arange(len(keyed)) if every else np.searchsorted(keyed, mailing.ready), known
+    states = _find_keyed_states(mailing, campaign)
+    if len(mailing.keyed) == len(mailing.ready):
+        return states
+    indices = np.searchsorted(mailing.keyed, mailing.ready)
+    columns = {name: column for name, column in vars(states).items() if isinstance(column, np.ndarray)}
+    of_ready: dict[str, Any] = {name: column[indices] for name, column in columns.items()}
+    return replace(states, **of_ready)
+
+
+def _find_keyed_states(mailing: Mailing, campaign: CampaignLedger) -> RowStates:
+    keys, people = take_ordered(mailing.keys, mailing.keyed), take_ordered(mailing.people, mailing.keyed)
+    return find_row_states(campaign, keys, people.tolist(), at=mailing.clock())
 
 
 def check_eligibility(mailing: Mailing, campaign: CampaignLedger, resend: Any) -> Eligibility:
-    """Say which rows of a plan may go now.
+    """Decide which rows of a plan may be sent now.
 
     Args:
         mailing: The plan's rows.
-        campaign: The campaign in the ledger, which knows of earlier sends.
-        resend: As `Plan.send` explains.
+        campaign: The campaign in the ledger.
+        resend: The argument of `Plan.send`.
+
+    Raises:
+        PlanError: ``resend`` makes no sense.
+        LedgerError: The ledger can't be used.
     """
-    places, known = look_up(mailing, campaign)
-    ready = mailing.ready
-    chosen = _chosen(resend, mailing)[ready]
-    again = np.zeros(len(mailing.frame), dtype=np.int64)
-    if not known.last_request_seen:  # the campaign has not begun: nothing speaks against anybody
-        return Eligibility(ready, again, 0, ready[:0], outcomes_known(known, places[:0]))
-    if says(resend, "failed"):
-        heard = find_statuses(campaign, mailing.keys[ready], known.request[places])
-        chosen |= _may_arrive(heard) & ~has_earlier_request_in_doubt(campaign, mailing.keys[ready])
-    outcome, sending = known.outcome[places], known.sending[places]
-    sent, doubtful = outcome == "accepted", outcome == "unknown"
-    changed = _other_text(mailing, known, places) & ~sent & ~doubtful & ~sending
-    lifted = chosen | changed if says(resend, "changed") else chosen
-    stays = ((sent | doubtful | changed) & ~lifted) | sending
-    kept = np.flatnonzero(stays)
-    told = outcomes_known(known, places[kept], already=True)
-    _hold(told, changed[kept])
-    again[ready] = np.where(chosen, known.request[places], 0)
-    return Eligibility(ready[~stays], again, known.last_request_seen, ready[kept], told)
+    ready, states = mailing.ready, find_ready_states(mailing, campaign)
+    requested = _requested_rows(resend, mailing)[ready]
+    override_of = np.zeros(len(mailing.frame), dtype=np.int64)
+    if not states.last_request_seen:  # nothing was sent in this campaign yet
+        return Eligibility(ready, override_of, 0, ready[:0], outcomes_known(states, slice(0)))
+    if resend_is(resend, "failed"):
+        requested |= _may_arrive_next_time(mailing, campaign, states)
+    maybe_sent = _maybe_sent(states.outcome)
+    changed = _got_other_text(mailing, states) & ~maybe_sent & ~states.sending
+    allowed = requested | changed if resend_is(resend, "changed") else requested
+    is_excluded = ((maybe_sent | changed) & ~allowed) | states.sending
+    excluded = np.flatnonzero(is_excluded)
+    excluded_outcomes = outcomes_known(states, excluded, by_earlier_run=True)
+    _hold(excluded_outcomes, changed[excluded])
+    override_of[ready] = np.where(requested, states.request, 0)
+    return Eligibility(ready[~is_excluded], override_of, states.last_request_seen, ready[excluded], excluded_outcomes)
 
 
 def with_sent_rows_ready(mailing: Mailing, campaign: CampaignLedger) -> Mailing:
-    """The rows as they were when they went out, whatever filters and clocks say against sending them today.
+    """Return a mailing in which skipped rows that were sent before count as ready, as they were when they were sent.
 
-    Of rows that are the same, the first is the one that went.
+    Of several rows with the same key, the first one was sent.
 
     Args:
         mailing: The plan's rows.
-        campaign: The campaign in the ledger, which knows of earlier sends.
+        campaign: The campaign in the ledger.
     """
-    spared = np.setdiff1d(mailing.keyed, mailing.ready)
-    if not len(spared):
+    skipped = np.setdiff1d(mailing.keyed, mailing.ready)
+    if not len(skipped):
         return mailing
-    keyed, now = mailing.keyed, mailing.clock()
-    known = find_row_states(campaign, mailing.keys[keyed], mailing.people[keyed].tolist(), at=now)
-    in_turn = np.concatenate([mailing.ready, spared])
-    firsts = in_turn[np.unique(group_codes(mailing.keys[in_turn]), return_index=True)[1]]
-    went = keyed[np.isin(known.outcome, np.array(["accepted", "unknown"], dtype=object)) | known.sending]
-    gone = np.zeros(len(mailing.frame), dtype=bool)
-    gone[np.intersect1d(np.intersect1d(spared, firsts), went)] = True
-    return replace(mailing, verdicts=mailing.verdicts.assign(verdict=mailing.verdicts["verdict"].mask(gone, "ready")))
+    states = _find_keyed_states(mailing, campaign)
+    sent = mailing.keyed[_maybe_sent(states.outcome) | states.sending]
+    by_precedence = np.concatenate([mailing.ready, skipped])
+    first_of_key = by_precedence[np.unique(group_codes(mailing.keys[by_precedence]), return_index=True)[1]]
+    becomes_ready = np.zeros(len(mailing.frame), dtype=bool)
+    becomes_ready[np.intersect1d(np.intersect1d(skipped, first_of_key), sent)] = True
+    verdicts = mailing.verdicts.assign(verdict=mailing.verdicts["verdict"].mask(becomes_ready, "ready"))
+    return replace(mailing, verdicts=verdicts)
 
 
-def recall(mailing: Mailing, places: np.ndarray, known: RowStates) -> tuple[np.ndarray, LedgerOutcomes]:
-    """What became of a plan's rows so far: positions of those that the ledger has a word on, and that word.
+def outcomes_so_far(mailing: Mailing, states: RowStates) -> tuple[np.ndarray, LedgerOutcomes]:
+    """Return the positions of the ready rows that have an outcome in the ledger, and these outcomes.
 
     Args:
-        mailing: The rows.
-        places: As `look_up` gives it.
-        known: Likewise.
+        mailing: The plan's rows.
+        states: What `find_ready_states` returned.
     """
-    told = outcomes_known(known, places)
-    other = _other_text(mailing, known, places)
-    went = np.isin(told.outcome, np.array(["accepted", "unknown"], dtype=object)) | known.sending[places]
-    _hold(told, other & ~went)
-    has_word = np.flatnonzero(told.outcome.astype(bool))
-    return mailing.ready[has_word], told.take(has_word)
-
-
-def _may_arrive(heard: MessageStatuses) -> np.ndarray:
-    """Which messages failed after D7 accepted them, for a reason that is not for ever."""
-    failed = (heard.status == "failed").astype(bool)
-    never = {reason for reason in set(heard.reason[failed]) if reason is not None and advice_for(reason) == NEVER}
-    hopeful = np.array([reason not in never for reason in heard.reason.tolist()], dtype=bool)
-    going: np.ndarray = failed & hopeful
-    return going
+    outcomes = outcomes_known(states)
+    _hold(outcomes, _got_other_text(mailing, states) & ~_maybe_sent(outcomes.outcome) & ~states.sending)
+    indices = np.flatnonzero(outcomes.outcome.astype(bool))
+    return mailing.ready[indices], outcomes.take(indices)
 
 
 def outcomes_known(
-    known: RowStates, places: np.ndarray | slice = slice(None), *, already: bool = False
+    states: RowStates, indices: np.ndarray | slice = slice(None), *, by_earlier_run: bool = False
 ) -> LedgerOutcomes:
-    """The ledger's word on rows, as a delivery tells it.
+    """Return what the ledger knows of rows, in the form in which a delivery shows it.
 
     Args:
-        known: What it knows.
-        places: Which of these rows are asked about, all of them unless given.
-        already: Whether to say of what went out that it did so before, as a run does; otherwise that it was accepted.
+        states: The rows' states in the ledger.
+        indices: Which of these rows; all of them unless given.
+        by_earlier_run: Whether sent rows are ``already_sent``, as seen from a new run; otherwise ``accepted``.
     """
-    columns = known.outcome, known.reason, known.request_id, known.created_at
-    outcome, reason, request_id, created_at = (column[places].copy() for column in columns)
-    sent, settled = outcome == "accepted", known.code[places] == SETTLED
-    decided_by = np.array([_DECIDER.get(word) for word in outcome.tolist()], dtype=object)
-    if already:
-        outcome[sent] = "already_sent"
+    columns = states.outcome, states.reason, states.request_id, states.created_at
+    outcome, reason, request_id, created_at = (column[indices].copy() for column in columns)
+    is_sent, is_settled = outcome == "accepted", states.code[indices] == SETTLED
+    decided_by = np.array([_DECIDERS.get(value) for value in outcome.tolist()], dtype=object)
+    if by_earlier_run:
+        outcome[is_sent] = "already_sent"
     else:
-        reason[sent & ~settled] = None
-        decided_by[sent] = None
-    decided_by[settled] = SETTLED
+        reason[is_sent & ~is_settled] = None
+        decided_by[is_sent] = None
+    decided_by[is_settled] = SETTLED
     return LedgerOutcomes(outcome, reason, decided_by, request_id, created_at)
 
 
 def outcomes_refused(claim: Claim) -> LedgerOutcomes:
-    """Why rows were not granted at the last moment."""
+    """Return the outcome of each row that a claim did not grant; rows that it granted have none."""
     outcome, reason = (np.array(column, dtype=object) for column in (claim.outcome, claim.reason))
     decided_by = np.where(outcome == "unknown", "d7nb", LEDGER).astype(object)
-    ids, times = (np.array(column, dtype=object) for column in (claim.request_id, claim.created_at))
-    return LedgerOutcomes(outcome, reason, decided_by, ids, times)
+    request_id, created_at = (np.array(column, dtype=object) for column in (claim.request_id, claim.created_at))
+    return LedgerOutcomes(outcome, reason, decided_by, request_id, created_at)
 
 
-def _other_text(mailing: Mailing, known: RowStates, places: np.ndarray) -> np.ndarray:
-    """Who already got another text. With ``key=`` columns a corrected text is the same row, so nobody did."""
-    return known.other_text[places] if mailing.by_content else np.zeros(len(places), dtype=bool)
+def _maybe_sent(outcome: np.ndarray) -> np.ndarray:
+    """Return for each outcome whether the row was sent, or may have been."""
+    maybe_sent: np.ndarray = (outcome == "accepted") | (outcome == "unknown")
+    return maybe_sent
 
 
-def _hold(told: LedgerOutcomes, rows: np.ndarray) -> None:
-    for column, value in zip(told, ("held", OTHER_TEXT, LEDGER, None, None), strict=True):
-        column[rows] = value
+def _may_arrive_next_time(mailing: Mailing, campaign: CampaignLedger, states: RowStates) -> np.ndarray:
+    """Return which ready rows failed after D7 accepted them, for a reason that may pass, with no message in doubt."""
+    keys = mailing.keys[mailing.ready]
+    statuses = find_statuses(campaign, keys, states.request)
+    failed = (statuses.status == "failed").astype(bool)
+    reasons = {reason for reason in set(statuses.reason[failed]) if reason is not None}
+    permanent = {reason for reason in reasons if advice_for(reason) == NEVER}
+    may_pass = np.array([reason not in permanent for reason in statuses.reason.tolist()], dtype=bool)
+    may_arrive: np.ndarray = failed & may_pass & ~has_earlier_request_in_doubt(campaign, keys)
+    return may_arrive
 
 
-def _chosen(resend: Any, mailing: Mailing) -> np.ndarray:
-    """For every row, whether the user wants it to go whatever became of it.
+def _got_other_text(mailing: Mailing, states: RowStates) -> np.ndarray:
+    """Return which rows' people got another text in this campaign; with ``key=`` a corrected text is the same row."""
+    return states.other_text if mailing.by_content else np.zeros(len(states.other_text), dtype=bool)
+
+
+def _hold(outcomes: LedgerOutcomes, mask: np.ndarray) -> None:
+    """Set rows to ``held``, since their person got another text."""
+    for column, value in zip(outcomes, ("held", OTHER_TEXT, LEDGER, None, None), strict=True):
+        column[mask] = value
+
+
+def _requested_rows(resend: Any, mailing: Mailing) -> np.ndarray:
+    """Return for every row whether the user asks by row to send it, whatever became of it.
 
     Raises:
-        PlanError: ``resend=`` is none of the forms that it has.
+        PlanError: ``resend=`` has none of its forms.
     """
-    chosen = np.zeros(len(mailing.frame), dtype=bool)
+    requested = np.zeros(len(mailing.frame), dtype=bool)
     if resend is True:
-        return ~chosen
+        return ~requested
     if isinstance(resend, str):
         if resend not in RESENDS:
             raise PlanError(f"resend= takes 'failed', 'changed', True, or a boolean for each row, not {resend!r}")
@@ -200,5 +213,5 @@ def _chosen(resend: Any, mailing: Mailing) -> np.ndarray:
                 "resend='changed' means nothing with key=: a corrected text is the same row; say which rows"
             )
     elif resend is not None and resend is not False:
-        chosen[positions(resend, mailing.frame, "resend")] = True
-    return chosen
+        requested[positions(resend, mailing.frame, "resend")] = True
+    return requested

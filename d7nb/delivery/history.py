@@ -1,4 +1,4 @@
-"""The history of a mailing, joined onto any table: by the plan's key columns, or by who got it."""
+"""Join what the ledger knows of a campaign onto any table, by the plan's key columns or by the recipient."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from d7nb.content.binding.format_strings import Column
 from d7nb.content.rendering import DIGEST_SIZE
 from d7nb.delivery.mailing import Mailing
 from d7nb.delivery.row_keys import check_campaign, key_texts, keys_by_columns
-from d7nb.delivery.start import remembered
+from d7nb.delivery.start import restore_delivery
 from d7nb.delivery.verdicts import Verdicts
 from d7nb.recipients.check import check_numbers, number_problems
 from d7nb.recipients.variants import family
@@ -43,20 +43,21 @@ def history(
     client: Client | None,
     clock: Callable[[], datetime],
 ) -> Delivery:
-    """Join what a ledger knows of a mailing onto a table; the arguments are those of `Ledger.delivery`."""
+    """Return what a ledger knows of a campaign as a delivery of any table; the arguments are `Ledger.delivery`'s."""
     check_campaign(campaign)
-    kept, key_columns = frozen(frame), listed(key)
-    has_numbers = to in kept.columns
-    countries = [country.name] if isinstance(country, Column) else []
-    require(kept, [*key_columns, *([to, *countries] if has_numbers or not key_columns else [])])
-    verdicts, keys = Verdicts(len(kept)), np.zeros((len(kept), DIGEST_SIZE), dtype=np.uint8)
-    recipients = pd.Series(pd.array([None] * len(kept), dtype="str"), index=kept.index)
+    table, key_columns = frozen(frame), listed(key)
+    has_numbers = to in table.columns
+    number_columns = [to, country.name] if isinstance(country, Column) else [to]
+    require(table, [*key_columns, *(number_columns if has_numbers or not key_columns else [])])
+    verdicts, keys = Verdicts(len(table)), np.zeros((len(table), DIGEST_SIZE), dtype=np.uint8)
+    recipients = pd.Series(pd.array([None] * len(table), dtype="str"), index=table.index)
     if has_numbers:
-        numbers = check_numbers(kept[to], country=kept[countries[0]] if countries else country)
+        numbers = check_numbers(table[to], country=table[country.name] if isinstance(country, Column) else country)
+        # All readings of an ambiguous number are variants of one number, so the first is as good as any.
         recipients = numbers["recipient"].fillna(numbers["candidates"].str[0].astype("str"))
-        broken = numbers.where(numbers["verdict"] == "broken")  # what can be read in two ways is one family either way
+        broken = numbers.where(numbers["verdict"] == "broken")
         verdicts.judge("numbers", [] if key_columns else number_problems(broken, to))
-    texts, problems = key_texts(kept, key_columns)
+    texts, problems = key_texts(table, key_columns)
     verdicts.judge("key", problems)
     ready = verdicts.ready
     if key_columns:
@@ -65,13 +66,12 @@ def history(
         people = texts_of(family(recipients.take(ready))).tolist()
         keys[ready] = last_keys(ledger.campaign(destination_of(client), campaign), people)
     mailing = Mailing(
-        frame=kept,
-        verdicts=verdicts.frame(kept.index, recipients),
+        frame=table,
+        verdicts=verdicts.frame(table.index, recipients),
         campaign=campaign,
         keys=keys,
         keyed=ready,
         by_content=False,
         clock=clock,
     )
-    why = _UNKNOWN_KEY if key_columns else _UNKNOWN_NUMBER
-    return remembered(mailing, ledger, client, why)
+    return restore_delivery(mailing, ledger, client, _UNKNOWN_KEY if key_columns else _UNKNOWN_NUMBER)

@@ -92,10 +92,10 @@ class OutcomeTable:
         with self._lock:
             self._request_of[batch.rows] = len(self._ids)
             self._ids.append((response.request_id, response.created_at))
-            self.note(batch, outcome, response, attempts)
-            self.decide(batch.rows, outcome, reasons or error_message, decider)
+            self.record_request(batch, outcome, response, attempts)
+            self.set_outcome(batch.rows, outcome, reasons or error_message, decider)
 
-    def note(self, batch: Batch, outcome: str, response: SendResponse, attempts: int) -> None:
+    def record_request(self, batch: Batch, outcome: str, response: SendResponse, attempts: int) -> None:
         """Record a request without the outcome of its rows, since they are sent again."""
         error = response.error
         self._requests.append(
@@ -112,7 +112,7 @@ class OutcomeTable:
             }
         )
 
-    def recall(self, rows: np.ndarray, known: LedgerOutcomes) -> None:
+    def update_from_ledger(self, rows: np.ndarray, known: LedgerOutcomes) -> None:
         """Set the outcomes of rows to what the ledger knows, from this run, other runs or a person.
 
         Args:
@@ -129,7 +129,7 @@ class OutcomeTable:
             self._reasons.put(rows, known.reason.tolist())
             self._deciders.put(rows, known.decided_by.tolist())
 
-    def decide(self, rows: np.ndarray, outcome: str, reason: str | Sequence[str] | None, decider: str) -> None:
+    def set_outcome(self, rows: np.ndarray, outcome: str, reason: str | Sequence[str] | None, decider: str) -> None:
         """Set the outcome of rows, with one reason for all or one for each."""
         with self._lock:
             self._outcomes.fill(rows, outcome)
@@ -141,11 +141,11 @@ class OutcomeTable:
 
     def mark_in_flight(self, rows: np.ndarray) -> None:
         """Mark rows as ``unknown`` while their request is posted: from now on it may reach D7."""
-        self.decide(rows, "unknown", _ON_ITS_WAY, "d7nb")
+        self.set_outcome(rows, "unknown", _ON_ITS_WAY, "d7nb")
 
     def mark_waiting(self, rows: np.ndarray) -> None:
         """Mark rows as ``unsent`` again, since their request was not sent after all."""
-        self.decide(rows, "unsent", _NOT_TRIED, "d7nb")
+        self.set_outcome(rows, "unsent", _NOT_TRIED, "d7nb")
 
     def close(self, reason: str) -> None:
         """Give a final reason to the rows that were not sent, or not answered, when the send ended."""
@@ -157,7 +157,7 @@ class OutcomeTable:
         """Return the positions of the rows that have this outcome."""
         return np.flatnonzero(self._outcomes.isin(outcome))
 
-    def went(self) -> np.ndarray:
+    def is_accepted(self) -> np.ndarray:
         """Return for each row whether D7 accepted it, in this send or an earlier one."""
         return self._outcomes.isin("accepted", "already_sent")
 
@@ -174,7 +174,7 @@ class OutcomeTable:
             times = _times(texts).dt.tz_localize(None).to_numpy(dtype="datetime64[us]")
             return np.append(times, np.datetime64("NaT"))[self._request_of]
 
-    def decided_by(self, decider: str) -> np.ndarray:
+    def rows_decided_by(self, decider: str) -> np.ndarray:
         """Return the positions of the rows whose outcome this decider set."""
         with self._lock:
             return np.flatnonzero(self._deciders.isin(decider))
@@ -197,7 +197,7 @@ class OutcomeTable:
         counts = rows.value_counts(["outcome", "decided_by", "reason"]).reset_index()
         return list(zip(*(counts[name].tolist() for name in counts), strict=True))
 
-    def tally(self) -> tuple[int, int, int]:
+    def request_counts(self) -> tuple[int, int, int]:
         """Return the number of requests made, of those tried again, and of those taken apart."""
         requests = list(self._requests)
         tried_again = sum(request["attempts"] > 1 for request in requests)

@@ -1,4 +1,4 @@
-"""Following up on a mailing: what the ledger has heard of its rows by now, and what D7 says when it is asked."""
+"""Follow up on a delivery: read the statuses that the ledger has, and ask D7 for reports of what is still open."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pandas as pd
 
 from d7nb.api.error_codes import with_advice
 from d7nb.api.statuses import FINAL
-from d7nb.delivery.eligibility import look_up, outcomes_known
+from d7nb.delivery.eligibility import find_ready_states, outcomes_known
 from d7nb.delivery.polling import fetch_reports
+from d7nb.display.text import plural
 from d7nb.errors import Forbidden, Unauthorized
 from d7nb.store.incoming import take_in
 from d7nb.store.message_status import find_statuses
@@ -30,38 +31,49 @@ if TYPE_CHECKING:
     from d7nb.store.lookup import RowStates
     from d7nb.store.message_status import MessageStatuses
 
-_AT_ONCE = 5_000
-"""So many statuses are written in one transaction: others want to write, too."""
+_UPDATES_PER_COMMIT = 5_000
+"""Status updates that are written in one transaction; larger ones would keep other writers waiting."""
 
 
 class FollowUp(NamedTuple):
-    """What is known of a mailing's rows after they were sent.
+    """What the ledger knows of a mailing's messages after they were sent.
 
     Attributes:
-        heard: What was heard of each row of the frame.
-        open: D7's ids of the requests of which more is to be expected.
-        numbers: The request that decides about each ready row, as the ledger counts them.
+        statuses: The status of each row of the frame.
+        open_requests: D7's ids of the requests whose messages do not all have a final status.
+        request_numbers: For each ready row, the ledger's number of the request that decides about it; 0 for none.
     """
 
-    heard: MessageStatuses
-    open: list[str]
-    numbers: np.ndarray
+    statuses: MessageStatuses
+    open_requests: list[str]
+    request_numbers: np.ndarray
 
 
 class PollSummary(NamedTuple):
-    """What came of asking.
+    """The result of asking D7 for reports.
 
     Attributes:
-        asked: How many requests were asked about.
-        pending: How many of them D7 has no report of yet.
-        faults: Why some gave none.
-        strays: How many messages were reported on that are no row's.
+        pending: The number of requests of which D7 has no report yet.
+        faults: Why other reports could not be read.
+        unmatched: The number of messages reported on that belong to no row of the ledger.
     """
 
-    asked: int
     pending: int
     faults: list[ApiError]
-    strays: int
+    unmatched: int
+
+    def warnings(self) -> list[str]:
+        """Return a sentence for each kind of report that is missing or could not be matched."""
+        sentences = []
+        if self.pending:
+            sentences.append(f"D7 has no report yet of {plural(self.pending, 'request')}: refresh() again later")
+        if self.faults:
+            fault = self.faults[0].message
+            sentences.append(f"{plural(len(self.faults), 'report')} could not be had: {fault}; refresh() asks again")
+        if self.unmatched:
+            are = "is no row's" if self.unmatched == 1 else "are no row's"
+            sentences.append(f"D7 reported on {plural(self.unmatched, 'message')} that {are}: see Ledger().aside()")
+        return sentences
 
 
 def load_follow_up(
@@ -69,48 +81,53 @@ def load_follow_up(
     outcomes: OutcomeTable,
     campaign: CampaignLedger,
     *,
-    settle: bool = True,
-    found: tuple[np.ndarray, RowStates] | None = None,
+    update_outcomes: bool = True,
+    states: RowStates | None = None,
 ) -> FollowUp:
-    """Say what the ledger knows by now.
-
-    Rows in doubt that D7 has reported on become accepted; of rows that were sent again, the last message is told.
+    """Read from the ledger what became of a mailing's messages.
 
     Args:
-        mailing: The rows.
-        outcomes: Their books.
+        mailing: The plan's rows.
+        outcomes: Their outcomes.
         campaign: The campaign in the ledger.
-        settle: Whether to look for such rows.
-        found: What `look_up` just gave; it is asked unless given.
+        update_outcomes: Whether to set rows to ``accepted`` that were in doubt, or sent again, and that the ledger now
+            knows as accepted.
+        states: What `find_ready_states` returns, where that was just called.
     """
-    ready, count = mailing.ready, len(mailing.frame)
-    places, known = found or look_up(mailing, campaign)
-    numbers, codes = known.request[places], known.code[places]
-    heard = find_statuses(campaign, mailing.keys[ready], numbers)
-    another = ~outcomes.went()[ready] | (outcomes.request_ids()[ready] != known.request_id[places])
-    told = another & (known.outcome[places] == "accepted")  # what was in doubt, or what was sent again since
-    if settle and told.any():
-        outcomes.recall(ready[told], outcomes_known(known, places[told]))
-    went, ids = outcomes.went()[ready], outcomes.request_ids()[ready]
-    final = np.isin(heard.status.astype("str"), list(FINAL))
+    ready, states = mailing.ready, states or find_ready_states(mailing, campaign)
+    statuses = find_statuses(campaign, mailing.keys[ready], states.request)
+    if update_outcomes:
+        is_new = ~outcomes.is_accepted()[ready] | (outcomes.request_ids()[ready] != states.request_id)
+        changed = np.flatnonzero(is_new & (states.outcome == "accepted"))
+        if len(changed):
+            outcomes.update_from_ledger(ready[changed], outcomes_known(states, changed))
+    is_final = np.isin(statuses.status.astype("str"), list(FINAL))
     if len(outcomes.rows_with("unknown")):
-        final &= codes != HEARD  # its report may tell of its neighbours, which are in doubt
-    open_ones = list(dict.fromkeys(each for each in ids[went & ~final] if each))
-    return FollowUp(heard.spread(ready, count), open_ones, numbers)
+        is_final &= states.code != HEARD  # the request's report may also tell of its rows that are still in doubt
+    request_ids = outcomes.request_ids()[ready][outcomes.is_accepted()[ready] & ~is_final]
+    open_requests = [request_id for request_id in dict.fromkeys(request_ids) if request_id]
+    return FollowUp(statuses.spread(ready, len(mailing.frame)), open_requests, states.request)
 
 
 def reload_statuses(
-    past: FollowUp, mailing: Mailing, outcomes: OutcomeTable, campaign: CampaignLedger, *, settle: bool = True
+    follow_up: FollowUp,
+    mailing: Mailing,
+    outcomes: OutcomeTable,
+    campaign: CampaignLedger,
+    *,
+    update_outcomes: bool = True,
 ) -> FollowUp:
-    """The same again, when only reports have come since: where nothing is in doubt, no row has another request now."""
+    """Read the statuses again after only reports have come in; the arguments are those of `load_follow_up`.
+
+    Where no row is in doubt, reports can't change which request decides about a row.
+    """
     if len(outcomes.rows_with("unknown")):
-        return load_follow_up(mailing, outcomes, campaign, settle=settle)
-    ready = mailing.ready
-    heard = find_statuses(campaign, mailing.keys[ready], past.numbers)
-    return past._replace(heard=heard.spread(ready, len(mailing.frame)))
+        return load_follow_up(mailing, outcomes, campaign, update_outcomes=update_outcomes)
+    statuses = find_statuses(campaign, mailing.keys[mailing.ready], follow_up.request_numbers)
+    return follow_up._replace(statuses=statuses.spread(mailing.ready, len(mailing.frame)))
 
 
-def take_reports(
+def store_reports(
     client: Client,
     request_ids: list[str],
     campaign: CampaignLedger,
@@ -118,85 +135,87 @@ def take_reports(
     *,
     step: Callable[[int], None],
 ) -> PollSummary:
-    """Ask D7 about requests, and write down what it says as it comes.
+    """Ask D7 for the reports of requests, and write them to the ledger as they come.
 
     Args:
         client: Asks.
-        request_ids: Of which requests.
-        campaign: Whose they are, in the ledger where it is written.
-        clock: Tells the time.
-        step: Is told how many are through.
+        request_ids: D7's ids of the requests.
+        campaign: The requests' campaign in the ledger.
+        clock: Returns the current time.
+        step: Called with the number of requests that are done.
 
     Raises:
-        ApiError: The token was refused, or nothing at all could be had; what was heard before is written down.
+        ApiError: The token was refused, or no report at all could be read; reports read before are in the ledger.
     """
-    waiting: list[StatusUpdate] = []
+    unwritten: list[StatusUpdate] = []
     faults: list[ApiError] = []
-    through = pending = strays = 0
+    done = pending = unmatched = 0
 
     def write() -> int:
-        gone, waiting[:] = waiting[:], []
-        if not gone:
+        """Write what has come, and return the number of updates that belong to no row."""
+        updates, unwritten[:] = unwritten[:], []
+        if not updates:
             return 0
-        return len(gone) - take_in(campaign.database, campaign.destination, updates=gone, at=clock())
+        return len(updates) - take_in(campaign.database, campaign.destination, updates=updates, at=clock())
 
     try:
-        with closing(fetch_reports(client, request_ids)) as landing:
-            for landed in landing:
-                for asked in landed:
-                    waiting += asked.updates
-                    pending += asked.pending
-                    faults += [asked.fault] if asked.fault else []
-                through += len(landed)
-                step(through)
-                strays += write() if len(waiting) >= _AT_ONCE else 0
+        with closing(fetch_reports(client, request_ids)) as batches:
+            for results in batches:
+                for result in results:
+                    unwritten += result.updates
+                    pending += result.pending
+                    faults += [result.fault] if result.fault else []
+                done += len(results)
+                step(done)
+                unmatched += write() if len(unwritten) >= _UPDATES_PER_COMMIT else 0
     finally:
-        strays += write()
+        unmatched += write()
     refused = [fault for fault in faults if isinstance(fault, Unauthorized | Forbidden)]
-    if refused or (faults and len(faults) == through):
+    if refused or (faults and len(faults) == done):
         raise (refused or faults)[0]
-    return PollSummary(through, pending, faults, strays)
+    return PollSummary(pending, faults, unmatched)
 
 
-def status_columns(heard: MessageStatuses) -> dict[str, Any]:
-    """What was heard of each row, as columns that are joined to the user's frame."""
+def status_columns(statuses: MessageStatuses) -> dict[str, Any]:
+    """Return the status of each row as columns that are joined to the user's frame."""
     return {
-        "d7_msg_id": pd.array(heard.msg_id, dtype="str"),
-        "d7_status": pd.array(heard.status, dtype="str"),
-        "d7_status_reason": pd.array(heard.reason, dtype="str"),
-        "d7_status_at": pd.Series(heard.reached).dt.tz_localize("UTC").array,
+        "d7_msg_id": pd.array(statuses.msg_id, dtype="str"),
+        "d7_status": pd.array(statuses.status, dtype="str"),
+        "d7_status_reason": pd.array(statuses.reason, dtype="str"),
+        "d7_status_at": pd.Series(statuses.reached).dt.tz_localize("UTC").array,
     }
 
 
-def tell_failures(columns: dict[str, Any], went: np.ndarray) -> None:
-    """Give a reason to rows that D7 accepted, and that failed later.
+def add_failure_reasons(columns: dict[str, Any], accepted: np.ndarray) -> None:
+    """Add a reason to rows that D7 accepted and that failed later.
 
     Args:
-        columns: A delivery's, by name; changed here.
-        went: Which rows D7 accepted.
+        columns: A delivery's columns by name; changed in place.
+        accepted: For each row, whether D7 accepted it.
     """
-    failed = _failed(columns, went)
+    failed = _failed_rows(columns, accepted)
     if len(failed):
-        reasons = pd.Series(columns["d7_status_reason"].take(failed))
-        before = pd.Series(columns["d7_reason"].take(failed))
-        told = reasons.map({reason: _failure(reason) for reason in reasons.unique()})
-        for name, values in (("d7_reason", told.where(before.isna(), before + "; " + told)), ("d7_decided_by", "D7")):
+        status_reasons = pd.Series(columns["d7_status_reason"].take(failed))
+        earlier = pd.Series(columns["d7_reason"].take(failed))
+        reasons = status_reasons.map({reason: _failure_sentence(reason) for reason in status_reasons.unique()})
+        reasons = reasons.where(earlier.isna(), earlier + "; " + reasons)
+        for name, values in (("d7_reason", reasons), ("d7_decided_by", "D7")):
             columns[name] = columns[name].copy()
             columns[name][failed] = values
 
 
-def failures(columns: dict[str, Any], went: np.ndarray) -> list[tuple[str, str, str, int]]:
-    """Why rows failed later: outcome, who says so, reason, and how many rows; the most frequent first."""
-    failed = _failed(columns, went)
-    told = pd.DataFrame({name: columns[f"d7_{name}"].take(failed) for name in ("outcome", "decided_by", "reason")})
-    counts = told.astype("str").value_counts().reset_index()
+def failure_counts(columns: dict[str, Any], accepted: np.ndarray) -> list[tuple[str, str, str, int]]:
+    """Return the outcome, decider and reason of rows that failed later with their number, the most frequent first."""
+    failed = _failed_rows(columns, accepted)
+    rows = pd.DataFrame({name: columns[f"d7_{name}"].take(failed) for name in ("outcome", "decided_by", "reason")})
+    counts = rows.astype("str").value_counts().reset_index()
     return list(zip(*(counts[name].tolist() for name in counts), strict=True))
 
 
-def _failed(columns: dict[str, Any], went: np.ndarray) -> np.ndarray:
-    return np.flatnonzero(went & (columns["d7_status"] == "failed"))
+def _failed_rows(columns: dict[str, Any], accepted: np.ndarray) -> np.ndarray:
+    return np.flatnonzero(accepted & (columns["d7_status"] == "failed"))
 
 
-def _failure(reason: Any) -> str:
-    told = "failed after D7 accepted it"
-    return with_advice(f"{told}: {reason}") if isinstance(reason, str) else told
+def _failure_sentence(reason: Any) -> str:
+    sentence = "failed after D7 accepted it"
+    return with_advice(f"{sentence}: {reason}") if isinstance(reason, str) else sentence

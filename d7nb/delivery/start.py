@@ -1,4 +1,4 @@
-"""Beginning a send, and telling what became of an earlier one: both give a `Delivery`."""
+"""Start a send, or restore the delivery of an earlier one from the ledger: both return a `Delivery`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,17 @@ import pandas as pd
 
 from d7nb.api.client import Client
 from d7nb.api.destinations import destination_of
+from d7nb.delivery.background import BackgroundSend
 from d7nb.delivery.delivery import Delivery
-from d7nb.delivery.eligibility import check_eligibility, look_up, recall, says, with_sent_rows_ready
+from d7nb.delivery.eligibility import (
+    check_eligibility,
+    find_ready_states,
+    outcomes_so_far,
+    resend_is,
+    with_sent_rows_ready,
+)
 from d7nb.delivery.outcomes import OutcomeTable
+from d7nb.delivery.refresh import load_follow_up
 from d7nb.delivery.sending.claims import LedgerWriter
 from d7nb.delivery.sending.loop import SendLoop
 from d7nb.delivery.sending.queue import Canary
@@ -26,107 +34,125 @@ from d7nb.store.store import open_campaign
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from d7nb.delivery.delivery import Place
+    from d7nb.delivery.delivery import LedgerOrLocation
+    from d7nb.delivery.eligibility import Eligibility
     from d7nb.delivery.mailing import Mailing
+    from d7nb.delivery.options import SendOptions
     from d7nb.delivery.sending.loop import SendTimeFilters
     from d7nb.delivery.sending.requests import RequestBuilder
 
-_FOREVER = 3600.0
-"""Seconds that a request may live whose client has no time-out; afterwards it is in doubt."""
+_LONGEST_REQUEST = 3600.0
+"""Seconds after which a request without an answer is in doubt, where its client has no time-out."""
 
 
 def deliver(
     mailing: Mailing,
     client: Client,
+    options: SendOptions,
     *,
-    packer: RequestBuilder,
-    recheck: SendTimeFilters,
-    ledger: Place,
-    resend: Any,
-    confirm: int | None,
-    progress: bool,
-    wait: bool,
-    split: bool,
-    canary: int | None,
-    stop_if: float,
+    builder: RequestBuilder,
+    send_time_filters: SendTimeFilters,
+    ledger: LedgerOrLocation,
     after_send: Callable[[Delivery], list[str]],
 ) -> Delivery:
-    """Start a send, and wait for it if asked to; the arguments are those of `Plan.send`."""
+    """Start a send, and wait for its end unless the options say otherwise.
+
+    Args:
+        mailing: The plan's rows.
+        client: Posts the requests.
+        options: What the user asked of this send.
+        builder: Makes the request bodies.
+        send_time_filters: Called for each request just before it is claimed; returns the rows to skip.
+        ledger: An open ledger, or the location of one.
+        after_send: Called with the delivery when the send has ended; returns warnings.
+
+    Raises:
+        ConfirmError: ``confirm`` is not the number of rows to send.
+        LedgerError: The ledger can't be used; nothing was sent.
+        PlanError: The client is none, or ``resend`` makes no sense.
+        Interrupted: The kernel was interrupted; requests in flight were finished first.
+    """
     if not isinstance(client, Client):
         raise PlanError("send() needs a client: d7nb.Client(), or the client() of a sandbox")
-    if (canary is not None and canary < 1) or not 0 <= stop_if <= 1:
-        raise PlanError("canary= counts rows from 1, and stop_if= is a share from 0 to 1")
-    if resend is True and confirm is None:
-        raise ConfirmError("resend=True sends again to everybody: say confirm= with the number of rows to go")
     with ExitStack() as stack:
         campaign = stack.enter_context(open_campaign(ledger, client.destination, mailing.campaign))
-        standing = check_eligibility(mailing, campaign, resend)
-        if confirm is not None and confirm != len(standing.going):
-            raise ConfirmError(_not_confirmed(confirm, len(standing.going), len(standing.kept)))
-        if not client.is_local and campaign.database.warning:
-            warnings.warn(campaign.database.warning, LedgerWarning, stacklevel=4)
+        eligibility = check_eligibility(mailing, campaign, options.resend)
+        _check_confirmed(options.confirm, eligibility)
+        warning = None if client.is_local else campaign.database.warning
+        if warning:
+            warnings.warn(warning, LedgerWarning, stacklevel=4)
         outcomes = OutcomeTable(mailing.verdicts)
-        outcomes.recall(standing.kept, standing.told)
-        lifetime = timedelta(seconds=sum(_FOREVER if limit is None else limit for limit in client.timeout)) + LEEWAY
-        run = stack.enter_context(Run(campaign, lifetime=lifetime, last_request_seen=standing.seen))
-        sending = SendLoop(
-            packer,
-            standing.going,
+        outcomes.update_from_ledger(eligibility.excluded, eligibility.excluded_outcomes)
+        run = Run(campaign, lifetime=_request_lifetime(client), last_request_seen=eligibility.last_request_seen)
+        unless_arrived = resend_is(options.resend, "failed")
+        loop = SendLoop(
+            builder,
+            eligibility.to_send,
             client,
             outcomes,
-            ledger=LedgerWriter(run, mailing, standing.again, unless_arrived=says(resend, "failed")),
-            send_time_filters=recheck,
-            split=split,
-            canary=None if canary is None else Canary(canary, stop_if),
+            ledger=LedgerWriter(
+                stack.enter_context(run), mailing, eligibility.override_of, unless_arrived=unless_arrived
+            ),
+            send_time_filters=send_time_filters,
+            split=options.split,
+            canary=None if options.canary is None else Canary(options.canary, options.stop_if),
         )
-        delivery = Delivery(
-            mailing,
-            outcomes,
-            ledger,
-            client=client,
-            sending=sending,
-            closing=stack.pop_all(),
-            after_send=after_send,
-        )
-        if not client.is_local and campaign.database.warning:
-            delivery.warnings.append(campaign.database.warning)
-    if wait:
-        return delivery.wait(progress=progress)
-    with delivery._interruptible(sending):
-        delivery._start()
+        send = BackgroundSend(loop, stack.pop_all(), after_send)
+    delivery = Delivery(mailing, outcomes, ledger, client=client, send=send)
+    if warning:
+        delivery.warnings.append(warning)
+    if options.wait:
+        return delivery.wait(progress=options.progress)
+    send.start(delivery)
     return delivery
 
 
-def _not_confirmed(confirm: int, going: int, kept: int) -> str:
-    why = f" ({plural(kept, 'row')} stay, as the ledger says; see plan.delivery)" if kept else ""
-    return f"confirm={confirm!r}, but {plural(going, 'row')} would go{why}; nothing was sent. Look at the plan again"
+def _check_confirmed(confirm: int | None, eligibility: Eligibility) -> None:
+    """Check that the number of rows to send is the one that the user expects.
+
+    Raises:
+        ConfirmError: It is another number.
+    """
+    to_send, excluded = len(eligibility.to_send), len(eligibility.excluded)
+    if confirm is None or confirm == to_send:
+        return
+    why = f" ({plural(excluded, 'row')} stay, as the ledger says; see plan.delivery)" if excluded else ""
+    raise ConfirmError(
+        f"confirm={confirm!r}, but {plural(to_send, 'row')} would go{why}; nothing was sent. Look at the plan again"
+    )
 
 
-def remembered(mailing: Mailing, ledger: Place, client: Client | None, why: str = "no run has come to it") -> Delivery:
-    """What the ledger knows of rows, as a delivery; nothing is sent.
+def _request_lifetime(client: Client) -> timedelta:
+    """Return the time after which a request of this client can't be under way any more."""
+    seconds = sum(_LONGEST_REQUEST if timeout is None else timeout for timeout in client.timeout)
+    return timedelta(seconds=seconds) + LEEWAY
+
+
+def restore_delivery(
+    mailing: Mailing, ledger: LedgerOrLocation, client: Client | None, unsent_reason: str = "no run has come to it"
+) -> Delivery:
+    """Return what the ledger knows of a plan's rows as a delivery; nothing is sent.
 
     Args:
-        mailing: The rows.
-        ledger: What knows.
-        client: Says where they went, the real API unless given; asks D7 later, if asked to.
-        why: What to say of rows that the ledger does not know.
+        mailing: The plan's rows.
+        ledger: An open ledger, or the location of one.
+        client: Says where the rows were sent, the real API unless given; asks D7 if the delivery is refreshed.
+        unsent_reason: The reason for rows that the ledger does not know.
     """
     with open_campaign(ledger, destination_of(client), mailing.campaign) as campaign:
         mailing = with_sent_rows_ready(mailing, campaign)
-        found = look_up(mailing, campaign)
-        rows, told = recall(mailing, *found)
+        states = find_ready_states(mailing, campaign)
         outcomes = OutcomeTable(mailing.verdicts)
-        outcomes.recall(rows, told)
-        outcomes.close(why)
-        delivery = Delivery(mailing, outcomes, ledger, client=client)
-        delivery._follow(campaign, found)
-    return delivery
+        outcomes.update_from_ledger(*outcomes_so_far(mailing, states))
+        outcomes.close(unsent_reason)
+        follow_up = load_follow_up(mailing, outcomes, campaign, states=states)
+    return Delivery(mailing, outcomes, ledger, client=client, follow_up=follow_up)
 
 
-def going(mailing: Mailing, ledger: Place, client: Client | None, resend: Any) -> pd.Series:
-    """Which rows would go now."""
+def going(mailing: Mailing, ledger: LedgerOrLocation, client: Client | None, resend: Any) -> pd.Series:
+    """Return which rows would be sent now, as a boolean for each row; the arguments are those of `Plan.going`."""
     with open_campaign(ledger, destination_of(client), mailing.campaign) as campaign:
-        standing = check_eligibility(mailing, campaign, resend)
-    goes = np.zeros(len(mailing.frame), dtype=bool)
-    goes[standing.going] = True
-    return pd.Series(goes, index=mailing.frame.index, name="d7_going")
+        eligibility = check_eligibility(mailing, campaign, resend)
+    is_sent = np.zeros(len(mailing.frame), dtype=bool)
+    is_sent[eligibility.to_send] = True
+    return pd.Series(is_sent, index=mailing.frame.index, name="d7_going")

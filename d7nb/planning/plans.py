@@ -11,7 +11,8 @@ import pandas as pd
 
 from d7nb.api.rate_limit import RATE
 from d7nb.delivery.mailing import Mailing
-from d7nb.display.plans import plan_html, plan_text
+from d7nb.delivery.options import SendOptions
+from d7nb.display.plans import PlanView, plan_html, plan_text
 from d7nb.errors import hides_internals
 from d7nb.planning.build import Decision, build_plan
 from d7nb.planning.release import chosen_numbers
@@ -255,16 +256,10 @@ class Plan:
         return deliver(
             self._mailing,
             client,
-            packer=self._decision.request_builder,
-            recheck=self._decision.send_time_filters,
+            SendOptions(confirm, progress, resend, wait, split, canary, stop_if),
+            builder=self._decision.request_builder,
+            send_time_filters=self._decision.send_time_filters,
             ledger=ledger,
-            resend=resend,
-            confirm=confirm,
-            progress=progress,
-            wait=wait,
-            split=split,
-            canary=canary,
-            stop_if=stop_if,
             after_send=current().after_send,
         )
 
@@ -331,9 +326,9 @@ class Plan:
             >>> plan.delivery().frame["d7_outcome"].tolist()
             ['unsent']
         """
-        from d7nb.delivery.start import remembered  # noqa: PLC0415  (as in `send`)
+        from d7nb.delivery.start import restore_delivery  # noqa: PLC0415
 
-        return remembered(self._mailing, ledger, client)
+        return restore_delivery(self._mailing, ledger, client)
 
     @hides_internals
     def going(

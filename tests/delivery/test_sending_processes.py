@@ -12,37 +12,37 @@ import pytest
 from d7nb import Sandbox
 from tests.support.sender_process import (
     ROOT,
-    Remote,
-    check_books,
-    killed_again_and_again,
+    RemoteSandbox,
+    check_consistency,
+    kill_repeatedly,
     planned,
-    through_a_storm,
-    two_at_once,
+    send_from_two_processes,
+    send_through_faults,
 )
 
 
 def test_whoever_is_killed_a_hundred_times_sends_nobody_anything_twice_and_loses_nobody(tmp_path: Path) -> None:
-    print(killed_again_and_again(str(tmp_path / "ledger.sqlite3"), seed=7))
+    print(kill_repeatedly(str(tmp_path / "ledger.sqlite3"), seed=7))
 
 
 def test_through_a_storm_of_faults_ledger_sandbox_and_delivery_agree(tmp_path: Path) -> None:
-    print(through_a_storm(str(tmp_path / "ledger.sqlite3"), seed=7))
+    print(send_through_faults(str(tmp_path / "ledger.sqlite3"), seed=7))
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["both live", "one killed"])
 def test_two_senders_at_once_send_each_row_once(place: str, kill: bool) -> None:
-    print(two_at_once(place, seed=7, kill=kill))
+    print(send_from_two_processes(place, seed=7, kill=kill))
 
 
 FULL_DISK = """
 import json, resource, sys
-from tests.support.sender_process import Remote, planned
+from tests.support.sender_process import RemoteSandbox, planned
 
 place, url, limit = sys.argv[1:]
 plan = planned(1_000)
 plan.delivery(ledger=place)  # the file is made while there is room
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
-with Remote(url).client(batch_size=10) as client:
+with RemoteSandbox(url).client(batch_size=10) as client:
     delivery = plan.send(client, ledger=place, progress=False)
 print(json.dumps([delivery.summary, delivery.frame["d7_reason"].iloc[-1], delivery.warnings]))
 """
@@ -60,9 +60,9 @@ def test_a_disk_that_fills_up_in_the_middle_costs_nobody_a_message_and_doubles_n
         assert 0 < summary["accepted"] < 1_000
         assert summary["accepted"] + summary["unsent"] == 1_000
         assert len(sandbox.messages) == summary["accepted"]
-        later = check_books(planned(1_000), place, Remote(sandbox.url)).summary
+        later = check_consistency(planned(1_000), place, RemoteSandbox(sandbox.url)).summary
         assert later["accepted"] + later["unknown"] == summary["accepted"]
         assert (later["unknown"] > 0) == bool(warnings)  # what was answered, and could not be written down any more
-        with Remote(sandbox.url).client(batch_size=10) as client:
+        with RemoteSandbox(sandbox.url).client(batch_size=10) as client:
             planned(1_000).send(client, ledger=place, progress=False)
-        assert check_books(planned(1_000), place, Remote(sandbox.url)).summary["unsent"] == 0
+        assert check_consistency(planned(1_000), place, RemoteSandbox(sandbox.url)).summary["unsent"] == 0

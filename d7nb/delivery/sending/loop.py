@@ -236,7 +236,7 @@ class SendLoop:
             blocked = rows[self._builder.content_of(rows) == content]
             if outcome == "rejected" and len(blocked):
                 blocked = self._reject_unposted(blocked, reason)
-            self._outcomes.decide(blocked, outcome, reason, "D7" if outcome == "rejected" else "d7nb")
+            self._outcomes.set_outcome(blocked, outcome, reason, "D7" if outcome == "rejected" else "d7nb")
             rows = rows[self._builder.content_of(rows) != content]
         return self._narrowed(request, rows)
 
@@ -277,13 +277,13 @@ class SendLoop:
         """Give the rows that were not granted the outcome that the ledger has for them."""
         refused = np.flatnonzero(~claimed.claim.granted)
         if len(refused):
-            self._outcomes.recall(claimed.rows[refused], outcomes_refused(claimed.claim).take(refused))
+            self._outcomes.update_from_ledger(claimed.rows[refused], outcomes_refused(claimed.claim).take(refused))
 
     def _apply_send_time_filters(self, request: PendingRequest) -> PendingRequest | None:
         """Skip the rows that a filter which reads the clock rules out by now, and return the others."""
         remaining = request.batch.rows
         for filter_name, rows, reasons in self._send_time_filters(remaining):
-            self._outcomes.decide(rows, "skipped", reasons, filter_name)
+            self._outcomes.set_outcome(rows, "skipped", reasons, filter_name)
             remaining = remaining[~np.isin(remaining, rows)]
         return self._narrowed(request, remaining)
 
@@ -390,7 +390,7 @@ class SendLoop:
                 self._release(in_flight, error.message, response, others)
                 self._queue.requeue(self._queue.narrow(request, others))
         else:
-            self._outcomes.note(batch, TAKEN_APART, response, request.tries + 1)
+            self._outcomes.record_request(batch, TAKEN_APART, response, request.tries + 1)
             self._release(in_flight, error.message, response)
             middle = len(rows) // 2
             halves = rows[:middle], rows[middle:]

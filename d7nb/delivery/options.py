@@ -1,0 +1,48 @@
+"""The options of one send, as `Plan.send` takes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from d7nb.errors import ConfirmError, PlanError
+
+
+@dataclass(frozen=True)
+class SendOptions:
+    """What a user asked of one send; the attributes are the arguments of `Plan.send`.
+
+    Attributes:
+        confirm: The number of rows that the user expects to be sent; None for any number.
+        progress: Whether to show a progress bar.
+        resend: Which rows are sent although the ledger speaks against it: None, ``"failed"``, ``"changed"``, True, or a
+            boolean for each row.
+        wait: Whether to return only when the send has ended.
+        split: Whether a refused request is split to find the row at fault.
+        canary: The number of rows to send first; None to send all at once.
+        stop_if: The share of the canary's rows that may be rejected or unknown.
+
+    Raises:
+        PlanError: ``canary`` or ``stop_if`` is out of range.
+        ConfirmError: Everything is to be sent again, and ``confirm`` is missing.
+
+    Example:
+        >>> SendOptions(resend=True)
+        Traceback (most recent call last):
+        ...
+        d7nb.errors.ConfirmError: resend=True sends again to everybody: say confirm= with the number of rows to go
+    """
+
+    confirm: int | None = None
+    progress: bool = True
+    resend: Any = None
+    wait: bool = True
+    split: bool = True
+    canary: int | None = None
+    stop_if: float = 0.05
+
+    def __post_init__(self) -> None:
+        if (self.canary is not None and self.canary < 1) or not 0 <= self.stop_if <= 1:
+            raise PlanError("canary= counts rows from 1, and stop_if= is a share from 0 to 1")
+        if self.resend is True and self.confirm is None:
+            raise ConfirmError("resend=True sends again to everybody: say confirm= with the number of rows to go")

@@ -1,0 +1,73 @@
+"""Settle rows in doubt: record in the ledger what a person found out about them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from d7nb.delivery.eligibility import outcomes_known
+from d7nb.display.text import plural
+from d7nb.errors import PlanError
+from d7nb.store.lookup import find_row_states
+from d7nb.store.schema import SETTLED
+from d7nb.store.settle import settle
+from d7nb.tables.frames import positions
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from d7nb.delivery.mailing import Mailing
+    from d7nb.delivery.outcomes import OutcomeTable
+    from d7nb.store.campaign import CampaignLedger
+
+_OUTCOME_OF = {"sent": "accepted", "not_sent": "unsent"}
+
+
+def settle_rows(
+    mailing: Mailing,
+    outcomes: OutcomeTable,
+    campaign: AbstractContextManager[CampaignLedger],
+    decision: Literal["sent", "not_sent"],
+    rows: Any,
+) -> None:
+    """Record a person's decision about rows in doubt, in the ledger and in a delivery's outcomes.
+
+    Args:
+        mailing: The plan's rows.
+        outcomes: Their outcomes; updated.
+        campaign: Opens the campaign in the ledger.
+        decision: Whether the rows were sent.
+        rows: As for `Delivery.settle`.
+
+    Raises:
+        PlanError: A row is not in doubt, or the ledger has another decision about it.
+        LedgerError: Some rows are being sent, or the ledger can't be used; no row is settled then.
+    """
+    settled = _rows_to_settle(mailing, outcomes, decision, rows)
+    keys, people, now = mailing.keys[settled], mailing.people[settled].tolist(), mailing.clock()
+    with campaign as campaign_ledger:
+        settle(campaign_ledger, keys, decision, now)
+        states = find_row_states(campaign_ledger, keys, people, at=now)
+    has_outcome = np.flatnonzero(states.outcome.astype(bool))
+    outcomes.update_from_ledger(settled[has_outcome], outcomes_known(states, has_outcome))
+    if conflicts := int((states.outcome != _OUTCOME_OF[decision]).sum()):
+        message = f"{plural(conflicts, 'row')} had been decided otherwise, by a person or another run: see .frame"
+        raise PlanError(message)
+
+
+def _rows_to_settle(mailing: Mailing, outcomes: OutcomeTable, decision: str, rows: Any) -> np.ndarray:
+    """Return the positions of the rows to settle, and check that they may be.
+
+    Rows settled as not sent may be settled again as sent: that can only prevent a second message.
+    """
+    unknown = outcomes.rows_with("unknown")
+    if rows is None:
+        return unknown
+    settled_as_unsent = np.intersect1d(outcomes.rows_with("unsent"), outcomes.rows_decided_by(SETTLED))
+    allowed = np.union1d(unknown, settled_as_unsent) if decision == "sent" else unknown
+    chosen = np.unique(positions(rows, mailing.frame))
+    if len(others := np.setdiff1d(chosen, allowed)):
+        message = f"the row at position {others[0]} is not unknown, so there is nothing to settle; see .frame"
+        raise PlanError(message)
+    return chosen
