@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 Surface = Literal["notebook", "shell", "form"]
 """Where a sentence is read."""
 
 LABELS = {
     "campaign": "Campaign",
-    "confirm": "the number to type",
     "country": "Country",
     "key": "Key",
     "originator": "From",
@@ -21,9 +23,24 @@ LABELS = {
 }
 """What the form calls the options that it has."""
 FLAGS = frozenset(
-    {"campaign", "canary", "confirm", "country", "ledger", "originator", "rate", "resend", "schedule", "stop_if", "to"}
+    {
+        "base_url",
+        "batch_size",
+        "campaign",
+        "canary",
+        "confirm",
+        "country",
+        "ledger",
+        "originator",
+        "rate",
+        "resend",
+        "schedule",
+        "stop_if",
+        "to",
+    }
 )
 """The options that the command line has, too: ``--stop-if`` for ``stop_if=``."""
+_FLAG_VALUES = {("resend", True): "all"}
 
 
 class Option(NamedTuple):
@@ -39,15 +56,20 @@ class Option(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A call that helps.
+    """A call that helps, or an attribute that shows more.
 
     Attributes:
         function: What is called, such as ``plan.release``.
-        arguments: What it is called with, by name.
+        options: The options that it is called with.
+        arguments: What stands before them, as it is written; None for an attribute.
     """
 
     function: str
-    arguments: Mapping[str, Any] = {}
+    options: tuple[Option, ...] = ()
+    arguments: tuple[str, ...] | None = ()
+
+
+Part = str | Option | Call
 
 
 class Hint(str):
@@ -67,15 +89,15 @@ class Hint(str):
     """
 
     __slots__ = ("parts",)
-    parts: tuple[str | Option | Call, ...]
+    parts: tuple[Part, ...]
 
-    def __new__(cls, *parts: str | Option | Call) -> Self:
+    def __new__(cls, *parts: Part) -> Self:
         """Write the sentence for a notebook, and keep its parts."""
-        hint = super().__new__(cls, "".join(_written(part, "notebook") for part in parts))
-        hint.parts = tuple(parts)
+        hint = super().__new__(cls, "".join(_write(part, "notebook") for part in parts))
+        hint.parts = parts
         return hint
 
-    def __reduce__(self) -> tuple[type[Self], tuple[str | Option | Call, ...]]:
+    def __reduce__(self) -> tuple[type[Self], tuple[Part, ...]]:
         """Pickle the parts."""
         return type(self), self.parts
 
@@ -84,12 +106,25 @@ class Hint(str):
         return Hint(*(change(part) if type(part) is str else part for part in self.parts))
 
 
-def render(text: str, surface: Surface) -> str:
+_surface: ContextVar[Surface] = ContextVar("d7nb_surface", default="notebook")
+
+
+@contextmanager
+def speaking(surface: Surface) -> Iterator[None]:
+    """Render hints for a surface inside a ``with`` block: the command line and the form put their output into one."""
+    token = _surface.set(surface)
+    try:
+        yield
+    finally:
+        _surface.reset(token)
+
+
+def render(text: str, surface: Surface | None = None) -> str:
     """Write a sentence in the language of a surface; one that is no `Hint` is the same everywhere.
 
     Args:
         text: The sentence.
-        surface: ``notebook``, ``shell`` or ``form``.
+        surface: ``notebook``, ``shell`` or ``form``; unless given, that of the `speaking` block around.
 
     Example:
         >>> render("fill the cell in", "shell")
@@ -97,40 +132,63 @@ def render(text: str, surface: Surface) -> str:
         >>> render(Hint("choose a number with ", Call("plan.release")), "shell")
         'choose a number with plan.release() in a notebook'
     """
-    return "".join(_written(part, surface) for part in text.parts) if isinstance(text, Hint) else text
+    surface = surface or _surface.get()
+    return "".join(_write(part, surface) for part in text.parts) if isinstance(text, Hint) else str(text)
 
 
-def _written(part: str | Option | Call, surface: Surface) -> str:
+def _write(part: Part, surface: Surface) -> str:
     if isinstance(part, Option):
         return _WRITE_OPTION[surface](part)
-    if isinstance(part, Call):
-        call = f"{part.function}({', '.join(_in_python(Option(*item)) for item in part.arguments.items())})"
-        return call if surface == "notebook" else f"{call} in a notebook"
-    return part
+    return _WRITE_CALL[surface](part) if isinstance(part, Call) else part
 
 
-def _in_python(option: Option) -> str:
+def _option_in_python(option: Option) -> str:
     if option.value is None:
         return f"{option.name}="
     return f'{option.name}="{option.value}"' if isinstance(option.value, str) else f"{option.name}={option.value!r}"
 
 
-def _in_shell(option: Option) -> str:
+def _option_in_shell(option: Option) -> str:
     if option.name not in FLAGS:
-        return f"{_in_python(option)} in a notebook"
+        return f"{_option_in_python(option)} in a notebook"
     flag = f"--{option.name.replace('_', '-')}"
-    return flag if option.value is None else f"{flag} {option.value}"
+    value = _FLAG_VALUES.get((option.name, option.value), option.value)
+    return flag if value is None else f"{flag} {shlex.quote(str(value))}"
 
 
-def _in_form(option: Option) -> str:
+def _option_in_form(option: Option) -> str:
     if option.name not in LABELS:
-        return f"{_in_python(option)} in a notebook"
+        return f"{_option_in_python(option)} in a notebook"
     label = LABELS[option.name]
     return label if option.value is None else f"{label}: {option.value}"
 
 
+def _call_in_python(call: Call) -> str:
+    if call.arguments is None:
+        return call.function
+    return f"{call.function}({', '.join([*call.arguments, *map(_option_in_python, call.options)])})"
+
+
+def _call_in_shell(call: Call) -> str:
+    if call.function == "plan.send" and FLAGS.issuperset(option.name for option in call.options):
+        flags = " ".join(map(_option_in_shell, call.options))
+        return f"the same command with {flags}" if flags else "the same command again"
+    return _SHELL_CALLS.get(call.function, f"{_call_in_python(call)} in a notebook")
+
+
+def _call_in_form(call: Call) -> str:
+    return "the Send button" if call == SEND_AGAIN else f"form.{_call_in_python(call)} in a cell"
+
+
+SEND_AGAIN = Call("plan.send", arguments=("client",))
+_SHELL_CALLS = {"plan.problems": "python -m d7nb check TABLE --all", "delivery.frame": "--out FILE"}
 _WRITE_OPTION: Mapping[Surface, Callable[[Option], str]] = {
-    "notebook": _in_python,
-    "shell": _in_shell,
-    "form": _in_form,
+    "notebook": _option_in_python,
+    "shell": _option_in_shell,
+    "form": _option_in_form,
+}
+_WRITE_CALL: Mapping[Surface, Callable[[Call], str]] = {
+    "notebook": _call_in_python,
+    "shell": _call_in_shell,
+    "form": _call_in_form,
 }

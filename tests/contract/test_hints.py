@@ -8,10 +8,10 @@ import pickle
 import pytest
 
 from d7nb.errors import PlanError
-from d7nb.hints import Call, Hint, Option, Surface, render
+from d7nb.hints import SEND_AGAIN, Call, Hint, Option, Surface, render, speaking
 
-RELEASE = Call("plan.release", {"choose": "first", "rows": [3]})
-WRITTEN = 'plan.release(choose="first", rows=[3])'
+RESEND = Call("plan.send", (Option("resend", True), Option("confirm", 3)), ("client",))
+RELEASE = Call("plan.release", (Option("choose", "first"), Option("rows", [3])))
 
 
 @pytest.mark.parametrize(
@@ -19,10 +19,23 @@ WRITTEN = 'plan.release(choose="first", rows=[3])'
     [
         (Option("country", "AE"), 'country="AE"', "--country AE", "Country: AE"),
         (Option("country"), "country=", "--country", "Country"),
+        (Option("campaign", "in May"), 'campaign="in May"', "--campaign 'in May'", "Campaign: in May"),
         (Option("stop_if", 0.05), "stop_if=0.05", "--stop-if 0.05", "stop_if=0.05 in a notebook"),
         (Option("filters"), "filters=", "filters= in a notebook", "filters= in a notebook"),
-        (Call("plan.release"), "plan.release()", "plan.release() in a notebook", "plan.release() in a notebook"),
-        (RELEASE, WRITTEN, f"{WRITTEN} in a notebook", f"{WRITTEN} in a notebook"),
+        (
+            RESEND,
+            "plan.send(client, resend=True, confirm=3)",
+            "the same command with --resend all --confirm 3",
+            "form.plan.send(client, resend=True, confirm=3) in a cell",
+        ),
+        (SEND_AGAIN, "plan.send(client)", "the same command again", "the Send button"),
+        (
+            RELEASE,
+            'plan.release(choose="first", rows=[3])',
+            'plan.release(choose="first", rows=[3]) in a notebook',
+            'form.plan.release(choose="first", rows=[3]) in a cell',
+        ),
+        (Call("delivery.frame", arguments=None), "delivery.frame", "--out FILE", "form.delivery.frame in a cell"),
         ("fill the cell in", *["fill the cell in"] * 3),
     ],
 )
@@ -46,3 +59,11 @@ def test_an_error_is_masked_and_still_knows_its_hint() -> None:
     error = PlanError(Hint("+12025550123 has no country: give ", Option("country", "US")))
     assert str(error) == '+120••••••23 has no country: give country="US"'
     assert render(error.args[0], "shell") == "+120••••••23 has no country: give --country US"
+
+
+def test_what_is_rendered_in_a_block_speaks_its_language() -> None:
+    hint = Hint("give ", Option("country", "AE"))
+    with speaking("shell"):
+        assert render(hint) == "give --country AE"
+        assert render(hint, "form") == "give Country: AE"
+    assert render(hint) == 'give country="AE"'
