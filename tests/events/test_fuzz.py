@@ -33,7 +33,7 @@ OTHERS = ["+61491570006", "+46701740610"]
 texts = st.text(max_size=12)
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
 values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3))
-words = st.sampled_from([*STATUSES, "Dropped", "failed", "Throttled", "", " read "]) | values
+status_words = st.sampled_from([*STATUSES, "Dropped", "failed", "Throttled", "", " read "]) | values
 numbers = st.sampled_from([*fictional(ROWS), *OTHERS]) | values
 
 
@@ -52,7 +52,7 @@ def fields(names: list[str]) -> st.SearchStrategy[dict[str, Any]]:
             "request_id": st.sampled_from([request_id_of(0), "another"]) | values,
             "msg_id": values,
             "recipient": numbers,
-            "status": words,
+            "status": status_words,
             "reason": values,
             "reference": reference | values,
             "message_tag5": marks(names),
@@ -105,32 +105,32 @@ def as_form(one: dict[str, Any]) -> bytes:
 
 
 class Oracle:
-    """All that the bodies said, read in the simplest way: what a row may know, and who may have written."""
+    """A simple reading of all bodies: the statuses that a row may have, and who may have written."""
 
     def __init__(self, names: list[str]) -> None:
         self.names, self.recipients = names, fictional(ROWS)
-        self.told: set[tuple[int, str]] = set()
+        self.row_statuses: set[tuple[int, str]] = set()
         self.wrote: set[str] = set()
 
     def hear(self, body: bytes) -> None:
         try:
-            found = orjson.loads(body)
+            parsed = orjson.loads(body)
         except orjson.JSONDecodeError:
-            found = dict(part.partition("=")[::2] for part in body.decode("utf-8", "replace").split("&"))
-        text = orjson.dumps(found).decode()
+            parsed = dict(part.partition("=")[::2] for part in body.decode("utf-8", "replace").split("&"))
+        text = orjson.dumps(parsed).decode()
         for number, digits in ((number, number.lstrip("+")) for number in [*self.recipients, *OTHERS]):
             if digits in text:
                 self.wrote.add(number)
-        for one in found if isinstance(found, list) else [found]:
-            if isinstance(one, dict) and isinstance(one.get("status"), str):
-                self.hear_event(one)
+        for event in parsed if isinstance(parsed, list) else [parsed]:
+            if isinstance(event, dict) and isinstance(event.get("status"), str):
+                self.hear_event(event)
 
-    def hear_event(self, one: dict[str, Any]) -> None:
-        word = parse_status(one["status"].replace("+", " "))[0]
-        text = orjson.dumps(one).decode()
+    def hear_event(self, event: dict[str, Any]) -> None:
+        status = parse_status(event["status"].replace("+", " "))[0]
+        text = orjson.dumps(event).decode()
         for row, (name, number) in enumerate(zip(self.names, self.recipients, strict=True)):
             if name in text or (number.lstrip("+") in text and request_id_of(row) in text):
-                self.told.add((row, word))
+                self.row_statuses.add((row, status))
 
 
 class Posted:
@@ -205,18 +205,18 @@ def test_whatever_is_posted_is_answered_and_no_row_learns_what_was_not_said_of_i
 
     run()
     assert answers == {200, 400}
-    found = load_statuses(place, ROWS)
-    known = {(row, word) for word in STAGES for row in np.flatnonzero(~np.isnat(found.since[word])).tolist()}
-    assert len(known) > ROWS
-    assert known <= oracle.told
-    assert set(found.status) - set(STAGES) <= {None, *(word for _, word in oracle.told)}
+    statuses = load_statuses(place, ROWS)
+    learned = {(row, status) for status in STAGES for row in np.flatnonzero(~np.isnat(statuses.since[status])).tolist()}
+    assert len(learned) > ROWS
+    assert learned <= oracle.row_statuses
+    assert set(statuses.status) - set(STAGES) <= {None, *(status for _, status in oracle.row_statuses)}
     with Ledger(place) as ledger:
         after = ledger.frame().set_index("key").loc[before["key"]].reset_index()
         same = ["key", "campaign", "destination", "recipient", "outcome", "claimed_at"]
         assert after[same].equals(before[same])
         # An id that nobody remembers is the row's own where D7 says that its message arrived, and nowhere else.
         for row in np.flatnonzero(after["request_id"] != before["request_id"]):
-            assert {(row_of[before["key"][row]], word) for word in ("delivered", "read")} & oracle.told
+            assert {(row_of[before["key"][row]], status) for status in ("delivered", "read")} & oracle.row_statuses
         everybody = [*fictional(ROWS + 50), *OTHERS]
         wrote = ledger.last_inbound(DESTINATION, everybody, [None] * len(everybody))
         heard_of = {person for person, at in zip(everybody, wrote, strict=True) if not np.isnat(at)}

@@ -51,8 +51,8 @@ def test_at_its_end_it_answers_what_it_took_and_takes_nothing_more(sqlite: str) 
         other.execute("BEGIN IMMEDIATE")  # so that nothing can be written
         answers: list[int] = []
         url = f"http://127.0.0.1:{receiver.port}/{SECRET}"
-        told = orjson.dumps(delivery_event(0, "read", names[0]))
-        posting = threading.Thread(target=lambda: answers.append(requests.post(url, data=told, timeout=30).status_code))
+        body = orjson.dumps(delivery_event(0, "read", names[0]))
+        posting = threading.Thread(target=lambda: answers.append(requests.post(url, data=body, timeout=30).status_code))
         posting.start()
         time.sleep(0.5)
         receiver.process.send_signal(signal.SIGTERM)
@@ -79,13 +79,13 @@ def test_it_ends_at_a_signal_and_never_showed_the_secret_or_a_number(sqlite: str
         with socket.create_connection(("127.0.0.1", receiver.port), timeout=30) as connection:
             connection.sendall(f"POST /{SECRET} HTTP/9\r\n\r\n".encode())
             assert b" 400 " in connection.recv(1000)
-        code, said = receiver.end(number)
+        code, output = receiver.end(number)
     assert code == 0
-    assert SECRET not in said
-    assert "2025550123" not in said
-    assert "Traceback" not in said
-    assert re.search(r"d7nb receives events at http://127\.0\.0\.1:\d+/… into Ledger\('.*ledger.sqlite3'\)", said)
-    assert "D7 documents neither a signature" in said
+    assert SECRET not in output
+    assert "2025550123" not in output
+    assert "Traceback" not in output
+    assert re.search(r"d7nb receives events at http://127\.0\.0\.1:\d+/… into Ledger\('.*ledger.sqlite3'\)", output)
+    assert "D7 documents neither a signature" in output
     assert set(load_statuses(sqlite, 4).status) == {"read"}
 
 
@@ -106,9 +106,9 @@ def impatient(place: str) -> Iterator[int]:
     )
     try:
         assert process.stdout is not None
-        found = re.search(r":(\d+)/", process.stdout.readline())
-        assert found
-        yield int(found[1])
+        port = re.search(r":(\d+)/", process.stdout.readline())
+        assert port
+        yield int(port[1])
     finally:
         process.kill()
         process.communicate()
@@ -124,12 +124,12 @@ def answer(connection: socket.socket) -> bytes:
     return got
 
 
-@pytest.mark.parametrize("said", [b"", b"POST /", b"GET /x HTTP/1.1\r\nhost: d7nb\r\n\r\nPOST /"])
-def test_who_holds_a_connection_and_never_asks_is_hung_up_on(sqlite: str, said: bytes) -> None:
+@pytest.mark.parametrize("head", [b"", b"POST /", b"GET /x HTTP/1.1\r\nhost: d7nb\r\n\r\nPOST /"])
+def test_who_holds_a_connection_and_never_asks_is_hung_up_on(sqlite: str, head: bytes) -> None:
     record_accepted(sqlite, 1)
     with impatient(sqlite) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-        connection.sendall(said)
-        if said.startswith(b"GET"):
+        connection.sendall(head)
+        if head.startswith(b"GET"):
             assert answer(connection).startswith(b"HTTP/1.1 404")
             connection.sendall(b"x")
         assert connection.recv(1000) == b""
@@ -161,12 +161,12 @@ def test_who_asks_in_time_may_wait_for_an_answer_and_ask_again_later(sqlite: str
 
 def test_it_takes_events_of_a_sandbox_and_shapes_and_words_of_one_s_own(sqlite: str) -> None:
     sandbox = "http://127.0.0.1:8700"
-    words = ["--base-url", f"{sandbox}/", "--inbound-sender", "from.number", "--inbound-text", "said"]
-    with remote_receiver(sqlite, *words, "--inbound", "meta", "--stop-word", "Ruhe") as receiver:
+    arguments = ["--base-url", f"{sandbox}/", "--inbound-sender", "from.number", "--inbound-text", "said"]
+    with remote_receiver(sqlite, *arguments, "--inbound", "meta", "--stop-word", "Ruhe") as receiver:
         url = f"http://127.0.0.1:{receiver.port}/{SECRET}"
         for person, word in zip(fictional(3), ["Ruhe!", "STOP", "hello"], strict=True):
-            told = {"from": {"number": person}, "said": word}
-            assert requests.post(url, json=told, timeout=30).status_code == 200
+            body = {"from": {"number": person}, "said": word}
+            assert requests.post(url, json=body, timeout=30).status_code == 200
         unknown = {"event_type": "SANDBOX_INBOUND_EVENT", "sender": fictional(4)[3], "text": {"body": "STOP"}}
         assert requests.post(url, json=unknown, timeout=30).status_code == 400
     with Ledger(sqlite) as ledger:
@@ -174,7 +174,7 @@ def test_it_takes_events_of_a_sandbox_and_shapes_and_words_of_one_s_own(sqlite: 
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
         ([], f"events need a secret path: set {VARIABLE} to one, made with python"),
         (["--secret", "short"], "the secret has fewer than 16 characters: make one with python"),
@@ -185,14 +185,14 @@ def test_it_takes_events_of_a_sandbox_and_shapes_and_words_of_one_s_own(sqlite: 
     ],
 )
 def test_what_can_t_be_done_is_told_in_one_line(
-    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
-    assert main(["receive", *words]) == 2
-    told = capsys.readouterr()
-    assert said in told.err
-    assert told.err.count("\n") == 1
-    assert SECRET not in told.err + told.out
+    assert main(["receive", *arguments]) == 2
+    output = capsys.readouterr()
+    assert message in output.err
+    assert output.err.count("\n") == 1
+    assert SECRET not in output.err + output.out
 
 
 def test_a_port_that_is_taken_is_told(capsys: pytest.CaptureFixture[str]) -> None:

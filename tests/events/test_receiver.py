@@ -75,31 +75,33 @@ def aside(place: str) -> pd.DataFrame:
 class TestTakingIn:
     def test_an_event_is_in_the_ledger_when_it_is_answered(self, url: str, place: str, names: list[str]) -> None:
         answer = post(url, delivery_event(3, "delivered", names[3]))
-        found = load_statuses(place, ROWS)  # another connection: it sees what was committed, and nothing else
+        statuses = load_statuses(place, ROWS)  # another connection: it sees what was committed, and nothing else
         assert (answer.status_code, answer.text) == (200, "ok\n")
-        assert found.status.tolist() == [None] * 3 + ["delivered"] + [None] * 4
-        assert found.since["delivered"][3] == np.datetime64(time_of("delivered").replace(tzinfo=None))
-        assert found.msg_id[3] == delivery_event(3, "delivered", names[3])["msg_id"]
+        assert statuses.status.tolist() == [None] * 3 + ["delivered"] + [None] * 4
+        assert statuses.since["delivered"][3] == np.datetime64(time_of("delivered").replace(tzinfo=None))
+        assert statuses.msg_id[3] == delivery_event(3, "delivered", names[3])["msg_id"]
 
     def test_order_repetition_and_form_make_no_difference(self, url: str, place: str, names: list[str]) -> None:
-        told = [*STATUSES, *reversed(STATUSES)]
-        for number, word in enumerate([*told, *told]):
-            assert post(url, delivery_event(0, word, names[0], nested=number % 2 == 0)).status_code == 200
-        post(url, [delivery_event(1, word, names[1]) for word in reversed(STATUSES)])
+        in_and_out_of_order = [*STATUSES, *reversed(STATUSES)]
+        for number, status in enumerate([*in_and_out_of_order, *in_and_out_of_order]):
+            assert post(url, delivery_event(0, status, names[0], nested=number % 2 == 0)).status_code == 200
+        post(url, [delivery_event(1, status, names[1]) for status in reversed(STATUSES)])
         post(url, {name: str(value) for name, value in delivery_event(2, "read", names[2]).items()})
         requests.post(url, data=delivery_event(3, "read", names[3]), timeout=30)  # as a form
-        found = load_statuses(place, ROWS)
-        assert found.status.tolist() == ["read"] * 4 + [None] * 4
-        for word in STATUSES:
-            expected = np.datetime64(time_of(word).replace(tzinfo=None), "us")
-            assert found.since[word][:2].tolist() == [expected.astype(object)] * 2
+        statuses = load_statuses(place, ROWS)
+        assert statuses.status.tolist() == ["read"] * 4 + [None] * 4
+        for status in STATUSES:
+            expected = np.datetime64(time_of(status).replace(tzinfo=None), "us")
+            assert statuses.since[status][:2].tolist() == [expected.astype(object)] * 2
         assert aside(place).empty
 
     def test_many_at_once_are_each_answered_and_all_written(self, url: str, place: str, names: list[str]) -> None:
-        told = [(row, word) for row in range(ROWS) for word in STATUSES]
+        row_statuses = [(row, status) for row in range(ROWS) for status in STATUSES]
         with ThreadPoolExecutor(16) as pool:
-            answers = list(pool.map(lambda one: post(url, delivery_event(*one, names[one[0]])).status_code, told * 3))
-        assert answers == [200] * len(told) * 3
+            answers = list(
+                pool.map(lambda one: post(url, delivery_event(*one, names[one[0]])).status_code, row_statuses * 3)
+            )
+        assert answers == [200] * len(row_statuses) * 3
         assert set(load_statuses(place, ROWS).status) == {"read"}
 
     def test_a_row_without_its_key_is_found_by_request_and_recipient(self, url: str, place: str) -> None:
@@ -112,15 +114,15 @@ class TestTakingIn:
         assert set(load_statuses(place, ROWS).status) == {None}
 
     def test_what_is_no_event_is_kept_aside_with_its_numbers_masked(self, url: str, place: str) -> None:
-        told = post(url, b"+1 202 555 0123 says hello")
-        assert told.status_code == 400
+        response = post(url, b"+1 202 555 0123 says hello")
+        assert response.status_code == 400
         assert post(url, {"event_type": "TEMPLATE_EVENTS", "for": "+12025550123"}).status_code == 400
-        kept = aside(place)
-        assert kept["why"].tolist() == [
+        letters = aside(place)
+        assert letters["why"].tolist() == [
             "it is neither JSON nor a form",
             "it is not a known kind of event: TEMPLATE_EVENTS",
         ]
-        assert kept["text"].tolist() == [
+        assert letters["text"].tolist() == [
             "+120••••••23 says hello",
             '{"event_type":"TEMPLATE_EVENTS","for":"+120••••••23"}',
         ]
@@ -195,10 +197,10 @@ class TestWithTheSandbox:
 class TestAnswers:
     def test_another_path_is_not_found_and_nothing_is_read_there(self, url: str, place: str, names: list[str]) -> None:
         root = url.removesuffix(SECRET)
-        told = delivery_event(0, "read", names[0])
+        body = delivery_event(0, "read", names[0])
         for path in ("", "other", SECRET[:-1], SECRET + "x", SECRET.upper(), f"{SECRET}/", f"x/{SECRET}", "%00", "é"):
             for method in ("POST", "GET", "PUT"):
-                answer = requests.request(method, root + path, data=orjson.dumps(told), timeout=30)
+                answer = requests.request(method, root + path, data=orjson.dumps(body), timeout=30)
                 assert (answer.status_code, answer.text) == (404, "Not Found"), path
         assert set(load_statuses(place, ROWS).status) == {None}
         assert aside(place).empty
@@ -256,18 +258,18 @@ class TestTrouble:
         self, sqlite: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         names = record_accepted(sqlite, 1)
-        told = delivery_event(0, "read", names[0])
+        body = delivery_event(0, "read", names[0])
         with Ledger(sqlite, patience=0.05) as ledger, serving(receiver(ledger, SECRET)) as url:
             with locked(sqlite):
                 for _ in range(3):
-                    refused = post(url, told)
+                    refused = post(url, body)
                     assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
                     assert post(url, b"nonsense").status_code == 503  # what can't be kept aside is not settled, either
             assert load_statuses(sqlite, 1).status.tolist() == [None]
-            assert post(url, told).status_code == 200
+            assert post(url, body).status_code == 200
         assert load_statuses(sqlite, 1).status.tolist() == ["read"]
-        said = [record.getMessage() for record in caplog.records if record.name == "d7nb.events"]
-        away, again = said
+        log_messages = [record.getMessage() for record in caplog.records if record.name == "d7nb.events"]
+        away, again = log_messages
         assert away.startswith("events are refused, to be posted again: the ledger ledger.sqlite3 is locked by another")
         assert again == "events are accepted again"
 
@@ -276,25 +278,25 @@ class TestTrouble:
         self, sqlite: str, kind: type[Exception], caplog: pytest.LogCaptureFixture
     ) -> None:
         names = record_accepted(sqlite, ROWS)
-        told = [
+        bodies = [
             delivery_event(row, "read", name, msg_id="poison" if row == 3 else None) for row, name in enumerate(names)
         ]
         with Choking(sqlite, kind) as ledger, serving(application := receiver(ledger, SECRET)) as url:
             with ledger.held(), ThreadPoolExecutor(ROWS + 1) as pool:
                 first = pool.submit(post, url, delivery_event(0, "sent", names[0]))
                 assert ledger.reached.wait(30)  # while this is being written, the others gather
-                others = [pool.submit(post, url, one) for one in told]
+                others = [pool.submit(post, url, body) for body in bodies]
                 until(lambda: len(application.routes[0].endpoint._intake._queue) == ROWS)
                 ledger.go_on.set()
                 assert first.result().status_code == 200
                 assert [other.result().status_code for other in others] == [200] * 3 + [500] + [200] * 4
         assert max(ledger.sizes) == ROWS
         assert load_statuses(sqlite, ROWS).status.tolist() == ["read"] * 3 + [None] + ["read"] * 4
-        kept = aside(sqlite)
-        assert kept["why"].item() == f"it could not be written: {kind.__name__}"
-        assert "poison" in kept["text"].item()
-        (said,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-        assert said == f"an event could not be written ({kind.__name__}); ledger.aside() lists it"
+        letters = aside(sqlite)
+        assert letters["why"].item() == f"it could not be written: {kind.__name__}"
+        assert "poison" in letters["text"].item()
+        (log_message,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+        assert log_message == f"an event could not be written ({kind.__name__}); ledger.aside() lists it"
 
     def test_what_waits_has_a_bound(self, sqlite: str, monkeypatch: pytest.MonkeyPatch) -> None:
         names = record_accepted(sqlite, ROWS)
@@ -361,8 +363,8 @@ class TestSecrets:
         for body in (b"nonsense", b"x" * 100_000):
             post(url, body)
         post(f"{url}x", b"")
-        said = [record.getMessage() for record in caplog.records if record.name != "urllib3.connectionpool"]
-        assert [line.partition('"')[2] for line in said if "POST" in line] == [
+        log_messages = [record.getMessage() for record in caplog.records if record.name != "urllib3.connectionpool"]
+        assert [line.partition('"')[2] for line in log_messages if "POST" in line] == [
             'POST /SECRET HTTP/1.1" 400',
             'POST /SECRET HTTP/1.1" 413',
             f'POST /{SECRET}x HTTP/1.1" 404',

@@ -108,12 +108,12 @@ def test_a_number_with_a_script_lives_by_it_and_the_others_do_not(
     }
     sandbox.advance(hours=1)
     assert statuses(sandbox) == ["read", status]
-    other, told = call(sandbox, "GET", f"/whatsapp/v2/report/{request_id}").json()["messages"]
-    assert (other["status"], told["status"]) == ("read", status)
+    other, scripted = call(sandbox, "GET", f"/whatsapp/v2/report/{request_id}").json()["messages"]
+    assert (other["status"], scripted["status"]) == ("read", status)
     assert other["reason"] == "Read by the user"
     if code:
-        assert told["reason"].startswith(f"{code}: ")
-    assert sandbox.messages.reason[1] == told["reason"] or told["reason"] is None
+        assert scripted["reason"].startswith(f"{code}: ")
+    assert sandbox.messages.reason[1] == scripted["reason"] or scripted["reason"] is None
 
 
 def test_a_script_may_be_stages_of_ones_own_in_any_order(sandbox: Sandbox) -> None:
@@ -148,8 +148,8 @@ def test_scripts_go_by_digits_from_now_on_until_taken_back(sandbox: Sandbox) -> 
 @pytest.mark.parametrize("kind", ["never_read", [[0, "queued", None], [2, "delivered", None]]])
 def test_scripts_can_be_asked_for_over_http_and_reset_forgets_them(kind: Any) -> None:
     with Sandbox(scripts={OTHER: "never_delivered"}) as sandbox:
-        order = {"number": PERSON, "kind": kind}
-        assert call(sandbox, "POST", "/_sandbox/scripts", token=None, json=order).status_code == 200
+        script = {"number": PERSON, "kind": kind}
+        assert call(sandbox, "POST", "/_sandbox/scripts", token=None, json=script).status_code == 200
         send(sandbox, PERSON, OTHER)
         sandbox.advance(hours=1)
         assert statuses(sandbox) == ["delivered", "sent"]
@@ -160,7 +160,7 @@ def test_scripts_can_be_asked_for_over_http_and_reset_forgets_them(kind: Any) ->
 
 
 @pytest.mark.parametrize(
-    ("number", "kind", "words"),
+    ("number", "kind", "pattern"),
     [
         (PERSON, "never_red", "there is no script 'never_red': did you mean 'never_read'"),
         (PERSON, "xyz", "Choose from: never_delivered, "),
@@ -172,12 +172,12 @@ def test_scripts_can_be_asked_for_over_http_and_reset_forgets_them(kind: Any) ->
         ("0" + PERSON[1:], "never_read", "country code"),
     ],
 )
-def test_a_script_that_can_not_be_played_is_an_error(number: str, kind: Any, words: str, sandbox: Sandbox) -> None:
-    with pytest.raises(SandboxError, match=words) as raised:
+def test_a_script_that_can_not_be_played_is_an_error(number: str, kind: Any, pattern: str, sandbox: Sandbox) -> None:
+    with pytest.raises(SandboxError, match=pattern) as raised:
         sandbox.script(number, kind)
     reply = call(sandbox, "POST", "/_sandbox/scripts", token=None, json={"number": number, "kind": kind})
     assert (reply.status_code, reply.json()) == (400, {"detail": str(raised.value)})
-    with pytest.raises(SandboxError, match=words):
+    with pytest.raises(SandboxError, match=pattern):
         Sandbox(scripts={number: kind})
     assert numbers_in(reply.text) == []
 
@@ -214,9 +214,9 @@ def test_windows_let_free_form_messages_through_for_a_day_after_a_reply(receiver
         assert statuses(sandbox) == ["failed", "read", "read", "failed", "read", "failed"]
         assert sandbox.messages.reason[5].startswith("131047: ")
         sandbox.flush()
-        told = [(event["msg_id"], event["status"]) for event in received(receiver) if "msg_id" in event]
-        assert told.count((sandbox.messages.msg_id[5], "failed")) == 1
-        assert (sandbox.messages.msg_id[5], "sent") not in told
+        event_statuses = [(event["msg_id"], event["status"]) for event in received(receiver) if "msg_id" in event]
+        assert event_statuses.count((sandbox.messages.msg_id[5], "failed")) == 1
+        assert (sandbox.messages.msg_id[5], "sent") not in event_statuses
 
 
 def test_a_window_is_judged_when_a_message_goes_out_and_between_the_two_who_wrote(receiver: LocalServer) -> None:
@@ -255,7 +255,7 @@ def test_an_event_has_the_documented_form(receiver: LocalServer, sandbox: Sandbo
     assert [event.pop("date") for event in events] == [f"{at.year}-{at.month_name()}-{at.day:02}" for at in times]
     for at, seconds in zip(times, (0, 1, 2, 4), strict=True):
         assert abs(at - went_at - pd.Timedelta(seconds=seconds)) <= pd.Timedelta(milliseconds=1)
-    told = {
+    expected = {
         "event_type": "DELIVERY_EVENTS",
         "request_id": reply["request_id"],
         "msg_id": report["msg_id"],
@@ -268,7 +268,7 @@ def test_an_event_has_the_documented_form(receiver: LocalServer, sandbox: Sandbo
         "cust_ref": "c",
         "message_tag5": "5",
     }
-    assert events == [told] * 4
+    assert events == [expected] * 4
     assert {request.path for request in receiver.requests} == {"/d7/%C3%A9?key=1"}
     assert {request.headers["Content-Type"] for request in receiver.requests} == {"application/json"}
 
@@ -296,7 +296,7 @@ def test_events_may_be_forms(receiver: LocalServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "pattern"),
     [
         ({"events": "deep"}, r"events='deep' is not a choice\. Choose from: flat, nested"),
         ({"event_format": "xml"}, "Choose from: json, form"),
@@ -307,9 +307,9 @@ def test_events_may_be_forms(receiver: LocalServer) -> None:
         ({"callback_url": "https://example.com/hook"}, "not on this machine"),
     ],
 )
-def test_an_option_that_is_unfit_is_an_error_with_a_way_out(options: dict[str, Any], words: str) -> None:
+def test_an_option_that_is_unfit_is_an_error_with_a_way_out(options: dict[str, Any], pattern: str) -> None:
     threads = threading.active_count()
-    with pytest.raises(SandboxError, match=words):
+    with pytest.raises(SandboxError, match=pattern):
         Sandbox(**options)
     assert threading.active_count() == threads
 
@@ -338,10 +338,10 @@ def test_events_of_a_script_end_where_it_ends(receiver: LocalServer, sandbox: Sa
     send(sandbox, content=TEMPLATE, report_url=receiver.url)
     sandbox.advance(days=1)
     sandbox.flush()
-    told = defaultdict(list)
+    statuses_by_message = defaultdict(list)
     for event in received(receiver):
-        told[event["msg_id"]].append(event["status"])
-    assert list(map(told.get, sandbox.messages.msg_id)) == [["queued", "failed"], LIFE, LIFE]
+        statuses_by_message[event["msg_id"]].append(event["status"])
+    assert list(map(statuses_by_message.get, sandbox.messages.msg_id)) == [["queued", "failed"], LIFE, LIFE]
     [failed] = [event for event in received(receiver) if event["status"] == "failed"]
     assert failed["reason"].startswith("131047: ")
 
@@ -448,9 +448,9 @@ def test_one_request_may_have_addresses_here_elsewhere_and_none(receiver: LocalS
     sandbox.flush()
     frame = sandbox.events
     assert frame["at"].is_monotonic_increasing
-    told = frame.groupby(["request_id", "recipient"], sort=False)[["status", "answer"]].agg(list)
-    assert told.status.tolist() == [LIFE] * 3
-    assert sorted(told.answer) == [["200"] * 4, [ELSEWHERE] * 4, [ELSEWHERE] * 4]
+    by_recipient = frame.groupby(["request_id", "recipient"], sort=False)[["status", "answer"]].agg(list)
+    assert by_recipient.status.tolist() == [LIFE] * 3
+    assert sorted(by_recipient.answer) == [["200"] * 4, [ELSEWHERE] * 4, [ELSEWHERE] * 4]
     assert len(receiver.requests) == 4
     sandbox.reset()
     assert sandbox.events.empty
@@ -573,13 +573,13 @@ def test_reset_forgets_what_is_still_to_be_posted(receiver: LocalServer) -> None
         wait_for(lambda: list(sandbox.events.answer) == ["503"])
         send(sandbox, report_url=receiver.url)
         sandbox.reset()
-        asked = len(server.requests) + 1  # one may be under way
+        most_requests = len(server.requests) + 1  # one may be under way
         assert sandbox.events.empty
         sandbox.advance(hours=1)
         sandbox.flush()
         send(sandbox, OTHER, report_url=receiver.url)
         sandbox.flush()
-        assert len(server.requests) <= asked
+        assert len(server.requests) <= most_requests
         assert [event["status"] for event in received(receiver) if event["recipient"] == OTHER] == ["queued"]
         assert len(sandbox.events) == 1
 
@@ -592,10 +592,10 @@ def test_every_message_has_its_events_once_and_in_order_whatever_happens_at_once
             sandbox.advance(seconds=1)
         sandbox.advance(seconds=4)
         sandbox.flush(60)
-        told = defaultdict(list)
+        statuses_by_message = defaultdict(list)
         for event in received(receiver):
-            told[event["msg_id"]].append(event["status"])
-        assert dict(told) == dict.fromkeys(sandbox.messages.msg_id, LIFE)
+            statuses_by_message[event["msg_id"]].append(event["status"])
+        assert dict(statuses_by_message) == dict.fromkeys(sandbox.messages.msg_id, LIFE)
         assert len(sandbox.events) == 4800
         assert receiver.connections <= 8
 
@@ -628,9 +628,9 @@ def test_a_reply_is_an_event_in_the_sandboxs_own_shape(receiver: LocalServer) ->
         message_id = sandbox.reply(PERSON[1:], "Thank you")
         [event] = received(receiver)
         assert event["event_type"] == "SANDBOX_INBOUND_EVENT"
-        found = {name: at_path(event, path) for name, path in INBOUND_FIELDS.items()}
-        at = found.pop("at")
-        assert found == {
+        fields = {name: at_path(event, path) for name, path in INBOUND_FIELDS.items()}
+        at = fields.pop("at")
+        assert fields == {
             "sender": PERSON,
             "originator": SENDER,
             "message_id": message_id,
@@ -671,8 +671,8 @@ def test_a_reply_goes_to_the_latest_messages_report_url_and_number(receiver: Loc
         call(sandbox, "POST", "/whatsapp/v2/send", json={"messages": [message]})
         sandbox.reply(PERSON, "Hi")
         sandbox.reply(PERSON, "Hi", originator=SENDER)
-        told = [event["business_number"] for event in received(receiver) if "business_number" in event]
-        assert told == [OTHER, SENDER]
+        numbers = [event["business_number"] for event in received(receiver) if "business_number" in event]
+        assert numbers == [OTHER, SENDER]
 
 
 def test_a_reply_to_nobody_in_particular_goes_to_the_only_registered_number(receiver: LocalServer) -> None:

@@ -215,8 +215,8 @@ def test_every_other_token_is_refused(authorization: str | None, method: str, pa
 
 def test_originators_are_compared_by_digits_and_others_are_not_found() -> None:
     with Sandbox(originators=[SENDER, OTHER[1:]]) as sandbox:
-        for known in (SENDER, SENDER[1:], OTHER, OTHER[1:]):
-            assert post(sandbox, message(originator=known)).status_code == 200
+        for originator in (SENDER, SENDER[1:], OTHER, OTHER[1:]):
+            assert post(sandbox, message(originator=originator)).status_code == 200
         reply = post(sandbox, message(), message(originator="+12025550199"), message(originator="my shop"))
         assert reply.status_code == 404
         assert [item["code"] for item in reply.json()["detail"]] == ["INVALID_WHATSAPP_ORIGINATOR"] * 2
@@ -325,9 +325,9 @@ def test_reset_forgets_messages_faults_and_time(over_http: bool, sandbox: Sandbo
 
 def test_a_report_has_the_documented_shape_on_both_paths(sandbox: Sandbox) -> None:
     template = {"message_type": "TEMPLATE", "template": {"template_id": "offer", "language": "en"}}
-    told = message(PERSON)
-    told["recipients"][0]["reference"] = {"cust_ref": "c", "messageTag1": "t"}
-    request_id = post(sandbox, told, message(OTHER, content=template)).json()["request_id"]
+    text = message(PERSON)
+    text["recipients"][0]["reference"] = {"cust_ref": "c", "messageTag1": "t"}
+    request_id = post(sandbox, text, message(OTHER, content=template)).json()["request_id"]
     sandbox.advance(seconds=4)
     answer = report(sandbox, request_id).json()
     ids = list(sandbox.messages.msg_id)
@@ -382,10 +382,10 @@ def test_a_message_lives_on_a_clock_that_can_be_moved() -> None:
         request_id = post(sandbox).json()["request_id"]
         seen = []
         for _ in range(4):
-            [told] = report(sandbox, request_id).json()["messages"]
-            kept = plain(sandbox.messages).iloc[0]
-            assert (told["status"], told["reason"]) == (kept.status, kept.reason)
-            seen.append((kept.status, kept.reason))
+            [reported] = report(sandbox, request_id).json()["messages"]
+            row = plain(sandbox.messages).iloc[0]
+            assert (reported["status"], reported["reason"]) == (row.status, row.reason)
+            seen.append((row.status, row.reason))
             sandbox.advance(hours=1)
         assert seen == [life[0][1:], life[1][1:], life[2][1:], life[2][1:]]
         late = post(sandbox).json()
@@ -411,8 +411,8 @@ def test_a_scheduled_message_waits_for_its_time(sandbox: Sandbox) -> None:
     assert report(sandbox, request_id).json()["schedule_time"] == later
     sandbox.advance(hours=23)
     assert sandbox.messages.status[0] == "scheduled"
-    told = report(sandbox, request_id).json()
-    assert (told["request_stage"], told["messages"][0]["status"]) == ("scheduled", "scheduled")
+    scheduled = report(sandbox, request_id).json()
+    assert (scheduled["request_stage"], scheduled["messages"][0]["status"]) == ("scheduled", "scheduled")
     sandbox.advance(hours=1, seconds=5)
     assert sandbox.messages.status[0] == "read"
     assert report(sandbox, request_id).json()["request_stage"] == "processed"
@@ -447,15 +447,15 @@ def raw_exchange(sandbox: Sandbox) -> bytes:
     return received
 
 
-@pytest.mark.parametrize(("kind", "taken_in"), [("drop_before", 0), ("drop_after", 1)])
-def test_a_dropped_connection_has_no_byte_of_an_answer(kind: str, taken_in: int, sandbox: Sandbox) -> None:
+@pytest.mark.parametrize(("kind", "accepted"), [("drop_before", 0), ("drop_after", 1)])
+def test_a_dropped_connection_has_no_byte_of_an_answer(kind: str, accepted: int, sandbox: Sandbox) -> None:
     sandbox.fail_next(kind)
     assert raw_exchange(sandbox) == b""
-    assert len(sandbox.messages) == taken_in
+    assert len(sandbox.messages) == accepted
     sandbox.fail_next(kind)
     with pytest.raises(requests.ConnectionError, match="Remote end closed connection without response"):
         post(sandbox)
-    assert len(sandbox.messages) == 2 * taken_in
+    assert len(sandbox.messages) == 2 * accepted
     assert post(sandbox).status_code == 200
 
 
@@ -595,7 +595,7 @@ def test_faults_by_chance_repeat_with_their_seed_until_reset() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "times", "options", "words"),
+    ("kind", "times", "options", "pattern"),
     [
         ("stauts", 1, {}, "no fault 'stauts': did you mean 'status'"),
         ("xyz", 1, {}, "Choose from: status, drop_before"),
@@ -612,20 +612,20 @@ def test_faults_by_chance_repeat_with_their_seed_until_reset() -> None:
     ],
 )
 def test_a_fault_that_does_not_exist_is_an_error(
-    kind: str, times: int, options: dict[str, Any], words: str, sandbox: Sandbox
+    kind: str, times: int, options: dict[str, Any], pattern: str, sandbox: Sandbox
 ) -> None:
-    with pytest.raises(SandboxError, match=words) as raised:
+    with pytest.raises(SandboxError, match=pattern) as raised:
         sandbox.fail_next(kind, times, **options)
-    order = {"kind": kind, "times": times, "options": options}
-    reply = call(sandbox, "POST", "/_sandbox/faults", token=None, json=order)
+    fault = {"kind": kind, "times": times, "options": options}
+    reply = call(sandbox, "POST", "/_sandbox/faults", token=None, json=fault)
     assert (reply.status_code, reply.json()) == (400, {"detail": str(raised.value)})
     assert PERSON not in reply.text
     assert post(sandbox).status_code == 200
 
 
 def test_faults_can_be_asked_for_over_http(sandbox: Sandbox) -> None:
-    order = {"kind": "status", "times": 2, "options": {"code": 503}}
-    assert call(sandbox, "POST", "/_sandbox/faults", token=None, json=order).status_code == 200
+    fault = {"kind": "status", "times": 2, "options": {"code": 503}}
+    assert call(sandbox, "POST", "/_sandbox/faults", token=None, json=fault).status_code == 200
     assert [post(sandbox).status_code for _ in range(3)] == [503, 503, 200]
     assert call(sandbox, "POST", "/_sandbox/faults", token=None, json={"kind": "drop_before"}).status_code == 200
     assert raw_exchange(sandbox) == b""

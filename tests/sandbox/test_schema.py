@@ -577,9 +577,9 @@ def test_an_array_of_numbers_is_refused_unless_lenient(
     recipients = [{"recipient": [PERSON, "+12025550124"], "reference": {"cust_ref": "c"}}]
     body = body_of(GOOD["text"], recipients=recipients)
     assert Post(strict, session, body).locs == [["body", "messages", 0, "recipients", 0, "recipient"]]
-    taken_in = Post(lenient, session, body).taken_in
-    assert list(taken_in.recipient) == [PERSON, "+12025550124"]
-    assert list(taken_in.reference) == [{"cust_ref": "c"}] * 2
+    accepted = Post(lenient, session, body).accepted
+    assert list(accepted.recipient) == [PERSON, "+12025550124"]
+    assert list(accepted.reference) == [{"cust_ref": "c"}] * 2
 
 
 def test_bare_numbers_are_refused_unless_lenient(strict: Sandbox, lenient: Sandbox, session: requests.Session) -> None:
@@ -724,7 +724,7 @@ def test_template_keys_count_from_0_or_1(first: int, session: requests.Session) 
             assert post.status == status
             if status == 400:
                 assert post.answer["detail"]["code"] == "TEMPLATE_PARAMETER_COUNT_MISMATCH"
-                assert post.taken_in.empty
+                assert post.accepted.empty
 
 
 def test_meta_style_components_are_not_read(strict: Sandbox, session: requests.Session) -> None:
