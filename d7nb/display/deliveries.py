@@ -289,7 +289,7 @@ _STEPS: dict[str, Step] = {
         "{rows} held: another text already went to the same recipient in this campaign. To send this one too:",
         ('plan.send(client, resend="changed")',),
     ),
-    "held": Step("{rows} held until you decide. See the reasons; then, to let them go:", ("plan.release()",)),
+    "held": Step("{rows} held until you decide. See the reasons, then:", ("plan.release()",)),
     "invalid": Step("{rows} with errors. To see each problem by row and column:", ("plan.problems",)),
     "already_sent": Step(
         "{rows} already sent, so not sent again. To send again on purpose, use another campaign or name the rows:",
