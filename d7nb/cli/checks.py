@@ -25,7 +25,7 @@ from d7nb.errors import ApiError, D7Error, Misdirected, Unauthorized
 from d7nb.ledger import Ledger
 from d7nb.plugins.manager import ALLOWED, BUILT_IN
 from d7nb.store.faults import guarded
-from d7nb.store.location import filesystem_of, find_place, in_container, read_mounts, warning_for
+from d7nb.store.location import filesystem_of, find_location, in_container, read_mounts, warning_for
 from d7nb.store.schema import SCHEMA, meta
 from d7nb.version import version
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from d7nb.api.endpoints import TokenCheck
-    from d7nb.store.location import Place
+    from d7nb.store.location import LedgerLocation
 
 SECONDS = 5.0
 """How long D7 may take to answer, and another writer to let go of the ledger."""
@@ -195,9 +195,9 @@ def _clock(theirs: datetime) -> Finding:
 
 def ledger(patient: Target) -> Iterator[Finding]:
     """Whether the ledger can be used, what it holds, and whether others can read it."""
-    place = find_place(patient.ledger, os.environ)
+    place = find_location(patient.ledger, os.environ)
     if place.path is not None and not place.path.exists():
-        yield from _no_ledger_yet(place.path, place.shown, ours=place.ours)
+        yield from _no_ledger_yet(place.path, place.address, ours=place.is_default)
         return
     if place.path is None and (none_yet := _no_tables_yet(place)):
         yield none_yet
@@ -206,7 +206,7 @@ def ledger(patient: Target) -> Iterator[Finding]:
         campaigns, warning = opened.campaigns(), opened.warning
     counts = campaigns.drop(columns=["campaign", "destination", "last"]).sum()
     told = f"{plural(len(campaigns), 'mailing')}, {plural(int(counts.sum()), 'row')}"
-    yield Finding("ok", "ledger", f"{place.shown} can be read and written (schema {SCHEMA}): {told}")
+    yield Finding("ok", "ledger", f"{place.address} can be read and written (schema {SCHEMA}): {told}")
     if counts["unknown"]:
         found = f"{plural(int(counts['unknown']), 'row')} may have gone out, and nobody knows"
         yield Finding("warn", "ledger", found, 'find out, then plan.delivery(client).settle("sent") or "not_sent"')
@@ -216,7 +216,7 @@ def ledger(patient: Target) -> Iterator[Finding]:
     if warning:
         yield Finding("warn", "ledger", warning)
     if place.path is not None:
-        yield from _privacy(place.path, ours=place.ours)
+        yield from _privacy(place.path, ours=place.is_default)
 
 
 def _no_ledger_yet(path: Path, shown: str, *, ours: bool) -> Iterator[Finding]:
@@ -234,7 +234,7 @@ def _no_ledger_yet(path: Path, shown: str, *, ours: bool) -> Iterator[Finding]:
             yield Finding("warn", "ledger", warning)
 
 
-def _no_tables_yet(place: Place) -> Finding | None:
+def _no_tables_yet(place: LedgerLocation) -> Finding | None:
     """What there is to say of a database without a ledger; None where it has one, or the driver is missing."""
     try:
         engine = create_engine(place.url, hide_parameters=True, connect_args={"connect_timeout": int(SECONDS)})
@@ -248,8 +248,10 @@ def _no_tables_yet(place: Place) -> Finding | None:
     finally:
         engine.dispose()
     if may:
-        return Finding("ok", "ledger", f"none yet; the first send makes its tables in {place.shown}")
-    return Finding("fail", "ledger", f"{place.shown}: no tables can be made there", "grant the right, or name another")
+        return Finding("ok", "ledger", f"none yet; the first send makes its tables in {place.address}")
+    return Finding(
+        "fail", "ledger", f"{place.address}: no tables can be made there", "grant the right, or name another"
+    )
 
 
 def _privacy(path: Path, *, ours: bool) -> Iterator[Finding]:

@@ -96,7 +96,7 @@ def load_follow_up(
     if len(outcomes.rows_with("unknown")):
         final &= codes != HEARD  # its report may tell of its neighbours, which are in doubt
     open_ones = list(dict.fromkeys(each for each in ids[went & ~final] if each))
-    return FollowUp(heard.spread(ready, count), open_ones, numbers)
+    return FollowUp(heard.expand(ready, count), open_ones, numbers)
 
 
 def reload_statuses(
@@ -107,7 +107,7 @@ def reload_statuses(
         return load_follow_up(mailing, outcomes, campaign, settle=settle)
     ready = mailing.ready
     heard = find_statuses(campaign, mailing.keys[ready], past.numbers)
-    return past._replace(heard=heard.spread(ready, len(mailing.frame)))
+    return past._replace(heard=heard.expand(ready, len(mailing.frame)))
 
 
 def take_reports(

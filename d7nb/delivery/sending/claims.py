@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from d7nb.api.responses import SendResponse
     from d7nb.delivery.mailing import Mailing
-    from d7nb.store.claims import Claim, Run
+    from d7nb.store.claims import Claim
+    from d7nb.store.runs import Run
 
 
 class ClaimedRows(NamedTuple):
@@ -76,14 +77,14 @@ class LedgerWriter:
                 at=mailing.clock(),
                 override_of=self._again[rows],
                 unless_arrived=self._unless_arrived,
-                ours=self._is_ours if mailing.by_content else None,
+                is_own_key=self._is_own_key if mailing.by_content else None,
             )
         except LedgerError:
             self._strays = True  # a commit may have succeeded without telling
             raise
         return ClaimedRows(rows, claim)
 
-    def _is_ours(self, key: bytes) -> bool:
+    def _is_own_key(self, key: bytes) -> bool:
         return key in self._own_keys
 
     @cached_property
