@@ -1,4 +1,4 @@
-"""The ledger as the user holds it."""
+"""The ledger: the public class that records what was sent to whom, and shows it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from d7nb.api.destinations import BASE_URL
 from d7nb.delivery.history import history
 from d7nb.errors import hides_internals
-from d7nb.store.consent import say_opt_outs
+from d7nb.store.consent import record_opt_outs
 from d7nb.store.forget import forget
 from d7nb.store.store import Store
-from d7nb.store.views import all_rows, campaign_counts, opt_out_list, put_aside_list
+from d7nb.store.views import all_rows, campaign_counts, dead_letter_list, opt_out_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Ledger(Store):
-    """The durable record of what went to whom, and of what may have: nobody gets it twice.
+    """The durable record of which messages went out, and which may have, so that nobody gets one twice.
 
     Several threads, processes and (with PostgreSQL) machines may use one ledger at once.
 
@@ -60,22 +60,22 @@ class Ledger(Store):
         client: Client | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> Delivery:
-        """What became of a mailing, joined onto a table: for a day when the plan is not at hand.
+        """Return what became of a mailing, joined onto a table, without its plan.
 
         Args:
-            frame: The table; another than the one that was sent will do.
+            frame: The table; it need not be the one that was sent.
             campaign: The name of the mailing.
-            to: The column with the phone numbers: each row is what its person got last in this campaign.
+            to: The column with the phone numbers: each row tells what its person got last in this campaign.
             key: The column or columns that were the plan's ``key=``, if it had one: then these find the row.
             country: As for `d7nb.plan`.
-            client: Says where the messages went, the real API unless given; it asks when the delivery is refreshed.
-            clock: Tells the time.
+            client: The client whose destination the messages went to, the real API unless given; `refresh` uses it.
+            clock: Returns the time.
 
         Returns:
-            A delivery with ``frame``, ``refresh``, ``funnel`` and all the rest.
+            A delivery with ``frame``, ``refresh``, ``funnel`` and everything else.
 
         Raises:
-            ColumnError: A column is not there.
+            ColumnError: The table has no such column.
             LedgerError: The ledger can't be used.
 
         Example:
@@ -93,15 +93,15 @@ class Ledger(Store):
 
     @hides_internals
     def opt_out(self, numbers: Iterable[str], *, destination: str = BASE_URL, at: datetime | None = None) -> None:
-        """Put people on the list of those who do not want to be written to; `d7nb.filters.OptOut` spares them.
+        """Add people to the list of those who opted out; `d7nb.filters.OptOut` skips them.
 
         Args:
             numbers: Their numbers, with country code, in any form that `d7nb.check_numbers` reads.
             destination: Where messages to them would go; the real API unless given.
-            at: When they said so; now unless given.
+            at: When they opted out; now unless given.
 
         Raises:
-            LedgerError: One of them is no number; none was noted.
+            LedgerError: One of them is no number; none was added.
 
         Example:
             >>> from tempfile import TemporaryDirectory
@@ -111,16 +111,16 @@ class Ledger(Store):
                  recipient  stopped
             0  +120••••••23     True
         """
-        say_opt_outs(self._database, destination, numbers, at, stopped=True)
+        record_opt_outs(self._database, destination, numbers, at, stopped=True)
 
     @hides_internals
     def opt_in(self, numbers: Iterable[str], *, destination: str = BASE_URL, at: datetime | None = None) -> None:
-        """Take people off that list, because they said so later; arguments as for `opt_out`."""
-        say_opt_outs(self._database, destination, numbers, at, stopped=False)
+        """Note that people opted in again; arguments as for `opt_out`."""
+        record_opt_outs(self._database, destination, numbers, at, stopped=False)
 
     @hides_internals
     def opt_outs(self) -> pd.DataFrame:
-        """Who does not want to be written to, and who came back.
+        """Return who opted out, and who opted in again.
 
         Columns: ``recipient`` (masked), ``stopped``, ``at``, ``word`` (what they wrote), ``destination``.
         """
@@ -128,15 +128,15 @@ class Ledger(Store):
 
     @hides_internals
     def aside(self) -> pd.DataFrame:
-        """What came in and could not be made sense of, the latest last.
+        """Return the events that could not be used, the latest last.
 
         Columns: ``at``, ``why``, ``text`` (masked and shortened).
         """
-        return put_aside_list(self._database)
+        return dead_letter_list(self._database)
 
     @hides_internals
     def frame(self) -> pd.DataFrame:
-        """Everything the ledger knows: one row per row that was ever claimed.
+        """Return all that the ledger holds, one row per row that was ever claimed for a send.
 
         Columns: ``campaign``, ``destination``, ``key`` (26 characters, as it travels in the reference), ``recipient``
         (masked), ``outcome`` (missing while a claim is not recorded), ``request_id``, ``created_at``, ``status``,
@@ -146,7 +146,7 @@ class Ledger(Store):
 
     @hides_internals
     def campaigns(self) -> pd.DataFrame:
-        """How many rows each campaign has at each destination, by outcome; ``claimed`` where there is none yet.
+        """Count the rows of each campaign at each destination by outcome; ``claimed`` counts those without one.
 
         ``last`` is the time of the last claim.
         """
@@ -154,13 +154,13 @@ class Ledger(Store):
 
     @hides_internals
     def forget(self, campaign: str, before: datetime, *, destination: str | None = None, force: bool = False) -> int:
-        """Delete what was recorded of a campaign before a time: these rows would be sent again.
+        """Delete what was recorded of a campaign before a time, so that these rows would be sent again.
 
         Args:
             campaign: The campaign.
             before: The time, with its zone.
             destination: Only what went there, as `campaigns` names it; everywhere unless given.
-            force: Delete rows, too, that may have gone out, or are just being sent.
+            force: Delete even rows that may have gone out, or are just being sent.
 
         Returns:
             How many rows were deleted.

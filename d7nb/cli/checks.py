@@ -25,7 +25,7 @@ from d7nb.errors import ApiError, D7Error, Misdirected, Unauthorized
 from d7nb.ledger import Ledger
 from d7nb.plugins.manager import ALLOWED, BUILT_IN
 from d7nb.store.faults import guarded
-from d7nb.store.location import filesystem_of, find_place, in_container, read_mounts, warning_for
+from d7nb.store.location import filesystem_of, find_location, in_container, read_mounts, warning_for
 from d7nb.store.schema import SCHEMA, meta
 from d7nb.version import version
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from d7nb.api.client import TokenCheck
-    from d7nb.store.location import Place
+    from d7nb.store.location import LedgerLocation
 
 TIMEOUT = 5.0
 """Seconds that D7 has to answer, and that another writer may hold the ledger."""
@@ -195,9 +195,9 @@ def _clock_difference(d7_time: datetime) -> Finding:
 
 def check_ledger(target: Target) -> Iterator[Finding]:
     """Check that the ledger can be used and that nobody else can read it, and count what it holds."""
-    location = find_place(target.ledger, os.environ)
+    location = find_location(target.ledger, os.environ)
     if location.path is not None and not location.path.exists():
-        yield from _no_ledger_yet(location.path, location.shown, ours=location.ours)
+        yield from _no_ledger_yet(location.path, location.address, ours=location.is_default)
         return
     if location.path is None and (missing_tables := _no_tables_yet(location)):
         yield missing_tables
@@ -206,7 +206,7 @@ def check_ledger(target: Target) -> Iterator[Finding]:
         campaigns, warning = opened.campaigns(), opened.warning
     counts = campaigns.drop(columns=["campaign", "destination", "last"]).sum()
     contents = f"{plural(len(campaigns), 'mailing')}, {plural(int(counts.sum()), 'row')}"
-    yield Finding("ok", "ledger", f"{location.shown} can be read and written (schema {SCHEMA}): {contents}")
+    yield Finding("ok", "ledger", f"{location.address} can be read and written (schema {SCHEMA}): {contents}")
     if counts["unknown"]:
         message = f"{plural(int(counts['unknown']), 'row')} may have been sent, but nobody knows"
         yield Finding(
@@ -218,7 +218,7 @@ def check_ledger(target: Target) -> Iterator[Finding]:
     if warning:
         yield Finding("warn", "ledger", warning)
     if location.path is not None:
-        yield from _privacy(location.path, ours=location.ours)
+        yield from _privacy(location.path, ours=location.is_default)
 
 
 def _no_ledger_yet(path: Path, shown: str, *, ours: bool) -> Iterator[Finding]:
@@ -237,7 +237,7 @@ def _no_ledger_yet(path: Path, shown: str, *, ours: bool) -> Iterator[Finding]:
             yield Finding("warn", "ledger", warning)
 
 
-def _no_tables_yet(location: Place) -> Finding | None:
+def _no_tables_yet(location: LedgerLocation) -> Finding | None:
     """Check that tables can be created in a database; None where it has a ledger, or the driver is missing."""
     try:
         engine = create_engine(location.url, hide_parameters=True, connect_args={"connect_timeout": int(TIMEOUT)})
@@ -251,11 +251,11 @@ def _no_tables_yet(location: Place) -> Finding | None:
     finally:
         engine.dispose()
     if may_create:
-        return Finding("ok", "ledger", f"none yet; the first send makes its tables in {location.shown}")
+        return Finding("ok", "ledger", f"none yet; the first send makes its tables in {location.address}")
     return Finding(
         "fail",
         "ledger",
-        f"{location.shown}: d7nb may not create tables there",
+        f"{location.address}: d7nb may not create tables there",
         "grant that right, or name another database",
     )
 

@@ -106,7 +106,7 @@ def load_follow_up(
         is_final &= states.code != HEARD  # the request's report may also tell of its rows that are still in doubt
     request_ids = outcomes.request_ids()[ready][outcomes.is_accepted()[ready] & ~is_final]
     open_requests = [request_id for request_id in dict.fromkeys(request_ids) if request_id]
-    return FollowUp(statuses.spread(ready, len(mailing.frame)), open_requests, states.request)
+    return FollowUp(statuses.expand(ready, len(mailing.frame)), open_requests, states.request)
 
 
 def reload_statuses(
@@ -124,7 +124,7 @@ def reload_statuses(
     if len(outcomes.rows_with("unknown")):
         return load_follow_up(mailing, outcomes, campaign, update_outcomes=update_outcomes)
     statuses = find_statuses(campaign, mailing.keys[mailing.ready], follow_up.request_numbers)
-    return follow_up._replace(statuses=statuses.spread(mailing.ready, len(mailing.frame)))
+    return follow_up._replace(statuses=statuses.expand(mailing.ready, len(mailing.frame)))
 
 
 def store_reports(

@@ -28,7 +28,7 @@ from d7nb.delivery.sending.loop import SendLoop
 from d7nb.delivery.sending.queue import Canary
 from d7nb.display.text import plural
 from d7nb.errors import ConfirmError, LedgerWarning, PlanError
-from d7nb.store.claims import LEEWAY, Run
+from d7nb.store.runs import LEEWAY, Run
 from d7nb.store.store import open_campaign
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The ledger's database: opened, of the right version, with its secret; every write alone, whole and on the disk."""
+"""The ledger's database: its connections and transactions, its version, and its secret."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 import secrets
 import sqlite3
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import bindparam, create_engine, event, insert, inspect, select, text, update
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ClauseElement, Connection, CursorResult, Engine
     from sqlalchemy.sql.compiler import SQLCompiler
 
-    from d7nb.store.location import Place
+    from d7nb.store.location import LedgerLocation
 
 HASH_SIZE = 16
 """Bytes of the HMAC that are kept: half of SHA-256's, far more than any ledger's people could make collide."""
@@ -55,34 +55,35 @@ class Database:
     """An open ledger, below the level of rows and claims.
 
     Args:
-        place: Where it lives.
+        location: Its location.
         patience: Seconds to wait for another writer.
 
     Attributes:
-        name: What it is called in messages.
-        warning: One sentence on why it may not keep its promise where it is; None where nothing speaks against it.
+        name: Its name in messages.
+        address: The whole address, without any password.
+        warning: One sentence on what may go wrong with it where it is; None where all is well.
 
     Raises:
         LedgerError: It can't be opened or written, is damaged, or a newer d7nb wrote it.
     """
 
-    def __init__(self, place: Place, patience: float) -> None:
-        self._place = place
-        self.name = place.name
-        self.shown = place.shown
+    def __init__(self, location: LedgerLocation, patience: float) -> None:
+        self._location = location
+        self.name = location.name
+        self.address = location.address
         self.warning: str | None = None
         self._destinations: dict[str, int] = {}
-        make_file(place)
+        make_file(location)
         with guarded(self.name):
-            self.engine = self._postgres(patience) if place.path is None else self._sqlite(place.path, patience)
+            self.engine = self._postgres(patience) if location.path is None else self._sqlite(location.path, patience)
             try:
-                self._person = _hash_under(self._open())
+                self._hash = _hash_under(self._open())
             except BaseException:
                 self.engine.dispose()
                 raise
 
     def close(self) -> None:
-        """Let go of the file or the server."""
+        """Close the file or the connections to the server."""
         self.engine.dispose()
 
     def _sqlite(self, path: Path, patience: float) -> Engine:
@@ -92,7 +93,7 @@ class Database:
         # WAL needs memory that all its users share, which two machines don't; the old journal then needs EXTRA, since
         # its commit is the removal of a file.
         journal, synchronous = ("DELETE", "EXTRA") if is_network(filesystem) else ("WAL", "FULL")
-        engine = create_engine(self._place.url, hide_parameters=True, connect_args={"timeout": patience})
+        engine = create_engine(self._location.url, hide_parameters=True, connect_args={"timeout": patience})
 
         @event.listens_for(engine, "connect")
         def prepare(connection: Any, _: Any) -> None:
@@ -113,7 +114,7 @@ class Database:
         try:
             # "format" lets one list of tuples serve both databases.
             engine = create_engine(
-                self._place.url,
+                self._location.url,
                 hide_parameters=True,
                 paramstyle="format",
                 pool_pre_ping=True,
@@ -142,7 +143,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the ledger throughout.
+        """Open a transaction that sees one state of the ledger throughout.
 
         Raises:
             LedgerError: The ledger can't be read.
@@ -151,57 +152,52 @@ class Database:
             yield connection
 
     @contextmanager
-    def writing(self, held: Connection | None = None) -> Iterator[Connection]:
-        """A transaction that no other writer's overlaps, here or elsewhere; at its end it is on the disk.
+    def writing(self, connection: Connection | None = None) -> Iterator[Connection]:
+        """Open a transaction that no other writer's overlaps, here or elsewhere; at its end it is on the disk.
 
         Args:
-            held: A connection to use; without one, one is taken from the pool.
+            connection: A connection to use; without one, one is taken from the pool.
 
         Raises:
             LedgerError: Nothing was written.
         """
         with guarded(self.name):
             self._check_identity()
-            if held is not None:
-                with held.begin():
-                    self._take_turn(held)
-                    yield held
-                return
-            with self.engine.connect() as connection, connection.begin():
-                self._take_turn(connection)
-                yield connection
+            with nullcontext(connection) if connection is not None else self.engine.connect() as writer, writer.begin():
+                self._wait_for_turn(writer)
+                yield writer
 
-    def _take_turn(self, connection: Connection) -> None:
-        """SQLite's BEGIN IMMEDIATE let nobody else in; in PostgreSQL, whoever locks the row of the version writes."""
+    def _wait_for_turn(self, connection: Connection) -> None:
+        """Wait until nobody else writes: in SQLite, BEGIN IMMEDIATE did; in PostgreSQL, the version's row is locked."""
         if self.dialect != "sqlite" and connection.execute(_TURN).scalar() != str(SCHEMA):
             raise LedgerError(f"the ledger {self.name} is being changed by another version of d7nb: open it again")
 
     def _check_identity(self) -> None:
-        """SQLite would go on writing to a file that was removed or replaced, and nobody would ever read it."""
-        path = self._place.path
+        """Refuse a file that was removed or replaced: SQLite would go on writing to it, and nobody could read it."""
+        path = self._location.path
         if path is not None and _identity(path) != self._identity:
             raise LedgerError(
                 f"the ledger {self.name} was removed or replaced while it was in use: put it back and open it again"
             )
 
     def _open(self) -> bytes:
-        """Make the tables if there are none, see that the version fits, and give the secret."""
-        with self._founding() as connection:
+        """Make the tables if there are none, check the version, and return the secret."""
+        with self._opening() as connection:
             if inspect(connection).has_table(meta.name):
-                kept = dict(connection.execute(select(meta.c.name, meta.c.value)).all())
-                self._check_version(kept.get("schema_version", ""))
+                notes = dict(connection.execute(select(meta.c.name, meta.c.value)).all())
+                self._check_version(notes.get("schema_version", ""))
                 connection.execute(_NOTHING)
-                self._bring_up(connection, int(kept["schema_version"]))
-                return self._old_secret(kept)
+                self._upgrade(connection, int(notes["schema_version"]))
+                return self._read_secret(notes)
             metadata.create_all(connection)
-            secret, marks = self._new_secret()
-            marks["schema_version"] = str(SCHEMA)
-            connection.execute(insert(meta), [{"name": name, "value": value} for name, value in marks.items()])
+            secret, notes = self._new_secret()
+            notes["schema_version"] = str(SCHEMA)
+            connection.execute(insert(meta), [{"name": name, "value": value} for name, value in notes.items()])
             return secret
 
     @contextmanager
-    def _founding(self) -> Iterator[Connection]:
-        """A write transaction in a ledger that may not have its tables yet."""
+    def _opening(self) -> Iterator[Connection]:
+        """Open a write transaction in a ledger that may not have its tables yet."""
         with self.engine.begin() as connection:
             if self.dialect != "sqlite":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _BIRTH})
@@ -213,27 +209,30 @@ class Database:
         if int(version) > SCHEMA:
             raise LedgerError(f"the ledger {self.name} was written by a newer d7nb: pip install --upgrade d7nb")
 
-    def _bring_up(self, connection: Connection, version: int) -> None:
-        """Add what an older version did not have.
+    def _upgrade(self, connection: Connection, version: int) -> None:
+        """Add the tables and indexes that an older version did not have.
 
-        It only ever added, so an older d7nb that is running goes on in SQLite. In PostgreSQL it stops (`_take_turn`),
-        and what it had on its way is in doubt.
+        Nothing else was ever changed, so an older d7nb that is running goes on in SQLite. In PostgreSQL it stops
+        (`_wait_for_turn`), and what it had on its way is in doubt.
         """
         if version < SCHEMA:
             metadata.create_all(connection)
-            known = {index["name"] for index in inspect(connection).get_indexes(requests.name)}
+            existing = {index["name"] for index in inspect(connection).get_indexes(requests.name)}
             for index in requests.indexes:
-                if index.name not in known:
+                if index.name not in existing:
                     index.create(connection)
             connection.execute(update(meta).where(meta.c.name == "schema_version").values(value=str(SCHEMA)))
 
     @property
     def _secret_path(self) -> Path | None:
-        path = self._place.path
+        path = self._location.path
         return path and path.with_name(f"{path.name}.secret")
 
     def _new_secret(self) -> tuple[bytes, dict[str, str]]:
-        """A secret, and what to note of it. SQLite's lies beside the file, so that a copy of that alone says less."""
+        """Make a secret, and return it with what the database notes of it.
+
+        SQLite's is in a file beside the ledger's: whoever has a copy of that alone can't test numbers against it.
+        """
         path = self._secret_path
         if path is None:
             secret = secrets.token_bytes(_SECRET_SIZE)
@@ -244,12 +243,12 @@ class Database:
         secret = path.read_bytes()
         return secret, {"secret_check": _check_of(secret)}
 
-    def _old_secret(self, kept: dict[str, str]) -> bytes:
+    def _read_secret(self, notes: dict[str, str]) -> bytes:
         path = self._secret_path
         if path is None:
-            return bytes.fromhex(kept["secret"])
+            return bytes.fromhex(notes["secret"])
         secret = path.read_bytes() if path.exists() else b""
-        if not hmac.compare_digest(_check_of(secret), kept.get("secret_check", "")):
+        if not hmac.compare_digest(_check_of(secret), notes.get("secret_check", "")):
             raise LedgerError(
                 f"the ledger {self.name} needs the file {path.name} that was made with it, to know people again: "
                 "put it back beside the ledger, or set D7NB_LEDGER to another file (which knows of no earlier send)"
@@ -257,7 +256,7 @@ class Database:
         return secret
 
     def destination_id(self, origin: str) -> int | None:
-        """The number that stands for a destination; None where nothing ever went there."""
+        """Return the number that stands for a destination; None where nothing ever went there."""
         if origin not in self._destinations:
             with self.reading() as connection:
                 number = connection.execute(_DESTINATION, {"origin": origin}).scalar()
@@ -267,7 +266,7 @@ class Database:
         return self._destinations[origin]
 
     def make_destination_id(self, origin: str) -> int:
-        """The same, from now on."""
+        """Return the number that stands for a destination, which is made if there is none."""
         number = self.destination_id(origin)
         if number is not None:
             return number
@@ -276,10 +275,10 @@ class Database:
                 connection.execute(insert(destinations), {"origin": origin})
         return self.make_destination_id(origin)
 
-    def people(self, families: Iterable[str | None]) -> list[bytes | None]:
-        """The keyed hash of each number's variant family; None stays None."""
-        person = self._person
-        return [None if family is None else person(family.encode()) for family in families]
+    def hash_recipients(self, families: Iterable[str | None]) -> list[bytes | None]:
+        """Return the keyed hash of each number's variant family; None for None."""
+        hashed = self._hash
+        return [None if family is None else hashed(family.encode()) for family in families]
 
 
 def _set_journal(connection: sqlite3.Connection, journal: str, patience: float) -> None:
@@ -297,7 +296,7 @@ def _set_journal(connection: sqlite3.Connection, journal: str, patience: float) 
 
 
 def _hash_under(secret: bytes) -> Callable[[bytes], bytes]:
-    """HMAC-SHA256 (RFC 2104) with the secret's two blocks hashed once: half the time of `hmac` for short texts."""
+    """Return HMAC-SHA256 (RFC 2104) under a secret, whose two blocks are hashed once: twice as fast as `hmac`."""
     block = secret.ljust(hashlib.sha256().block_size, b"\0")
     inner, outer = (hashlib.sha256(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))
 
@@ -335,7 +334,7 @@ def _check_of(secret: bytes) -> str:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """What tells a file from another of the same name; None where there is none."""
+    """Return what tells a file from another of the same name; None where there is none."""
     try:
         stat = path.stat()
     except FileNotFoundError:

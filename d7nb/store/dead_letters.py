@@ -1,4 +1,4 @@
-"""Events that no row could be found for, kept for a person to look at."""
+"""Events that could not be read, or belong to nothing that the ledger knows, kept for a person to look at."""
 
 from __future__ import annotations
 
@@ -25,39 +25,39 @@ if TYPE_CHECKING:
 
 
 KEPT = 10_000
-"""So many of the latest things that were put aside are kept: an account may send messages that are not ours."""
-_STRAY = "no row of this ledger has its key, or its request and recipient"
+"""So many of the latest dead letters are kept: an account may send messages that are not ours."""
+_UNMATCHED = "no row of this ledger has its key, or its request and recipient"
 
 
 class DeadLetter(NamedTuple):
-    """Something that came in and could not be made sense of.
+    """An event, or a part of one, that could not be used.
 
     Attributes:
         why: Why not.
-        text: What it was; the ledger masks numbers in it, and shortens it.
+        text: Its text; the ledger masks numbers in it, and shortens it.
     """
 
     why: str
     text: str
 
 
-def keep(connection: Connection, things: Sequence[DeadLetter], at: datetime) -> None:
-    """Keep what could not be made sense of, masked and shortened; the oldest makes room."""
-    if not things:
+def keep(connection: Connection, dead_letters: Sequence[DeadLetter], at: datetime) -> None:
+    """Store dead letters, masked and shortened, and delete the oldest beyond `KEPT`."""
+    if not dead_letters:
         return
     now = to_number(at)
     values = [
         {"at": now, "why": storable(mask_text(why), LONGEST_TEXT), "text": storable(mask_text(text), LONGEST_TEXT)}
-        for why, text in things
+        for why, text in dead_letters
     ]
-    again = list(dict.fromkeys(value["text"] for value in values if value["why"] == _STRAY))
-    for some in chunks(again):  # each report tells of it again, and must not push out all the rest
-        connection.execute(delete(aside).where(aside.c.why == _STRAY, aside.c.text.in_(some)))
+    repeated = list(dict.fromkeys(value["text"] for value in values if value["why"] == _UNMATCHED))
+    for chunk in chunks(repeated):  # every report repeats them, which must not push out all the rest
+        connection.execute(delete(aside).where(aside.c.why == _UNMATCHED, aside.c.text.in_(chunk)))
     connection.execute(insert(aside), values)
     newest = select(func.max(aside.c.id)).scalar_subquery()
     connection.execute(delete(aside).where(aside.c.id <= newest - KEPT))
 
 
-def unmatched(one: StatusUpdate) -> DeadLetter:
-    """What is kept of a status that belongs to no row of the ledger: another program may use the same account."""
-    return DeadLetter(_STRAY, f"{one.status}, request {one.request_id}, message {one.msg_id}")
+def unmatched(update: StatusUpdate) -> DeadLetter:
+    """Return the dead letter for a status that belongs to no row: another program may use the same account."""
+    return DeadLetter(_UNMATCHED, f"{update.status}, request {update.request_id}, message {update.msg_id}")

@@ -1,4 +1,4 @@
-"""What can go wrong with a ledger, in words that name the way out."""
+"""The errors of databases and disks as errors of the ledger, which say what to do."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ _SQLITE = {
 }
 _POSTGRES = {"25006": _UNWRITABLE, "42501": _UNWRITABLE, "53100": _FULL, "55P03": _BUSY}
 PRIMARY = 0xFF
-"""The part of SQLite's result codes that says the kind; the rest says more than a person needs."""
+"""Masks the primary result code of SQLite's extended ones."""
 
 
 @contextmanager
 def guarded(name: str) -> Iterator[None]:
-    """Turn whatever the database or the disk objects to into a `LedgerError` that names the ledger.
+    """Turn every error of the database or the disk into a `LedgerError` that names the ledger.
 
     Args:
-        name: What the ledger is called in messages.
+        name: The ledger's name in messages.
 
     Raises:
         LedgerError: In place of the database's error, which is its cause where it holds no password.
@@ -76,5 +76,5 @@ def _sentence(error: Exception) -> str:
 
 
 def _first_line(error: BaseException | None) -> str:
-    """Databases add the statement in further lines; their first names neither values nor passwords."""
+    """Return the first line of an error, which holds neither values nor passwords; a statement comes after it."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,4 +1,4 @@
-"""What comes in after a send, written in one transaction: statuses, messages of people, opt-outs, what is put aside."""
+"""The writing of what comes in after a send: statuses, inbound messages, opt-outs and what nobody could read."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def take_in(
     aside: Sequence[DeadLetter] = (),
     at: datetime,
 ) -> int:
-    """Write down what came in after a send; see `Store.take_in`."""
-    place, people = database.make_destination_id(destination), database.people
+    """Write down what came in after a send, in one transaction; see `Store.take_in`."""
+    destination_id, hash_recipients = database.make_destination_id(destination), database.hash_recipients
     with database.writing() as connection:
-        strays = write_updates(connection, place, people, updates, at)
-        write_inbound(connection, place, people, inbound, at)
-        said = [(each.sender, each.text, each.at) for each in opt_outs]
-        write_opt_outs(connection, place, people, said, stopped=True)
-        keep(connection, [*aside, *map(unmatched, strays)], at)
-    return len(updates) - len(strays)
+        unmatched_updates = write_updates(connection, destination_id, hash_recipients, updates, at)
+        write_inbound(connection, destination_id, hash_recipients, inbound, at)
+        requests = [(message.sender, message.text, message.at) for message in opt_outs]
+        write_opt_outs(connection, destination_id, hash_recipients, requests, stopped=True)
+        keep(connection, [*aside, *map(unmatched, unmatched_updates)], at)
+    return len(updates) - len(unmatched_updates)

@@ -1,4 +1,4 @@
-"""Rows' keys as the ledger takes them: sixteen bytes each, a column at a time."""
+"""Rows' keys, sixteen bytes each, as columns, as bytes for the database, and as text for a message's reference."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def check_keys(keys: np.ndarray) -> None:
-    """Make sure that keys are what the ledger takes for keys.
+    """Check that keys are ``uint8`` of shape (rows, 16).
 
     Raises:
         ValueError: They are not.
@@ -24,7 +24,7 @@ def check_keys(keys: np.ndarray) -> None:
 
 
 def key_bytes(keys: np.ndarray) -> list[bytes]:
-    """Keys as the database wants them.
+    """Return keys as the database stores them.
 
     Args:
         keys: ``uint8`` of shape (rows, 16).
@@ -38,17 +38,17 @@ def key_bytes(keys: np.ndarray) -> list[bytes]:
 
 
 def split_keys(joined: bytes) -> list[bytes]:
-    """Keys that stand one behind the other."""
+    """Split joined keys."""
     return [joined[start : start + KEY_SIZE] for start in range(0, len(joined), KEY_SIZE)]
 
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-_PAIRS = np.frombuffer(b"".join(bytes([one, two]) for one in _ALPHABET for two in _ALPHABET), dtype=np.uint16)
+_PAIRS = np.frombuffer(b"".join(bytes([first, second]) for first in _ALPHABET for second in _ALPHABET), dtype=np.uint16)
 """The two characters for each ten bits."""
 
 
 def base32(digests: np.ndarray) -> list[str]:
-    """Digests of 16 bytes as 26 characters each, all rows at once (RFC 4648 without padding).
+    """Encode digests of 16 bytes as 26 characters each, all rows at once (RFC 4648 without padding).
 
     Example:
         >>> base32(np.zeros((1, 16), dtype=np.uint8))
@@ -64,28 +64,28 @@ def base32(digests: np.ndarray) -> list[str]:
     return TextList(bytes(texts).decode().split(SEPARATOR)[:-1])
 
 
-_PLACES = np.full(256, 255, dtype=np.uint8)
-_PLACES[np.frombuffer(_ALPHABET, dtype=np.uint8)] = np.arange(32)
+_DIGITS = np.full(256, 255, dtype=np.uint8)
+_DIGITS[np.frombuffer(_ALPHABET, dtype=np.uint8)] = np.arange(32)
 _KEY_LENGTH = 26
 
 
 def from_base32(texts: Sequence[str]) -> list[bytes | None]:
-    """The digests that texts stand for, as `base32` writes them; None for a text that is none.
+    """Decode texts as `base32` writes them; None for a text that is none.
 
     Example:
         >>> from_base32(["AAAAAAAAAAAAAAAAAAAAAAAAAA", "invoice 7"]) == [bytes(16), None]
         True
     """
     digests: list[bytes | None] = [None] * len(texts)
-    fit = [place for place, text in enumerate(texts) if len(text) == _KEY_LENGTH and text.isascii()]
-    if not fit:
+    positions = [position for position, text in enumerate(texts) if len(text) == _KEY_LENGTH and text.isascii()]
+    if not positions:
         return digests
-    signs = np.array([texts[place] for place in fit], dtype=f"S{_KEY_LENGTH}").view(np.uint8).reshape(len(fit), -1)
-    places = _PLACES[signs]
-    bits = np.unpackbits(places[:, :, None], axis=2)[:, :, 3:].reshape(len(fit), -1)
+    characters = np.array([texts[position] for position in positions], dtype=f"S{_KEY_LENGTH}")
+    digits = _DIGITS[characters.view(np.uint8).reshape(len(positions), -1)]
+    bits = np.unpackbits(digits[:, :, None], axis=2)[:, :, 3:].reshape(len(positions), -1)
     size = bits.shape[1] - bits.shape[1] % 8
-    sound = (places < 32).all(axis=1) & ~bits[:, size:].any(axis=1)
+    is_valid = (digits < 32).all(axis=1) & ~bits[:, size:].any(axis=1)
     joined, size = np.packbits(bits[:, :size], axis=1).tobytes(), size // 8
-    for number in np.flatnonzero(sound).tolist():
-        digests[fit[number]] = joined[number * size : (number + 1) * size]
+    for row in np.flatnonzero(is_valid).tolist():
+        digests[positions[row]] = joined[row * size : (row + 1) * size]
     return digests

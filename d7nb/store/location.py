@@ -1,4 +1,4 @@
-"""Where the ledger lives: a file in the user's data folder, another file, or a PostgreSQL database."""
+"""The location of a ledger: a file in the user's data folder, another file, or a PostgreSQL database."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ _MEMORY = frozenset({"tmpfs", "ramfs"})
 _CONTAINER = ("/.dockerenv", "/run/.containerenv")
 
 
-class Place(NamedTuple):
-    """Where a ledger lives.
+class LedgerLocation(NamedTuple):
+    """The location of a ledger.
 
     Attributes:
-        url: As the database layer wants it.
+        url: The URL for SQLAlchemy.
         path: The file; None for PostgreSQL.
-        ours: Whether file and folder are where d7nb puts them by itself.
+        is_default: Whether file and folder are where d7nb puts them by itself.
     """
 
     url: URL
     path: Path | None
-    ours: bool = False
+    is_default: bool = False
 
     @property
     def name(self) -> str:
-        """What the ledger is called in messages: the file's base name, or the database and its host."""
+        """The ledger's name in messages: the file's base name, or the database and its host."""
         return self.path.name if self.path else f"{self.url.database} on {self.url.host or 'this machine'}"
 
     @property
-    def shown(self) -> str:
+    def address(self) -> str:
         """The whole address, without any password; a home folder is ``~``."""
         if self.path is None:
             return self.url.set(query={}).render_as_string(hide_password=True)
@@ -59,7 +59,7 @@ class Place(NamedTuple):
 
 
 def home_folder() -> Path | None:
-    """The home folder, which bears a person's name; None where there is none, or it is the root of all."""
+    """Return the home folder, which bears a person's name; None where there is none, or it is the root folder."""
     try:
         home = Path.home()
     except RuntimeError:  # as in a container that runs under a number that has no name
@@ -67,26 +67,26 @@ def home_folder() -> Path | None:
     return None if home == Path(home.anchor) else home
 
 
-def find_place(given: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> Place:
-    """Say where the ledger lives: where the user says, else where ``D7NB_LEDGER`` does, else the user's data folder.
+def find_location(path_or_url: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> LedgerLocation:
+    """Return the location that the user names, else the one in ``D7NB_LEDGER``, else a file in the user's data folder.
 
     Args:
-        given: A path, or a URL such as ``postgresql+psycopg://user@host/database``.
+        path_or_url: A path, or a URL such as ``postgresql+psycopg://user@host/database``.
         environ: The environment.
 
     Raises:
-        LedgerError: It names no place that a ledger could live in.
+        LedgerError: A ledger can't be there.
 
     Example:
-        >>> find_place("postgresql://ann:secret@db.example/mailings", {}).shown
+        >>> find_location("postgresql://ann:secret@db.example/mailings", {}).address
         'postgresql+psycopg://ann:***@db.example/mailings'
     """
-    text = os.fspath(given) if given is not None else environ.get(VARIABLE, "").strip()
+    text = os.fspath(path_or_url) if path_or_url is not None else environ.get(VARIABLE, "").strip()
     if not text:
         path = user_data_path("d7nb", appauthor=False) / FILE
-        return Place(URL.create("sqlite", database=str(path)), path, ours=True)
+        return LedgerLocation(URL.create("sqlite", database=str(path)), path, is_default=True)
     if "://" not in text:
-        return _file(text)
+        return _file_location(text)
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
@@ -94,32 +94,32 @@ def find_place(given: str | os.PathLike[str] | None, environ: Mapping[str, str])
             "the ledger's URL can't be read; it looks like postgresql+psycopg://user:password@host/database"
         ) from None  # the parser's own message may show the password
     if url.drivername in _POSTGRES:
-        return Place(url.set(drivername="postgresql+psycopg"), None)
+        return LedgerLocation(url.set(drivername="postgresql+psycopg"), None)
     if url.drivername.partition("+")[0] == "sqlite":
-        return _file(url.database or "")
+        return _file_location(url.database or "")
     raise LedgerError(f"a ledger lives in SQLite or PostgreSQL, not in {url.drivername}: give a path or another URL")
 
 
-def _file(text: str) -> Place:
+def _file_location(text: str) -> LedgerLocation:
     if text in {"", ":memory:"}:
         raise LedgerError("a ledger in memory would forget everybody it sent to: give a path")
-    path = Path(text).expanduser().resolve()  # by whichever way it is reached, its secret lies beside it
-    return Place(URL.create("sqlite", database=str(path)), path)
+    path = Path(text).expanduser().resolve()  # however it is reached, its secret is in the same folder
+    return LedgerLocation(URL.create("sqlite", database=str(path)), path)
 
 
-def make_file(place: Place) -> None:
+def make_file(location: LedgerLocation) -> None:
     """Make the file if it is missing, readable by its owner alone; in d7nb's own folder, that too.
 
-    A folder that the user named is never made: a slip of the pen there would begin a second, empty ledger.
+    A folder that the user named is never made: a typing error would begin a second, empty ledger.
 
     Raises:
         LedgerError: The folder is missing, or not the user's to write in.
     """
-    path = place.path
+    path = location.path
     if path is None:
         return
     with guarded(path.name):
-        if place.ours and not path.parent.is_dir():
+        if location.is_default and not path.parent.is_dir():
             path.parent.mkdir(parents=True)
             path.parent.chmod(_PRIVATE_FOLDER)  # whatever the umask
         if not path.parent.is_dir():
@@ -134,7 +134,7 @@ def make_file(place: Place) -> None:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Make a file that only its owner may read, on the disk before this returns; one that is there stays as it is."""
+    """Make a file that only its owner may read, on the disk before this returns; an existing one stays as it is."""
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE)
     except FileExistsError:  # another process was faster
@@ -152,7 +152,7 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def read_mounts() -> str:
-    """The kernel's list of mounted file systems; empty where there is none to read."""
+    """Read the kernel's list of mounted file systems; empty where there is none to read."""
     try:
         return Path("/proc/mounts").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -160,7 +160,7 @@ def read_mounts() -> str:
 
 
 def filesystem_of(path: Path, mounts: str) -> str:
-    r"""The type of the file system that a path is on; empty where that is not known.
+    r"""Return the type of the file system that a path is on; empty where that is not known.
 
     Args:
         path: An absolute path.
@@ -171,29 +171,29 @@ def filesystem_of(path: Path, mounts: str) -> str:
         >>> filesystem_of(Path("/home/ann/ledger.sqlite3"), mounts)
         'nfs4'
     """
-    found, depth = "", -1
+    filesystem, depth = "", -1
     for line in mounts.splitlines():
         fields = line.split()
         if len(fields) < 3:
             continue
         folder = Path(re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), fields[1]))
-        if len(folder.parts) >= depth and path.is_relative_to(folder):  # of two at one place, the later covers
-            found, depth = fields[2], len(folder.parts)
-    return found
+        if len(folder.parts) >= depth and path.is_relative_to(folder):  # of two mounted on one folder, the later counts
+            filesystem, depth = fields[2], len(folder.parts)
+    return filesystem
 
 
 def is_network(filesystem: str) -> bool:
-    """Whether a file system's files may be on another machine: locks are then only as good as the protocol's."""
+    """Tell whether a file system's files may be on another machine, where locks depend on its protocol."""
     return filesystem in _NETWORK or filesystem.startswith(_NETWORK_FUSE)
 
 
 def warning_for(filesystem: str, environ: Mapping[str, str], *, contained: bool) -> str | None:
-    """One sentence on why a ledger's file may not keep its promise where it is; None where nothing speaks against it.
+    """Return one sentence on what may go wrong with a ledger's file where it is; None where all is well.
 
     Args:
         filesystem: The type of the file system that the file is on.
         environ: The environment, in which Colab says that it is Colab.
-        contained: Whether this is a container, whose own layer goes with it.
+        contained: Whether this is a container, whose own files are lost with it.
 
     Example:
         >>> warning_for("ext4", {}, contained=False) is None
@@ -205,19 +205,19 @@ def warning_for(filesystem: str, environ: Mapping[str, str], *, contained: bool)
             f"time, or set {VARIABLE} to a file on a local disk or to a PostgreSQL URL"
         )
     if filesystem in _MEMORY:
-        home = "in memory, and is gone when this machine stops"
+        danger = "in memory, and is gone when this machine stops"
     elif any(name.startswith("COLAB_") for name in environ):
-        home = "on a Colab machine, and is gone when that is recycled"
+        danger = "on a Colab machine, and is gone when that is recycled"
     elif filesystem == "overlay" and contained:
-        home = "inside a container, and may be gone with it"
+        danger = "inside a container, and may be gone with it"
     else:
         return None
     return (
-        f"the ledger is {home}, so that a later run would send again: set {VARIABLE} to a file that stays, or to a "
+        f"the ledger is {danger}, so that a later run would send again: set {VARIABLE} to a file that stays, or to a "
         "PostgreSQL URL"
     )
 
 
 def in_container() -> bool:
-    """Whether this process runs in a container, as far as that shows."""
+    """Tell whether this process runs in a container, as far as that can be seen."""
     return "KUBERNETES_SERVICE_HOST" in os.environ or any(Path(mark).exists() for mark in _CONTAINER)

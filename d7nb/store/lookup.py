@@ -1,4 +1,4 @@
-"""What the ledger knows of the rows of a plan: one reading of the campaign, matched a column at a time."""
+"""Look-ups of what the ledger knows of a campaign's rows, matched a column at a time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from d7nb.store.database import HASH_SIZE
 from d7nb.store.keys import check_keys, key_bytes
-from d7nb.store.request_state import FEW, Request, columns_of, presume, request_of
+from d7nb.store.request_state import FEW, Request, presume_unknown, request_columns, request_from
 from d7nb.store.schema import HEXADECIMAL, KEY_SIZE, RELEASED, last, requests, rows, runs
 from d7nb.tables.arrays import group_codes
 
@@ -21,27 +21,27 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
 
     from d7nb.store.campaign import CampaignLedger
-    from d7nb.store.database import Database
 
 _NOBODY = bytes(HASH_SIZE)
+"""Stands for the hash of a person where there is none."""
 
 
 @dataclass(frozen=True)
 class RowStates:
-    """What the ledger knows of some rows, in their order; made by `find_row_states`.
+    """The states of some rows in the ledger, in their order; made by `find_row_states`.
 
     Attributes:
         outcome: accepted, rejected, unknown or unsent; None where the ledger does not know the row.
-        code: D7's word for what went wrong, or the ledger's own: `SETTLED` where a person said what became of the row.
+        code: D7's error code, or one of the ledger's own, such as `SETTLED` where a person said what became of the row.
         reason: The sentence that goes with it; None where the ledger does not know the row.
         request_id: D7's id of the request, where it gave one.
         created_at: D7's time of it, as given.
         recorded_at: When the outcome was recorded, ``datetime64`` in UTC.
-        sending: Whether a run is just sending the row; its outcome is then unsent.
-        since: Since when, ``datetime64`` in UTC.
-        other_text: Whether the person already got another row of this campaign, or may have: one not among these.
+        sending: Whether a run is sending the row at this moment; its outcome is then unsent.
+        since: Since when it is being sent, ``datetime64`` in UTC.
+        other_text: Whether the person already got another row of this campaign, or may have, which is not among these.
         request: The number of the request that decides about the row; 0 where the ledger does not know the row.
-        last_request_seen: The number of the campaign's last request that this knows of.
+        last_request_seen: The number of the campaign's last request at the time of the look-up; 0 where it has none.
     """
 
     outcome: np.ndarray
@@ -57,11 +57,11 @@ class RowStates:
     last_request_seen: int = 0
 
     @classmethod
-    def nothing(cls, count: int) -> RowStates:
-        """What a new ledger knows of so many rows.
+    def empty(cls, count: int) -> RowStates:
+        """Return the states of rows that the ledger does not know.
 
         Example:
-            >>> RowStates.nothing(2).outcome.tolist()
+            >>> RowStates.empty(2).outcome.tolist()
             [None, None]
         """
         columns: dict[str, Any] = {
@@ -73,8 +73,14 @@ class RowStates:
         return cls(**columns, request=np.zeros(count, dtype=np.int64))
 
 
-class _Stored(NamedTuple):
-    """Rows of a campaign as columns: key and hash of 16 bytes each, and the number of the request that decides."""
+class _StoredRows(NamedTuple):
+    """A campaign's rows as columns.
+
+    Attributes:
+        keys: ``uint8`` of shape (rows, 16).
+        persons: Hashes of the recipients, of the same shape.
+        requests: The request that decides about each row: its position among the campaign's requests.
+    """
 
     keys: np.ndarray
     persons: np.ndarray
@@ -99,32 +105,30 @@ def find_row_states(
         LedgerError: The ledger can't be used.
     """
     check_keys(keys)
-    known, few = RowStates.nothing(len(keys)), len(keys) <= FEW
+    states = RowStates.empty(len(keys))
     if campaign.destination_id is None:
-        return known
-    database, ours = campaign.database, campaign.conditions(requests)
-    _presume(database, ours, at)
-    with database.reading() as connection:
-        found = _requests(connection, ours)
-        if not found:
-            return known
-        known = replace(known, last_request_seen=found[-1].id)
-        wanted = campaign.conditions(last)
-        if few:
-            wanted.append(rows.c.key.in_(key_bytes(keys)) | rows.c.person.in_(database.people(people)))
-        stored = _rows(connection, wanted)
-    deciding_ones = np.searchsorted([request.id for request in found], stored.requests)
-    codes = group_codes(np.concatenate([keys, stored.keys]))
-    asked, kept = codes[: len(keys)], codes[len(keys) :]
-    place_of = np.full(len(codes), -1)
-    place_of[kept] = np.arange(len(kept))
-    rows_known = np.flatnonzero(place_of[asked] >= 0)
-    _tell(known, rows_known, found, deciding_ones[place_of[asked[rows_known]]], at)
-    gone = ~np.array([request.free for request in found])
-    others = stored.persons[gone[deciding_ones] & ~np.isin(kept, asked)]
-    if len(others):
-        known.other_text[:] = _among(database.people(people), others)
-    return known
+        return states
+    hash_recipients = campaign.database.hash_recipients
+    conditions = []
+    if len(keys) <= FEW:
+        conditions.append(rows.c.key.in_(key_bytes(keys)) | rows.c.person.in_(hash_recipients(people)))
+    _presume_unknown(campaign, at)
+    read = _read(campaign, conditions)
+    if read is None:
+        return states
+    stored_requests, stored = read
+    states = replace(states, last_request_seen=stored_requests[-1].id)
+    positions = _positions_among(stored.keys, keys)
+    known = np.flatnonzero(positions >= 0)
+    positions = positions[known]
+    _fill(states, known, stored_requests, stored.requests[positions], at)
+    has_other_text = ~_are_free(stored_requests)[stored.requests]
+    has_other_text[positions] = False
+    if has_other_text.any():
+        hashes = hash_recipients(people)
+        states.other_text[:] = _positions_among(stored.persons[has_other_text], _hash_column(hashes)) >= 0
+        states.other_text[_are_missing(hashes)] = False
+    return states
 
 
 def last_keys(campaign: CampaignLedger, people: Sequence[str | None]) -> np.ndarray:
@@ -143,26 +147,21 @@ def last_keys(campaign: CampaignLedger, people: Sequence[str | None]) -> np.ndar
     keys = np.zeros((len(people), KEY_SIZE), dtype=np.uint8)
     if campaign.destination_id is None:
         return keys
-    database, ours = campaign.database, campaign.conditions(requests)
-    wanted = campaign.conditions(last)
-    hashes = database.people(people)
+    hashes = campaign.database.hash_recipients(people)
+    conditions = []
     if len(people) <= FEW:
-        wanted.append(rows.c.person.in_([each for each in hashes if each is not None]))
-    with database.reading() as connection:
-        found = _requests(connection, ours)
-        stored = _rows(connection, wanted)
-    went = ~np.array([request.free for request in found], dtype=bool)
-    deciding_ones = np.searchsorted([request.id for request in found], stored.requests)
-    # What went out before what did not, then the latest. What was settled has a new request, but was claimed long ago.
-    claimed = np.array([request.claimed_at for request in found], dtype=np.int64)
-    order = np.lexsort((stored.requests, claimed[deciding_ones], went[deciding_ones]))
-    asked = _columns(b"".join(_NOBODY if each is None else each for each in hashes), HASH_SIZE)
-    codes = group_codes(np.concatenate([asked, stored.persons[order]]))
-    place_of = np.full(len(codes), -1)
-    place_of[codes[len(asked) :]] = order
-    chosen = place_of[codes[: len(asked)]]
-    there = (chosen >= 0) & np.array([each is not None for each in hashes], dtype=bool)
-    keys[there] = stored.keys[chosen[there]]
+        conditions.append(rows.c.person.in_([person for person in hashes if person is not None]))
+    read = _read(campaign, conditions)
+    if read is None:
+        return keys
+    stored_requests, stored = read
+    went_out = ~_are_free(stored_requests)[stored.requests]
+    claimed_at = np.array([request.claimed_at for request in stored_requests], dtype=np.int64)[stored.requests]
+    # What went out counts before what did not, then the latest. What was settled has a new request, but an old claim.
+    order = np.lexsort((stored.requests, claimed_at, went_out))
+    positions = _positions_among(stored.persons[order], _hash_column(hashes))
+    has_row = (positions >= 0) & ~_are_missing(hashes)
+    keys[has_row] = stored.keys[order[positions[has_row]]]
     return keys
 
 
@@ -186,24 +185,43 @@ def has_earlier_request_in_doubt(campaign: CampaignLedger, keys: np.ndarray) -> 
     return np.array([key in doubtful for key in key_bytes(keys)], dtype=bool)
 
 
-def _presume(database: Database, ours: Sequence[ColumnElement[bool]], at: datetime) -> None:
+def _presume_unknown(campaign: CampaignLedger, at: datetime) -> None:
     """Record that requests are in doubt which nobody sends any more."""
-    still_open = [*ours, requests.c.outcome.is_(None)]
-    with database.reading() as connection:
-        gone = not all(request.going(at) for request in _requests(connection, still_open))
-    if gone:
-        with database.writing() as connection:  # asked again: an answer may have come meanwhile
-            presume(connection, _requests(connection, still_open), at)
+    conditions = [*campaign.conditions(requests), requests.c.outcome.is_(None)]
+    with campaign.database.reading() as connection:
+        all_live = all(request.is_being_sent(at) for request in _read_requests(connection, conditions))
+    if not all_live:
+        with campaign.database.writing() as connection:  # read again: an answer may have come meanwhile
+            presume_unknown(connection, _read_requests(connection, conditions), at)
 
 
-def _requests(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> list[Request]:
-    """Requests in the order of their numbers."""
-    query = select(*columns_of(requests)).join(runs, runs.c.id == requests.c.run)
-    return [request_of(row) for row in connection.execute(query.where(*conditions).order_by(requests.c.id))]
+def _read(
+    campaign: CampaignLedger, conditions: Sequence[ColumnElement[bool]]
+) -> tuple[list[Request], _StoredRows] | None:
+    """Read a campaign's requests, in the order of their numbers, and the rows that meet the conditions.
+
+    Returns:
+        Both; None where the campaign has no request yet.
+    """
+    with campaign.database.reading() as connection:
+        stored_requests = _read_requests(connection, campaign.conditions(requests))
+        if not stored_requests:
+            return None
+        stored = _read_rows(connection, [*campaign.conditions(last), *conditions])
+    numbers = [request.id for request in stored_requests]
+    return stored_requests, stored._replace(requests=np.searchsorted(numbers, stored.requests))
 
 
-def _rows(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> _Stored:
-    """Rows as columns. The database joins those of a request to one text: a million rows are no million objects."""
+def _read_requests(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> list[Request]:
+    query = select(*request_columns(requests)).join(runs, runs.c.id == requests.c.run)
+    return [request_from(row) for row in connection.execute(query.where(*conditions).order_by(requests.c.id))]
+
+
+def _read_rows(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> _StoredRows:
+    """Read rows as columns, with the numbers of their requests.
+
+    The database joins those of a request to one text: a million rows are no million objects.
+    """
     keys, persons, numbers, counts = bytearray(), bytearray(), [], []
     hexadecimal = HEXADECIMAL[connection.dialect.name]
     columns = [hexadecimal(rows.c.key), hexadecimal(func.coalesce(rows.c.person, _NOBODY))]
@@ -213,44 +231,64 @@ def _rows(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> 
     for number, part in ((last.c.id, the_last_decides), (rows.c.sent, an_earlier_decides)):
         query = select(number, *(func.aggregate_strings(column, "") for column in columns))
         query = query.select_from(rows.join(last, last.c.id == rows.c.request)).where(*conditions, part)
-        for request, of_keys, of_persons in connection.execute(query.group_by(number)):
-            keys += bytes.fromhex(of_keys)
-            persons += bytes.fromhex(of_persons)
+        for request, joined_keys, joined_persons in connection.execute(query.group_by(number)):
+            keys += bytes.fromhex(joined_keys)
+            persons += bytes.fromhex(joined_persons)
             numbers.append(request)
-            counts.append(len(of_keys) // (2 * KEY_SIZE))
+            counts.append(len(joined_keys) // (2 * KEY_SIZE))
     repeated = np.repeat(np.array(numbers, dtype=np.int64), counts)
-    return _Stored(_columns(keys, KEY_SIZE), _columns(persons, HASH_SIZE), repeated)
+    return _StoredRows(_split_column(keys, KEY_SIZE), _split_column(persons, HASH_SIZE), repeated)
 
 
-def _columns(joined: bytes | bytearray, size: int) -> np.ndarray:
+def _split_column(joined: bytes | bytearray, size: int) -> np.ndarray:
     return np.frombuffer(joined, dtype=np.uint8).reshape(-1, size)
 
 
-def _tell(
-    known: RowStates, places: np.ndarray, found: Sequence[Request], deciding_ones: np.ndarray, at: datetime
+def _hash_column(hashes: Sequence[bytes | None]) -> np.ndarray:
+    return _split_column(b"".join(_NOBODY if person is None else person for person in hashes), HASH_SIZE)
+
+
+def _are_missing(hashes: Sequence[bytes | None]) -> np.ndarray:
+    return np.array([person is None for person in hashes], dtype=bool)
+
+
+def _are_free(stored_requests: Sequence[Request]) -> np.ndarray:
+    return np.array([request.free for request in stored_requests], dtype=bool)
+
+
+def _positions_among(digests: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Return the position of each wanted digest among some, the last where it occurs several times; -1 for none."""
+    codes = group_codes(np.concatenate([wanted, digests]))
+    positions: np.ndarray = np.full(len(codes), -1)
+    positions[codes[len(wanted) :]] = np.arange(len(digests))
+    wanted_positions: np.ndarray = positions[codes[: len(wanted)]]
+    return wanted_positions
+
+
+def _fill(
+    states: RowStates, known: np.ndarray, stored_requests: Sequence[Request], deciding: np.ndarray, at: datetime
 ) -> None:
-    """Write down for some rows what the requests say that decide about them."""
-    used, own = np.unique(deciding_ones, return_inverse=True)
-    those = [found[number] for number in used]
+    """Fill in the states of rows that the ledger knows.
+
+    Args:
+        states: The states of all rows; changed here.
+        known: Positions of the rows that the ledger knows.
+        stored_requests: The campaign's requests.
+        deciding: For each of these rows, the position of the request that decides about it.
+        at: Now.
+    """
+    used, inverse = np.unique(deciding, return_inverse=True)
+    used_requests = [stored_requests[position] for position in used]
     columns: dict[str, tuple[Any, list[Any]]] = {
-        "request": (np.int64, [request.id for request in those]),
-        "outcome": (object, [request.outcome or "unsent" for request in those]),
-        "code": (object, [request.code for request in those]),
-        "reason": (object, [request.told(at) for request in those]),
-        "request_id": (object, [request.request_id for request in those]),
-        "created_at": (object, [request.created_at for request in those]),
-        "recorded_at": ("datetime64[us]", [request.recorded_at for request in those]),
-        "sending": (bool, [request.outcome is None for request in those]),
-        "since": ("datetime64[us]", [None if request.outcome else request.claimed_at for request in those]),
+        "request": (np.int64, [request.id for request in used_requests]),
+        "outcome": (object, [request.outcome or "unsent" for request in used_requests]),
+        "code": (object, [request.code for request in used_requests]),
+        "reason": (object, [request.explain(at) for request in used_requests]),
+        "request_id": (object, [request.request_id for request in used_requests]),
+        "created_at": (object, [request.created_at for request in used_requests]),
+        "recorded_at": ("datetime64[us]", [request.recorded_at for request in used_requests]),
+        "sending": (bool, [request.outcome is None for request in used_requests]),
+        "since": ("datetime64[us]", [None if request.outcome else request.claimed_at for request in used_requests]),
     }
-    for name, (kind, values) in columns.items():
-        getattr(known, name)[places] = np.array(values, dtype=kind)[own]
-
-
-def _among(hashes: Sequence[bytes | None], others: np.ndarray) -> np.ndarray:
-    """Which of some people are among others."""
-    asked = _columns(b"".join(_NOBODY if one is None else one for one in hashes), HASH_SIZE)
-    codes = group_codes(np.concatenate([asked, others]))
-    somebody = np.array([one is not None for one in hashes])
-    among: np.ndarray = np.isin(codes[: len(asked)], codes[len(asked) :]) & somebody
-    return among
+    for name, (dtype, values) in columns.items():
+        getattr(states, name)[known] = np.array(values, dtype=dtype)[inverse]

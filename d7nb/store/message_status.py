@@ -1,4 +1,4 @@
-"""What was heard of rows' messages after they were sent, matched to a plan's rows a column at a time."""
+"""Look-ups of the statuses of rows' messages, matched a column at a time."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MessageStatuses:
-    """What was heard of some rows, in their order; made by `find_statuses`.
+    """The statuses of some rows, in their order; made by `find_statuses`.
 
     Attributes:
-        status: The status that counts, by `d7nb.api.statuses`; None where nothing was heard.
-        reason: What D7 said about it; None where it said nothing.
+        status: The status that counts, by `d7nb.api.statuses`; None where there is none.
+        reason: D7's reason for it; None where it gave none.
         msg_id: D7's id of the message; None where it gave none.
         reached: Since when it is known to have this status, ``datetime64`` in UTC.
-        since: The same for each word that we know, whether it counts or not.
+        since: The same for each status that we know, whether it counts or not.
     """
 
     status: np.ndarray
@@ -42,37 +42,37 @@ class MessageStatuses:
     since: dict[str, np.ndarray]
 
     @classmethod
-    def nothing(cls, count: int) -> MessageStatuses:
-        """What a new ledger has heard of so many rows.
+    def empty(cls, count: int) -> MessageStatuses:
+        """Return the statuses of rows of which none is known.
 
         Example:
-            >>> MessageStatuses.nothing(2).status.tolist()
+            >>> MessageStatuses.empty(2).status.tolist()
             [None, None]
         """
         status, reason, msg_id = (np.full(count, None, dtype=object) for _ in range(3))
         at, *others = (np.full(count, "NaT", dtype="datetime64[us]") for _ in range(1 + len(STAGES)))
         return cls(status, reason, msg_id, at, dict(zip(STAGES, others, strict=True)))
 
-    def take(self, places: np.ndarray) -> MessageStatuses:
-        """The same of some of the rows, or of rows more than once."""
-        since = {word: times[places] for word, times in self.since.items()}
+    def take(self, positions: np.ndarray) -> MessageStatuses:
+        """Return the statuses of the rows at some positions, which may be repeated."""
+        since = {status: times[positions] for status, times in self.since.items()}
         return MessageStatuses(
-            self.status[places], self.reason[places], self.msg_id[places], self.reached[places], since
+            self.status[positions], self.reason[positions], self.msg_id[positions], self.reached[positions], since
         )
 
-    def spread(self, rows: np.ndarray, count: int) -> MessageStatuses:
-        """The same for a longer table, in which these rows stand at some positions, and of the others nothing is known.
+    def expand(self, positions: np.ndarray, count: int) -> MessageStatuses:
+        """Return the statuses for a longer table, of which these are some rows.
 
         Args:
-            rows: The positions.
-            count: How many rows that table has.
+            positions: The positions of these rows in that table.
+            count: How many rows that table has; the others have no status.
         """
-        spread = MessageStatuses.nothing(count)
+        expanded = MessageStatuses.empty(count)
         for name in ("status", "reason", "msg_id", "reached"):
-            getattr(spread, name)[rows] = getattr(self, name)
-        for word, times in self.since.items():
-            spread.since[word][rows] = times
-        return spread
+            getattr(expanded, name)[positions] = getattr(self, name)
+        for status, times in self.since.items():
+            expanded.since[status][positions] = times
+        return expanded
 
 
 def find_statuses(campaign: CampaignLedger, keys: np.ndarray, numbers: np.ndarray) -> MessageStatuses:
@@ -90,84 +90,89 @@ def find_statuses(campaign: CampaignLedger, keys: np.ndarray, numbers: np.ndarra
         LedgerError: The ledger can't be used.
     """
     if campaign.destination_id is None or not numbers.any():
-        return MessageStatuses.nothing(len(keys))
-    where = campaign.conditions(requests)
+        return MessageStatuses.empty(len(keys))
+    conditions = campaign.conditions(requests)
     if len(keys) <= FEW:
-        where.append(statuses.c.key.in_(key_bytes(keys)))
+        conditions.append(statuses.c.key.in_(key_bytes(keys)))
     with campaign.database.reading() as connection:
-        stored = _stored(connection, where)
-    if not len(stored.requests):
-        return MessageStatuses.nothing(len(keys))
-    codes = group_codes(np.concatenate([keys, stored.keys]))
-    asked, told = codes[: len(keys)], codes[len(keys) :]
+        stored_keys, stored_requests, stored = _read_statuses(connection, conditions)
+    if not len(stored_requests):
+        return MessageStatuses.empty(len(keys))
+    codes = group_codes(np.concatenate([keys, stored_keys]))
+    row_codes, stored_codes = codes[: len(keys)], codes[len(keys) :]
     deciding = np.zeros(codes.max() + 1, dtype=np.int64)
-    deciding[asked] = numbers
-    ours = deciding[told] == stored.requests
-    _, _, words, times, msg_ids, reasons = stored
-    told = told[ours]
-    heard = MessageStatuses.nothing(len(deciding))
-    _date(heard, told, words[ours], times[ours])
-    _weigh(heard, told, words[ours], times[ours], reasons[ours])
-    named = msg_ids[ours] != ""
-    heard.msg_id[told[named]] = msg_ids[ours][named]
-    return heard.take(asked)
+    deciding[row_codes] = numbers
+    of_deciding = np.flatnonzero(deciding[stored_codes] == stored_requests)
+    by_code = MessageStatuses.empty(len(deciding))
+    _fill(by_code, stored_codes[of_deciding], stored.take(of_deciding))
+    return by_code.take(row_codes)
 
 
-class _Stored(NamedTuple):
-    """Statuses as columns."""
+class _StoredStatuses(NamedTuple):
+    """Statuses as columns; a row has one for each status that its message ever had."""
 
-    keys: np.ndarray
-    requests: np.ndarray
-    words: np.ndarray
+    statuses: np.ndarray
     times: np.ndarray
     msg_ids: np.ndarray
     reasons: np.ndarray
 
+    def take(self, positions: np.ndarray) -> _StoredStatuses:
+        """Return the statuses at some positions."""
+        return _StoredStatuses(*(column[positions] for column in self))
 
-def _stored(connection: Connection, where: Sequence[ColumnElement[bool]]) -> _Stored:
-    """Statuses as columns; the database joins those of a request to one text a column."""
+
+def _read_statuses(
+    connection: Connection, conditions: Sequence[ColumnElement[bool]]
+) -> tuple[np.ndarray, np.ndarray, _StoredStatuses]:
+    """Read statuses as columns; the database joins those of a request to one text a column.
+
+    Returns:
+        For each status the key of its row, the number of its request, and the status itself.
+    """
     keys, numbers, counts = bytearray(), [], []
     times: list[str] = []
     texts: tuple[list[str], ...] = ([], [], [])
-    names = (statuses.c.status, statuses.c.msg_id, statuses.c.reason)
-    columns = [cast(statuses.c.at, Text), *names]
+    columns = [cast(statuses.c.at, Text), statuses.c.status, statuses.c.msg_id, statuses.c.reason]
     query = select(
         statuses.c.request,
         func.aggregate_strings(HEXADECIMAL[connection.dialect.name](statuses.c.key), ""),
         *(func.aggregate_strings(column, SEPARATOR) for column in columns),
     )
-    query = query.join(requests, requests.c.id == statuses.c.request).where(*where).group_by(statuses.c.request)
-    for number, of_keys, of_times, *others in connection.execute(query):
-        keys += bytes.fromhex(of_keys)
-        moments = of_times.split(SEPARATOR)
-        times += moments
+    query = query.join(requests, requests.c.id == statuses.c.request).where(*conditions).group_by(statuses.c.request)
+    for number, joined_keys, joined_times, *joined_texts in connection.execute(query):
+        keys += bytes.fromhex(joined_keys)
+        request_times = joined_times.split(SEPARATOR)
+        times += request_times
         numbers.append(number)
-        counts.append(len(moments))
-        for column, joined in zip(texts, others, strict=True):
+        counts.append(len(request_times))
+        for column, joined in zip(texts, joined_texts, strict=True):
             column.extend(joined.split(SEPARATOR))
-    words, msg_ids, reasons = (np.array(column, dtype=object) for column in texts)
-    return _Stored(
+    names, msg_ids, reasons = (np.array(column, dtype=object) for column in texts)
+    moments = np.array(times, dtype=object).astype(np.int64).view("datetime64[us]")
+    return (
         np.frombuffer(keys, dtype=np.uint8).reshape(-1, KEY_SIZE),
         np.repeat(np.array(numbers, dtype=np.int64), counts),
-        words,
-        np.array(times, dtype=object).astype(np.int64).view("datetime64[us]"),
-        msg_ids,
-        reasons,
+        _StoredStatuses(names, moments, msg_ids, reasons),
     )
 
 
-def _date(heard: MessageStatuses, rows: np.ndarray, words: np.ndarray, times: np.ndarray) -> None:
-    """Since when each row had each status that we know."""
-    for word, since in heard.since.items():
-        there = words == word
-        since[rows[there]] = times[there]
+def _fill(target: MessageStatuses, rows: np.ndarray, stored: _StoredStatuses) -> None:
+    """Fill in stored statuses.
 
-
-def _weigh(heard: MessageStatuses, rows: np.ndarray, words: np.ndarray, times: np.ndarray, reasons: np.ndarray) -> None:
-    """For each row, of the statuses that it had, the one that counts."""
-    own, distinct = pd.factorize(words, sort=True)
-    weights = np.array([rank(word) for word in distinct.tolist()])[own]
-    order = np.lexsort((own, times, weights))  # of words that we don't know, the latest counts
-    rows, words, times, reasons = rows[order], words[order], times[order], reasons[order]
-    heard.status[rows], heard.reached[rows], heard.reason[rows] = words, times, reasons  # the last assignment stays
-    heard.reason[heard.reason == ""] = None
+    Args:
+        target: The statuses of all rows; changed here.
+        rows: The position in it of each stored status.
+        stored: The stored statuses.
+    """
+    for status, since in target.since.items():
+        has_status = stored.statuses == status
+        since[rows[has_status]] = stored.times[has_status]
+    has_id = stored.msg_ids != ""
+    target.msg_id[rows[has_id]] = stored.msg_ids[has_id]
+    codes, distinct = pd.factorize(stored.statuses, sort=True)
+    ranks = np.array([rank(status) for status in distinct.tolist()])[codes]
+    order = np.lexsort((codes, stored.times, ranks))  # of statuses that we don't know, the latest counts
+    rows, ordered = rows[order], stored.take(order)
+    target.status[rows] = ordered.statuses  # of a row's several statuses, the last assignment stays
+    target.reached[rows], target.reason[rows] = ordered.times, ordered.reasons
+    target.reason[target.reason == ""] = None

@@ -1,4 +1,4 @@
-"""Who else is alive: what a run leaves about its process, and what others make of it."""
+"""Processes that send: how a run describes its own, and how others tell whether that still runs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _DEAD = frozenset("ZX")
 
 
 class Process(NamedTuple):
-    """This process, so that others can tell whether it still lives.
+    """A process, so that others can tell whether it still runs.
 
     Attributes:
         host: The machine's name, for people.
         machine: Boot and process namespace, within which pids mean something; empty where the system does not say.
         pid: Its number.
-        started: When it started, in the kernel's words.
+        started: When it started, as the kernel writes it.
     """
 
     host: str
@@ -28,13 +28,13 @@ class Process(NamedTuple):
 
 
 def this_process() -> Process:
-    """What to write down about this process."""
+    """Describe this process."""
     pid = os.getpid()
     return Process(socket.gethostname(), _machine(), pid, _started(pid) or "")
 
 
 def lives(process: Process) -> bool | None:
-    """Whether a process still runs; None where that can't be told from here.
+    """Tell whether a process still runs; None where that can't be told from here.
 
     Example:
         >>> lives(Process("elsewhere", "another boot", 1, "12")) is None
@@ -54,7 +54,7 @@ def _machine() -> str:
 
 
 def _is_hidden(pid: int) -> bool:
-    """Whether a process is there that ``/proc`` does not show us: another user's, on some systems."""
+    """Tell whether a process runs that ``/proc`` does not show us: another user's, on some systems."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -65,7 +65,7 @@ def _is_hidden(pid: int) -> bool:
 
 
 def _started(pid: int) -> str | None:
-    """The start of a process that runs, from ``/proc``; None if it does not."""
+    """Return the start of a process that runs, from ``/proc``; None if it does not."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

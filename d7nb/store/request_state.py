@@ -1,4 +1,4 @@
-"""What a stored request says about its rows: sent, in doubt, free, or just being sent by a run that lives."""
+"""Requests as they are stored, and what they mean for their rows: sent, in doubt, free, or just being sent."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FEW = AT_ONCE // 2
 
 
 class Request(NamedTuple):
-    """A request as it is stored, with what its run left about itself."""
+    """A request as it is stored, with what is known of its run."""
 
     id: int
     run: str
@@ -57,21 +57,21 @@ class Request(NamedTuple):
         return self.outcome in RELEASED
 
     @property
-    def taken_back(self) -> bool:
+    def settled_as_not_sent(self) -> bool:
         """Whether a person said that nothing of it went out."""
         return self.free and self.code == SETTLED
 
-    def going(self, at: datetime) -> bool:
-        """Whether a run may just be sending it.
+    def is_being_sent(self, at: datetime) -> bool:
+        """Tell whether a run may be sending it at this moment.
 
-        A clock that goes backwards makes it younger; and what is no longer going is in doubt, never free.
+        A clock that goes backwards makes it younger; and what is no longer being sent is in doubt, never free.
         """
         if self.outcome is not None or self.ended or to_number(at) - self.claimed_at > self.lifetime:
             return False
         return lives(self.process) is not False
 
-    def told(self, at: datetime) -> str:
-        """The sentence for a person who asks why its rows do not go; or why they did not, where they are free."""
+    def explain(self, at: datetime) -> str:
+        """Return the sentence that says why its rows do not go; or why they did not, where they are free."""
         if self.outcome is None:
             where = "" if self.process.host == socket.gethostname() else f" on {self.process.host}"
             since = to_time(self.claimed_at, at)
@@ -86,41 +86,41 @@ class Request(NamedTuple):
         return f"may have gone out on {tried:%Y-%m-%d at %H:%M %Z}" + f": {self.reason}" * bool(self.reason)
 
 
-_OF_REQUEST = tuple(name for name in Request._fields if name in requests.c)
-_ALIKE = ("run", "destination", "campaign", "claimed_at", "lifetime", "request_id", "created_at", "status")
-_OF_PROCESS = ("host", "machine", "pid", "process")
+_REQUEST_COLUMNS = tuple(name for name in Request._fields if name in requests.c)
+_SHARED = ("run", "destination", "campaign", "claimed_at", "lifetime", "request_id", "created_at", "status")
+_PROCESS_COLUMNS = ("host", "machine", "pid", "process")
 
 
-def columns_of(source: FromClause) -> list[ColumnElement[Any]]:
-    """What to ask of requests joined with their runs, so that `request_of` understands it.
+def request_columns(source: FromClause) -> list[ColumnElement[Any]]:
+    """Return the columns of requests joined with their runs that `request_from` reads.
 
     Args:
         source: The requests, or an alias of them.
     """
-    return [*(source.c[name] for name in _OF_REQUEST), runs.c.ended, *(runs.c[name] for name in _OF_PROCESS)]
+    return [*(source.c[name] for name in _REQUEST_COLUMNS), runs.c.ended, *(runs.c[name] for name in _PROCESS_COLUMNS)]
 
 
-def request_of(row: Sequence[Any]) -> Request:
-    """The request in what was found by `columns_of`, which stands first in it."""
-    own = len(_OF_REQUEST) + 1
-    return Request._make([*row[:own], Process._make(row[own : own + len(_OF_PROCESS)])])
+def request_from(row: Sequence[Any]) -> Request:
+    """Return the request in a row of a result that begins with `request_columns`."""
+    end = len(_REQUEST_COLUMNS) + 1
+    return Request._make([*row[:end], Process._make(row[end : end + len(_PROCESS_COLUMNS)])])
 
 
-def presume(connection: Connection, found: Iterable[Request], at: datetime) -> dict[int, Request]:
+def presume_unknown(connection: Connection, stored_requests: Iterable[Request], at: datetime) -> dict[int, Request]:
     """Record of requests that nobody sends any more, and nobody recorded, that it is unknown what became of them.
 
     Args:
         connection: In a write transaction.
-        found: Requests, whatever their outcome, as they were found in it.
+        stored_requests: Requests, whatever their outcome, as they were read in it.
         at: Now.
 
     Returns:
-        Each of them as it stands now, by its number.
+        The requests as they are now, by their numbers.
     """
-    now = {}
-    for request in found:
-        now[request.id] = request
-        if request.outcome is None and not request.going(at):
+    current = {}
+    for request in stored_requests:
+        current[request.id] = request
+        if request.outcome is None and not request.is_being_sent(at):
             values: dict[str, Any] = {
                 "outcome": "unknown",
                 "code": PRESUMED,
@@ -128,42 +128,40 @@ def presume(connection: Connection, found: Iterable[Request], at: datetime) -> d
                 "recorded_at": to_number(at),
             }
             connection.execute(update(requests).where(requests.c.id == request.id).values(values))
-            now[request.id] = request._replace(**values)
-    return now
+            current[request.id] = request._replace(**values)
+    return current
 
 
 def insert_request(connection: Connection, values: dict[str, Any]) -> int:
-    """Write down a new request; its number."""
+    """Write down a new request, and return its number."""
     number: int = connection.execute(insert(requests), values).inserted_primary_key[0]  # type: ignore[index]
     return number
 
 
 def split_off(
-    connection: Connection, number: int, said: dict[str, Any], *conditions: ColumnElement[bool]
+    connection: Connection, number: int, changes: dict[str, Any], *conditions: ColumnElement[bool]
 ) -> int | None:
-    """Make a request like another, with an outcome of its own, for rows that no longer share the other's.
+    """Write down a copy of a request with an outcome of its own, for rows that no longer share the other's.
 
     Args:
         connection: In a write transaction.
-        number: The other's.
-        said: Columns in which they differ.
+        number: The number of the other.
+        changes: The columns in which they differ.
         conditions: What must be true of the other.
 
     Returns:
         The number of the new one; None where the conditions are not met.
     """
-    alike = select(*(requests.c[name] for name in _ALIKE)).where(requests.c.id == number, *conditions)
-    found = connection.execute(alike).mappings().one_or_none()
-    if found is None:
-        return None
-    return insert_request(connection, {**found, **said})
+    original = select(*(requests.c[name] for name in _SHARED)).where(requests.c.id == number, *conditions)
+    shared = connection.execute(original).mappings().one_or_none()
+    return None if shared is None else insert_request(connection, {**shared, **changes})
 
 
-class Held(NamedTuple):
+class StoredRow(NamedTuple):
     """A row that the ledger knows.
 
     Attributes:
-        key: Its key.
+        key: The key.
         request: The request that decides about it.
         earlier: The number of an earlier request that surely sent it; None where none did.
     """
@@ -174,28 +172,28 @@ class Held(NamedTuple):
 
 
 _earlier = requests.alias("earlier")
-_HELD = select(*columns_of(deciding), rows.c.key, _earlier.c.id.label("earlier")).select_from(
+_STORED_ROWS = select(*request_columns(deciding), rows.c.key, _earlier.c.id.label("earlier")).select_from(
     decided.join(runs, runs.c.id == deciding.c.run).outerjoin(
         _earlier, (_earlier.c.id == rows.c.sent) & (_earlier.c.outcome == "accepted")
     )
 )
 
 
-def held(connection: Connection, place: int, keys: Sequence[bytes], at: datetime) -> Iterator[Held]:
-    """The rows that the ledger knows under some keys; what is no longer going is presumed unknown first.
+def find_rows(connection: Connection, destination_id: int, keys: Sequence[bytes], at: datetime) -> Iterator[StoredRow]:
+    """Yield the rows that the ledger knows under some keys; what is no longer being sent is presumed unknown first.
 
     Args:
         connection: In a write transaction.
-        place: The number of the destination.
+        destination_id: The number of the destination.
         keys: The keys.
         at: Now.
     """
-    for start in range(0, len(keys), AT_ONCE):
-        chosen = rows.c.key.in_(keys[start : start + AT_ONCE])
-        found = connection.execute(_HELD.where(rows.c.destination == place, chosen)).all()
-        now = presume(connection, {row.id: request_of(row) for row in found}.values(), at)
-        for row in found:
-            yield Held(row.key, now[row.id], row.earlier)
+    for chunk in chunks(keys):
+        query = _STORED_ROWS.where(rows.c.destination == destination_id, rows.c.key.in_(chunk))
+        stored_rows = connection.execute(query).all()
+        current = presume_unknown(connection, {row.id: request_from(row) for row in stored_rows}.values(), at)
+        for row in stored_rows:
+            yield StoredRow(row.key, current[row.id], row.earlier)
 
 
 def chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:

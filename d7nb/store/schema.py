@@ -1,7 +1,7 @@
-"""What the ledger keeps. No message text, and of a phone number only a masked form and a keyed hash.
+"""The tables of the ledger. They hold no message text, and of a phone number only a masked form and a keyed hash.
 
-The outcome stands on the request, and rows point to it: a request of a hundred rows costs two small commits.
-Changing anything here means a new `SCHEMA`, and a way to it from the last one.
+The outcome is stored with the request, and rows point to it: a request of a hundred rows costs two small commits.
+A change of anything here needs a new `SCHEMA`, and an upgrade from the last one in `Database`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
 
 SCHEMA = 2
-"""The version of what stands below, kept in ``d7nb_meta``. Version 1 knew nothing of what came after a send."""
+"""The version of the tables, stored in ``d7nb_meta``. Version 1 had none for what comes in after a send."""
 
 KEY_SIZE = 16
 """Bytes of a key."""
@@ -42,16 +42,15 @@ RELEASED = ("rejected", "unsent")
 RECORDED = ("accepted", "rejected", "unknown", "unsent")
 """Outcomes that a request can have; one without has been claimed, and not recorded."""
 PRESUMED, SETTLED, HEARD = "presumed", "settled", "heard"
-"""Codes of the ledger's own: nobody recorded it; a person's word; D7's word, in an event or a report, on what was in
-doubt."""
+"""The ledger's own codes, for an outcome that nobody recorded, that a person settled, or that a D7 status settled."""
 
 SEPARATOR = "\x1f"
-"""Stands between texts that the database joins, and in none of them."""
-_UNFIT = frozenset({"\0", SEPARATOR})
+"""Separates texts that the database joins; none of them contains it."""
+_UNSTORABLE = frozenset({"\0", SEPARATOR})
 LONGEST_WORD, LONGEST_TEXT = 60, 2_000
-"""Characters that are kept of a word, such as a status, and of a sentence or an id."""
+"""Characters that are stored of a word, such as a status, and of a sentence or an id."""
 INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-"""Each database's own INSERT, which can say what is to be done where a row is there already."""
+"""Each database's own INSERT, which takes ON CONFLICT."""
 HEXADECIMAL: dict[str, Callable[[ColumnElement[bytes]], ColumnElement[str]]] = {
     "sqlite": func.hex,
     "postgresql": lambda column: func.encode(column, "hex"),
@@ -127,7 +126,7 @@ statuses = Table(
     Column("reason", Text, nullable=False),
     sqlite_with_rowid=False,
 )
-"""Each status that was ever heard of a row's message: which one counts is for `d7nb.api.statuses` to say."""
+"""Each status that a row's message ever had; which one counts is defined in `d7nb.api.statuses`."""
 
 inbound = Table(
     "d7nb_inbound",
@@ -146,12 +145,12 @@ opt_outs = Table(
     Column("destination", Integer, ForeignKey(destinations.c.id), primary_key=True, autoincrement=False),
     Column("person", LargeBinary, primary_key=True),
     Column("recipient", Text, nullable=False),  # masked
-    Column("stopped", Boolean, nullable=False),  # or came back
+    Column("stopped", Boolean, nullable=False),  # false after an opt-in
     Column("at", BigInteger, nullable=False),
     Column("word", Text, nullable=False),
     sqlite_with_rowid=False,
 )
-"""Each person's last word on whether to be written to."""
+"""Whether each person opted out, or opted in again, whichever came last."""
 
 aside = Table(
     "d7nb_aside",
@@ -161,7 +160,7 @@ aside = Table(
     Column("why", Text, nullable=False),
     Column("text", Text, nullable=False),  # masked
 )
-"""What came in, and could not be made sense of, for a person to look at."""
+"""Dead letters: events that could not be used, for a person to look at."""
 
 last = requests.alias("last")
 deciding = requests.alias("deciding")
@@ -177,7 +176,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def to_number(at: datetime) -> int:
-    """A time as the ledger keeps it.
+    """Return a time as the ledger stores it: microseconds since 1970, UTC.
 
     Raises:
         ValueError: It has no zone.
@@ -192,21 +191,21 @@ def to_number(at: datetime) -> int:
 
 
 def to_time(number: int, like: datetime) -> datetime:
-    """A kept time, in the zone of another."""
+    """Return a stored time in the zone of another."""
     return (_EPOCH + number * _MICROSECOND).astimezone(like.tzinfo)
 
 
 def storable(text: str, longest: int | None = None) -> str:
-    r"""A text as every database takes it: PostgreSQL has no place for a zero byte, UTF-8 none for half a character.
+    r"""Return a text as both databases take it: PostgreSQL stores no zero byte, UTF-8 no half of a surrogate pair.
 
     Args:
-        text: Whoever wrote it.
-        longest: How many characters of it are kept, all unless given.
+        text: Any text.
+        longest: How many characters of it are stored, all unless given.
 
     Example:
         >>> storable("no\0thing", 5)
         'nothi'
     """
     if not text.isprintable():
-        text = "".join(sign for sign in text if sign not in _UNFIT).encode("utf-8", "replace").decode()
+        text = "".join(sign for sign in text if sign not in _UNSTORABLE).encode("utf-8", "replace").decode()
     return text[:longest]

@@ -1,4 +1,4 @@
-"""A person's word on rows in doubt."""
+"""The settling of rows in doubt by a person who found out what became of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, update
 
 from d7nb.errors import LedgerError
 from d7nb.store.keys import key_bytes
-from d7nb.store.request_state import held, split_off
+from d7nb.store.request_state import find_rows, split_off
 from d7nb.store.schema import SETTLED, rows, to_number
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _MOVE = (
 
 
 def settle(campaign: CampaignLedger, keys: np.ndarray, word: Literal["sent", "not_sent"], at: datetime) -> int:
-    """Write down a person's word on rows of which it is unknown whether they went out.
+    """Settle rows of which it is unknown whether they went out, as a person says.
 
     Args:
         campaign: The campaign whose rows these are.
@@ -48,28 +48,28 @@ def settle(campaign: CampaignLedger, keys: np.ndarray, word: Literal["sent", "no
     if destination_id is None:
         return 0
     outcome, reason = _SETTLED[word]
-    said = {"outcome": outcome, "code": SETTLED, "reason": reason, "recorded_at": to_number(at)}
+    changes = {"outcome": outcome, "code": SETTLED, "reason": reason, "recorded_at": to_number(at)}
     with campaign.database.writing() as connection:
-        found = list(held(connection, destination_id, key_bytes(keys), at))
-        going = sum(known.request.outcome is None for known in found)
-        if going:
-            message = f"{going} of the rows are just being sent: settle them when that has ended"
+        stored_rows = list(find_rows(connection, destination_id, key_bytes(keys), at))
+        sending = sum(row.request.outcome is None for row in stored_rows)
+        if sending:
+            message = f"{sending} of the rows are just being sent: settle them when that has ended"
             raise LedgerError(message)
         doubtful = [
-            known
-            for known in found
-            if known.request.outcome == "unknown" or (outcome == "accepted" and known.request.taken_back)
+            row
+            for row in stored_rows
+            if row.request.outcome == "unknown" or (outcome == "accepted" and row.request.settled_as_not_sent)
         ]
-        numbers = {known.request.id for known in doubtful}
-        split = {number: split_off(connection, number, said) for number in sorted(numbers)}
+        numbers = {row.request.id for row in doubtful}
+        settled = {number: split_off(connection, number, changes) for number in sorted(numbers)}
         moves = [
             {
                 "destination_id": destination_id,
-                "row": known.key,
-                "new_request": split[known.request.id],
-                "new_sent": known.earlier,
+                "row": row.key,
+                "new_request": settled[row.request.id],
+                "new_sent": row.earlier,
             }
-            for known in doubtful
+            for row in doubtful
         ]
         if moves:
             connection.execute(_MOVE, moves)

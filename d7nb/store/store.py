@@ -1,4 +1,4 @@
-"""The store behind the ledger: what it knows of rows, who may send them, what comes in later."""
+"""The store behind the ledger: campaigns, what comes in after a send, and opt-outs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from d7nb.store.campaign import CampaignLedger
 from d7nb.store.consent import last_inbound, opted_out
 from d7nb.store.database import Database
 from d7nb.store.incoming import take_in
-from d7nb.store.location import find_place
+from d7nb.store.location import find_location
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -27,7 +27,7 @@ PATIENCE = 30.0
 
 
 class Store:
-    """The durable record of what went to whom, and of what may have: nobody gets it twice.
+    """The durable record of which messages went out, and which may have, so that nobody gets one twice.
 
     Several threads, processes and (with PostgreSQL) machines may use one ledger at once.
 
@@ -42,11 +42,11 @@ class Store:
 
     @hides_internals
     def __init__(self, path_or_url: str | os.PathLike[str] | None = None, *, patience: float = PATIENCE) -> None:
-        self._database = Database(find_place(path_or_url, os.environ), patience)
+        self._database = Database(find_location(path_or_url, os.environ), patience)
 
     @property
     def warning(self) -> str | None:
-        """One sentence on why the ledger may not last where it is; None where nothing speaks against it."""
+        """One sentence on what may go wrong with the ledger where it is; None where all is well."""
         return self._database.warning
 
     def campaign(self, destination: str, name: str) -> CampaignLedger:
@@ -71,14 +71,14 @@ class Store:
     ) -> int:
         """Write down what came in after a send, all of it in one transaction; at the end it is on the disk.
 
-        It may come in any order, and more than once. What D7 says of a row that is in doubt settles it.
+        It may come in any order, and more than once. A status of a row that is in doubt settles it.
 
         Args:
             destination: Whose messages these are, as a client's ``destination`` names it.
-            updates: What D7 says of messages; what belongs to no row of the ledger is put aside.
-            inbound: What people wrote: of it, only who wrote when is kept.
-            opt_outs: Those who do not want to be written to any more; in `inbound`, too.
-            aside: What could not be made sense of.
+            updates: The statuses of messages; one that belongs to no row of the ledger is kept as a dead letter.
+            inbound: Messages that people wrote: of them, only who wrote when is stored.
+            opt_outs: Those by which people opted out; they are in `inbound`, too.
+            aside: Events that could not be read, or belong to nothing that the ledger knows.
             at: Now.
 
         Returns:
@@ -95,7 +95,7 @@ class Store:
     def last_inbound(
         self, destination: str, people: Sequence[str | None], originators: Sequence[str | None]
     ) -> np.ndarray:
-        """When each person last wrote to a business number, ``datetime64`` in UTC; NaT where that is not known.
+        """Return when each person last wrote to a business number, ``datetime64`` in UTC; NaT where that is not known.
 
         Args:
             destination: Where messages to them go, as a client's ``destination`` names it.
@@ -108,12 +108,12 @@ class Store:
 
     @hides_internals
     def opted_out(self, destination: str, people: Sequence[str | None]) -> np.ndarray:
-        """Which people do not want to be written to; arguments as for `last_inbound`."""
+        """Tell which people opted out; arguments as for `last_inbound`."""
         return opted_out(self._database, destination, people)
 
     @hides_internals
-    def people(self, families: Iterable[str | None]) -> list[bytes | None]:
-        """What the ledger keeps of recipients in place of their numbers: a hash under the ledger's own secret.
+    def hash_recipients(self, families: Iterable[str | None]) -> list[bytes | None]:
+        """Return what the ledger stores of recipients in place of their numbers: a hash under the ledger's own secret.
 
         Args:
             families: One form for all variants of a number, as `d7nb.recipients.variants.family` makes it.
@@ -121,10 +121,10 @@ class Store:
         Returns:
             16 bytes for each; None for None.
         """
-        return self._database.people(families)
+        return self._database.hash_recipients(families)
 
     def close(self) -> None:
-        """Let go of the file or the server. What was recorded is on the disk already."""
+        """Close the file or the connections to the server; what was recorded is on the disk already."""
         self._database.close()
 
     def __enter__(self) -> Self:
@@ -134,7 +134,7 @@ class Store:
         self.close()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._database.shown!r})"
+        return f"{type(self).__name__}({self._database.address!r})"
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What the ledger knows, as frames for a person to look at: every row, each campaign, opt-outs, what was put aside."""
+"""Frames of what the ledger holds, for a person to look at: rows, campaigns, opt-outs and dead letters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from d7nb.store.schema import KEY_SIZE, RECORDED, aside, decided, deciding, dest
 if TYPE_CHECKING:
     from d7nb.store.database import Database
 
-_OF_FRAME = (
+_REQUEST_COLUMNS = (
     *("outcome", "request_id", "created_at", "status", "code", "reason"),
     *("claimed_at", "recorded_at"),
 )
@@ -22,14 +22,14 @@ _WITH_DESTINATION = decided.join(destinations, destinations.c.id == rows.c.desti
 
 
 def all_rows(database: Database) -> pd.DataFrame:
-    """Everything the ledger knows; see `Ledger.frame`."""
-    told = [deciding.c[name] for name in _OF_FRAME]
-    query = select(last.c.campaign, destinations.c.origin, rows.c.key, rows.c.recipient, *told)
+    """Return every row of the ledger; see `Ledger.frame`."""
+    request_columns = [deciding.c[name] for name in _REQUEST_COLUMNS]
+    query = select(last.c.campaign, destinations.c.origin, rows.c.key, rows.c.recipient, *request_columns)
     query = query.select_from(_WITH_DESTINATION).order_by(rows.c.request, rows.c.key)
     with database.reading() as connection:
-        found = connection.execute(query).all()
-    frame = pd.DataFrame(found, columns=["campaign", "destination", "key", "recipient", *_OF_FRAME])
-    if found:
+        results = connection.execute(query).all()
+    frame = pd.DataFrame(results, columns=["campaign", "destination", "key", "recipient", *_REQUEST_COLUMNS])
+    if results:
         frame["key"] = base32(np.frombuffer(b"".join(frame["key"]), dtype=np.uint8).reshape(-1, KEY_SIZE))
     created = pd.to_datetime(frame["created_at"].astype("str"), utc=True, errors="coerce", format="ISO8601")
     frame["created_at"] = created.dt.as_unit("us")
@@ -40,14 +40,14 @@ def all_rows(database: Database) -> pd.DataFrame:
 
 
 def campaign_counts(database: Database) -> pd.DataFrame:
-    """Counts by campaign, destination and outcome; see `Ledger.campaigns`."""
+    """Count rows by campaign, destination and outcome; see `Ledger.campaigns`."""
     query = select(
         last.c.campaign, destinations.c.origin, deciding.c.outcome, func.count(), func.max(last.c.claimed_at)
     )
     query = query.select_from(_WITH_DESTINATION).group_by(last.c.campaign, destinations.c.origin, deciding.c.outcome)
     with database.reading() as connection:
-        found = connection.execute(query).all()
-    counts = pd.DataFrame(found, columns=["campaign", "destination", "outcome", "rows", "last"])
+        results = connection.execute(query).all()
+    counts = pd.DataFrame(results, columns=["campaign", "destination", "outcome", "rows", "last"])
     counts = counts.fillna({"outcome": "claimed"})
     by = ["campaign", "destination"]
     wide = counts.pivot_table("rows", by, "outcome", aggfunc="sum", fill_value=0)
@@ -57,18 +57,18 @@ def campaign_counts(database: Database) -> pd.DataFrame:
 
 
 def opt_out_list(database: Database) -> pd.DataFrame:
-    """Who does not want to be written to; see `Ledger.opt_outs`."""
-    told = [opt_outs.c[name] for name in ("recipient", "stopped", "at", "word")]
-    query = select(*told, destinations.c.origin).join(destinations, destinations.c.id == opt_outs.c.destination)
+    """Return who opted out, or opted in again; see `Ledger.opt_outs`."""
+    columns = [opt_outs.c[name] for name in ("recipient", "stopped", "at", "word")]
+    query = select(*columns, destinations.c.origin).join(destinations, destinations.c.id == opt_outs.c.destination)
     with database.reading() as connection:
-        found = connection.execute(query.order_by(opt_outs.c.at, opt_outs.c.person)).all()
-    frame = pd.DataFrame(found, columns=["recipient", "stopped", "at", "word", "destination"])
+        results = connection.execute(query.order_by(opt_outs.c.at, opt_outs.c.person)).all()
+    frame = pd.DataFrame(results, columns=["recipient", "stopped", "at", "word", "destination"])
     frame["at"] = _times(frame["at"])
     return frame.astype({"recipient": "str", "stopped": "bool", "word": "str", "destination": "str"})
 
 
-def put_aside_list(database: Database) -> pd.DataFrame:
-    """What could not be made sense of; see `Ledger.aside`."""
+def dead_letter_list(database: Database) -> pd.DataFrame:
+    """Return the events that could not be used; see `Ledger.aside`."""
     query = select(aside.c.at, aside.c.why, aside.c.text).order_by(aside.c.id)
     with database.reading() as connection:
         frame = pd.DataFrame(connection.execute(query).all(), columns=["at", "why", "text"])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from d7nb.ledger import Ledger
-from d7nb.store.claims import Run
+from d7nb.store.runs import Run
 from tests.benchmarks.measuring import Result, Target
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def send(ledger: Ledger, rows: int, size: int = REQUEST, campaign: str = CAMPAIG
     with Run(ledger.campaign(PLACE, campaign), last_request_seen=0) as run:
         for start in range(0, rows, size):
             part = slice(start, start + size)
-            claim = run.claim(keys[part], numbers[part], numbers[part], at=NOW, ours=lambda _: True)
+            claim = run.claim(keys[part], numbers[part], numbers[part], at=NOW, is_own_key=lambda _: True)
             run.record(claim, "accepted", **ANSWER, at=NOW)
     return keys
 

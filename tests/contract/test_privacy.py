@@ -30,8 +30,8 @@ from d7nb.api.statuses import InboundMessage, StatusUpdate
 from d7nb.cli import main
 from d7nb.display.previews import Preview
 from d7nb.planning.release import chosen_numbers
-from d7nb.store.claims import Run
 from d7nb.store.dead_letters import DeadLetter
+from d7nb.store.runs import Run
 from d7nb.widgets import controls
 from tests.support.ledgers import NOW, keys, people, postgres
 from tests.support.privacy_watch import (

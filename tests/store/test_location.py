@@ -110,8 +110,8 @@ def test_a_server_that_can_t_be_reached_is_named_without_the_password(given: str
 
 
 def test_a_repr_shows_no_password() -> None:
-    place = places.find_place("postgresql://ann:secret@db.example:5432/mailings?password=secret&sslmode=require", {})
-    assert place.shown == "postgresql+psycopg://ann:***@db.example:5432/mailings"
+    place = places.find_location("postgresql://ann:secret@db.example:5432/mailings?password=secret&sslmode=require", {})
+    assert place.address == "postgresql+psycopg://ann:***@db.example:5432/mailings"
     assert place.name == "mailings on db.example"
 
 
@@ -221,12 +221,12 @@ def test_neither_file_holds_a_number_nor_its_plain_hash(path: Path) -> None:
 
 def test_people_are_hashed_under_the_secret_beside_the_file(path: Path) -> None:
     with Ledger(path) as ledger:
-        [hashed] = ledger.people(["+12025550123"])
+        [hashed] = ledger.hash_recipients(["+12025550123"])
     secret = path.with_name("ledger.sqlite3.secret").read_bytes()
     assert hashed == hmac.digest(secret, b"+12025550123", "sha256")[:16]
     assert secret not in path.read_bytes()
     with Ledger(path.with_name("another")) as ledger:
-        assert ledger.people(["+12025550123"]) != [hashed]
+        assert ledger.hash_recipients(["+12025550123"]) != [hashed]
 
 
 @pytest.mark.parametrize("loss", ["removed", "another's"])

@@ -18,7 +18,7 @@ import sqlalchemy
 
 from d7nb.errors import LedgerError
 from d7nb.ledger import Ledger
-from d7nb.store.claims import LIFETIME
+from d7nb.store.runs import LIFETIME
 from tests.support.ledgers import NOW, claim, look_up, postgres, send, start_run
 
 ROOT = Path(__file__).parents[2]

@@ -410,10 +410,10 @@ def test_what_was_settled_during_a_run_is_no_later_text_but_what_was_sent_is(pla
             ledger.take_in(
                 DESTINATION, updates=[StatusUpdate("late", "sent", NOW, "m", "", tuple(base32(old)))], at=NOW
             )
-            assert run.claim(new, numbers, numbers, at=NOW, ours=lambda _: False).granted.all()
+            assert run.claim(new, numbers, numbers, at=NOW, is_own_key=lambda _: False).granted.all()
             third, fourth = (ledgers.keys([0], text) for text in ("third", "fourth"))
             assert another.claim(third, numbers, numbers, at=NOW).granted.all()
-            assert late.claim(fourth, numbers, numbers, at=NOW, ours=lambda _: False).outcome == ["held"]
+            assert late.claim(fourth, numbers, numbers, at=NOW, is_own_key=lambda _: False).outcome == ["held"]
 
 
 # people

@@ -17,9 +17,9 @@ import sqlalchemy
 
 from d7nb.errors import LedgerError
 from d7nb.ledger import Ledger
-from d7nb.store.claims import LIFETIME
 from d7nb.store.keys import base32
 from d7nb.store.lookup import RowStates, find_row_states
+from d7nb.store.runs import LIFETIME
 from d7nb.store.settle import settle
 from tests.support.ledgers import CAMPAIGN, DESTINATION, LATER, NOW, claim, keys, look_up, people, send, start_run
 
@@ -416,8 +416,8 @@ def test_a_second_text_that_failed_after_the_first_went_out_leaves_the_first(led
 
 
 def test_people_are_hashed_alike_by_whoever_opens_the_ledger(ledger: Ledger, other: Ledger) -> None:
-    hashes = ledger.people(["+12025550123", None, "+12025550124"])
-    assert hashes == other.people(["+12025550123", None, "+12025550124"])
+    hashes = ledger.hash_recipients(["+12025550123", None, "+12025550124"])
+    assert hashes == other.hash_recipients(["+12025550123", None, "+12025550124"])
     assert [one and len(one) for one in hashes] == [16, None, 16]
     assert hashes[0] != hashes[2]
 

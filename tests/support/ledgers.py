@@ -1,4 +1,4 @@
-"""What the ledger's tests share: people who do not exist, keys, and a PostgreSQL to try where there is one."""
+"""Helpers for tests of the ledger: fictional people, keys, runs, and a PostgreSQL schema where there is a server."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import numpy as np
 import sqlalchemy
 
 from d7nb.ledger import Ledger
-from d7nb.store.claims import Claim, Run
+from d7nb.store.claims import Claim
 from d7nb.store.lookup import RowStates, find_row_states
+from d7nb.store.runs import Run
 from tests.support.requirements import lacking
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -27,17 +28,18 @@ AREAS = (201, 202, 203, 205, 206, 207, 208, 209, 210, 212, 213, 214, 215, 216, 2
 
 
 def people(rows: list[int] | range) -> list[str]:
-    """Numbers from the range that is kept for fiction, +1 NPA 555 01xx; two thousand of them, then again."""
+    """Return numbers from the range reserved for fiction, +1 NPA 555 01xx; two thousand of them, then again."""
     return [f"+1{AREAS[row // 100 % len(AREAS)]}55501{row % 100:02d}" for row in rows]
 
 
 def keys(rows: list[int] | range, text: str = "") -> np.ndarray:
-    """A key for each row and text, as evenly spread as real ones."""
+    """Return a key for each row and text, as evenly distributed as real ones."""
     digests = b"".join(blake2b(f"{row} {text}".encode(), digest_size=16).digest() for row in rows)
     return np.frombuffer(digests, dtype=np.uint8).reshape(-1, 16)
 
 
 def start_run(ledger: Ledger, *, campaign: str = CAMPAIGN, destination: str = DESTINATION, **options: Any) -> Run:
+    """Return a run of a campaign, to be used as a context manager."""
     return Run(ledger.campaign(destination, campaign), **options)
 
 
@@ -49,10 +51,11 @@ def claim(
     again: list[bool] | None = None,
     text: str = "",
 ) -> Claim:
-    numbers, own = people(rows), keys(rows, text + run.campaign.name)
-    known = find_row_states(run.campaign, own, numbers, at=at)
-    wanted = None if again is None else np.where(again, known.request, 0)
-    return run.claim(own, numbers, numbers, at=at, override_of=wanted)
+    """Claim rows in one request, those with `again` even though they were sent before."""
+    numbers, row_keys = people(rows), keys(rows, text + run.campaign.name)
+    states = find_row_states(run.campaign, row_keys, numbers, at=at)
+    override_of = None if again is None else np.where(again, states.request, 0)
+    return run.claim(row_keys, numbers, numbers, at=at, override_of=override_of)
 
 
 def look_up(
@@ -64,8 +67,9 @@ def look_up(
     campaign: str = CAMPAIGN,
     destination: str = DESTINATION,
 ) -> RowStates:
-    own = ledger.campaign(destination, campaign)
-    return find_row_states(own, keys(rows, text + campaign), people(rows), at=at)
+    """Look up rows of a campaign."""
+    row_keys = keys(rows, text + campaign)
+    return find_row_states(ledger.campaign(destination, campaign), row_keys, people(rows), at=at)
 
 
 def send(
@@ -77,7 +81,7 @@ def send(
     campaign: str = CAMPAIGN,
     destination: str = DESTINATION,
 ) -> None:
-    """A send of one request, from claim to record."""
+    """Send one request, from claim to record."""
     answer: dict[str, Any] = {"reason": f"told {outcome}"}
     if outcome == "accepted":
         answer = {"request_id": "request-1", "created_at": "2026-11-23T09:30:05Z", "status": 200}
@@ -89,7 +93,7 @@ def send(
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """The URL of a PostgreSQL schema of one's own, which is gone afterwards."""
+    """Yield the URL of a new PostgreSQL schema, which is dropped afterwards."""
     try:
         engine = sqlalchemy.create_engine(POSTGRES, connect_args={"connect_timeout": 3})
         schema = f"d7nb_test_{secrets.token_hex(6)}"

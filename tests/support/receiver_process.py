@@ -23,10 +23,10 @@ import uvicorn
 
 from d7nb.events.server import listen
 from d7nb.ledger import Ledger
-from d7nb.store.claims import Run
 from d7nb.store.keys import base32
 from d7nb.store.lookup import find_row_states
 from d7nb.store.message_status import MessageStatuses, find_statuses
+from d7nb.store.runs import Run
 from tests.support.ledgers import CAMPAIGN, DESTINATION, NOW, keys
 from tests.support.sender_process import fictional
 from tests.support.servers import free_port

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from d7nb.api.responses import SendResponse
     from d7nb.delivery.mailing import Mailing
-    from d7nb.store.claims import Claim, Run
+    from d7nb.store.claims import Claim
+    from d7nb.store.runs import Run
 
 
 class ClaimedRows(NamedTuple):
@@ -76,7 +77,7 @@ class LedgerWriter:
                 at=mailing.clock(),
                 override_of=self._override_of[rows],
                 unless_arrived=self._unless_arrived,
-                ours=self._is_key_of_this_plan if mailing.by_content else None,
+                is_own_key=self._is_key_of_this_plan if mailing.by_content else None,
             )
         except LedgerError:
             self._claim_failed = True  # the commit may have succeeded all the same
