@@ -37,7 +37,10 @@ from __future__ import annotations
 
 import difflib
 import sys
+from collections.abc import Mapping
+from datetime import date
 from functools import wraps
+from numbers import Number
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from d7nb.hints import Hint
@@ -273,6 +276,49 @@ def did_you_mean(name: Hashable, names: Sequence[Hashable]) -> str:
     """Suggest the name that was probably meant; return an empty text where none is similar."""
     similar = difflib.get_close_matches(str(name), [str(other) for other in names], n=1, cutoff=0.6)
     return f"did you mean {similar[0]!r}?" if similar else ""
+
+
+def suggest(name: Hashable, known: Sequence[str]) -> str:
+    """Return the end of a message about an unknown name: the one that was probably meant, or all that there are.
+
+    Example:
+        >>> suggest("boddy", ["body", "footer"]), suggest("x", ["body", "footer"])
+        ("did you mean 'body'?", 'use one of body, footer')
+    """
+    return did_you_mean(name, known) or f"use {'one of ' * (len(known) > 1)}{', '.join(known)}"
+
+
+def with_article(noun: str) -> str:
+    """Return a noun with its indefinite article.
+
+    Example:
+        >>> with_article("list"), with_article("Attachment")
+        ('a list', 'an Attachment')
+    """
+    return f"an {noun}" if noun[:1].lower() in {*"aeiou"} else f"a {noun}"
+
+
+_TYPES_IN_WORDS: tuple[tuple[Any, str], ...] = (
+    (str, "text"),
+    (bool, "true/false value"),
+    (Number, "number"),
+    (date, "date"),
+    (Mapping, "dict"),
+    (type, "class"),
+)
+
+
+def type_in_words(value: object) -> str:
+    """Return what a value is, for a message to somebody who may not know Python's types.
+
+    Example:
+        >>> type_in_words("Ali"), type_in_words(3.5), type_in_words(["Ali"]), type_in_words(None)
+        ('a text', 'a number', 'a list', 'None')
+    """
+    if value is None:
+        return "None"
+    words = (word for kind, word in _TYPES_IN_WORDS if isinstance(value, kind))
+    return with_article(next(words, type(value).__name__))
 
 
 def missing_extra(error: ModuleNotFoundError, needed_by: str, extra: str, modules: Iterable[str]) -> ImportError:

@@ -13,7 +13,7 @@ from d7nb.content.binding.cells import Cells
 from d7nb.content.binding.format_strings import Column, escape_braces
 from d7nb.content.schema.part import Content
 from d7nb.content.schema.paths import insert
-from d7nb.errors import ColumnError, ContentError, PlanError, did_you_mean
+from d7nb.errors import ColumnError, ContentError, PlanError, suggest, type_in_words
 from d7nb.privacy import mask_text
 from d7nb.problems import Problem
 
@@ -65,10 +65,10 @@ def by_column(column: Hashable, contents: Mapping[Any, Content]) -> ByColumn:
     """
     mapping: object = contents
     if not isinstance(mapping, Mapping) or not mapping:
-        raise PlanError("by_column needs a content for each word, such as {'text': Text('Hi {name}')}")
+        raise PlanError("by_column needs a content for each text of the column, such as {'text': Text('Hi {name}')}")
     for choice, content in contents.items():
         if not isinstance(content, Content):
-            raise PlanError(f"by_column: {choice!r} needs a content such as Text(...), not a {type(content).__name__}")
+            raise PlanError(f"by_column: {choice!r} needs a content such as Text(...), not {type_in_words(content)}")
     return ByColumn(column, {_choice(choice): content for choice, content in contents.items()})
 
 
@@ -93,7 +93,7 @@ def assign(content: Content | ByColumn | None, frame: pd.DataFrame, types: Seque
         return _by_choice(content, frame)
     if content is None:
         return _by_paths(frame, types)
-    raise PlanError(f"the content must be one such as Text(...), or by_column(...), not a {type(content).__name__}")
+    raise PlanError(f"the content must be one such as Text(...), or by_column(...), not {type_in_words(content)}")
 
 
 def _all_cells(frame: pd.DataFrame) -> Cells:
@@ -120,8 +120,7 @@ def _by_choice(by_column: ByColumn, frame: pd.DataFrame) -> Assignment:
         elif choice in by_column.contents:
             continue
         else:
-            suggestion = did_you_mean(choice, known_choices) or f"known are {', '.join(known_choices)}"
-            message = f"there is no content for {choice[:40]!r}; {suggestion}"
+            message = f"there is no content for {choice[:40]!r}; {suggest(choice, known_choices)}"
         problems.append(Problem("unknown_kind", message, "correct the cell", column=by_column.column, rows=rows))
     return Assignment([(content, rows) for content, rows in groups if len(rows)], problems)
 
@@ -141,14 +140,12 @@ def _by_paths(frame: pd.DataFrame, types: Sequence[type[Content]]) -> Assignment
     roots = {root for kind in types for root in kind.roots()}
     paths = [str(name) for name in frame.columns if "." in str(name) and str(name).partition(".")[0] in roots]
     if not paths and "message_type" not in frame.columns:
-        message = "no content was given, and no column bears one of D7's dotted paths, such as text.body"
+        message = "no content was given, and no column has one of D7's dotted paths as its name, such as text.body"
         raise PlanError(f"{message}; give a content such as Text('Hi {{name}}')")
     read = [*paths, *(str(name) for name in frame.columns if str(name) == "message_type")]
     repeated = sorted({path for path in read if read.count(path) > 1})
     if repeated:
-        raise ColumnError(
-            f"{', '.join(map(repr, repeated))} is the name of several columns; rename or drop all but one"
-        )
+        raise ColumnError(f"several columns are called {' and '.join(map(repr, repeated))}; rename or drop all but one")
     cells = _all_cells(frame)
     shape = pd.DataFrame({path: [cell is not None for cell in cells[path]] for path in paths})
     for path in _STRUCTURAL:
@@ -186,8 +183,9 @@ def _from_paths(
     tree: dict[str, Any] = {}
     for path in (*filled_paths, *literals):
         if any(other.startswith(f"{path}.") for other in (*filled_paths, *literals)):
-            message = f"{path} is given whole, and in parts too"
-            raise ContentError(message, [Problem("conflict", message, "empty the one or the others", field=path)])
+            message = f"{path} is filled, and so are columns for its parts"
+            hint = f"empty either {path} or the columns for its parts"
+            raise ContentError(message, [Problem("conflict", message, hint, field=path)])
         insert(tree, path, escape_braces(literals[path]) if path in literals else Column(path))
     try:
         return _content_type(literals, tree, types).from_tree(tree)
@@ -217,7 +215,7 @@ def _content_type(
         path, name = "interactive.type", interactive_type
         known_names = [kind.constants["type"] for kind in candidates]
     message = f"{path} is {name!r}, which D7 does not know" if name else f"{path} is missing"
-    suggestion = did_you_mean(name, known_names) or f"known are {', '.join(dict.fromkeys(known_names))}"
+    suggestion = suggest(name, list(dict.fromkeys(known_names)))
     raise ContentError(message, [Problem("unknown_kind", f"{message}; {suggestion}", "correct the cell", field=path)])
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from d7nb.errors import type_in_words
+
 
 def _as_text(value: object) -> str:
     """Return a value as text, since a plugin may pass what its JSON holds.
@@ -15,7 +17,7 @@ def _as_text(value: object) -> str:
         TypeError: The value is a list or a dict.
     """
     if isinstance(value, dict | list | tuple | set):
-        message = f"a text is wanted, not a {type(value).__name__}"
+        message = f"give a text, not {type_in_words(value)}"
         raise TypeError(message)
     return "" if value is None else str(value)
 
@@ -136,12 +138,12 @@ def _validate(part: Line | Section | Button | Media | Bubble) -> None:
         if part_type is not None:
             parts = tuple(value)
             if wrong := [inner for inner in parts if not isinstance(inner, part_type)]:
-                message = f"{field.name} must be of {part_type.__name__}, not {type(wrong[0]).__name__}"
+                message = f"{field.name} takes {part_type.__name__} objects, not {type_in_words(wrong[0])}"
                 raise TypeError(message)
             object.__setattr__(part, field.name, parts)
         elif field.name == "media":
             if not isinstance(value, Media | None):
-                message = f"media must be a Media, not a {type(value).__name__}"
+                message = f"media must be a Media, not {type_in_words(value)}"
                 raise TypeError(message)
         else:
             object.__setattr__(part, field.name, _as_text(value))

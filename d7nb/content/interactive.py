@@ -60,12 +60,12 @@ class Header(Part):
         if is_bound(self.type):
             yield Problem("bound_type", "a header's type can't be a column", "use by_column", field="type")
         elif self.type in {"text", *MEDIA}:
-            wanted, unwanted = ("text", "link") if self.type == "text" else ("link", "text")
-            if getattr(self, wanted) is None:
-                at = wanted if self.type == "text" else f"{self.type}.{wanted}"
-                yield Problem("required", f"a header of type {self.type} needs its {wanted} (D7)", field=at)
-            if getattr(self, unwanted) is not None:
-                yield Problem("no_field", f"a header of type {self.type} has no {unwanted} (D7)", field=unwanted)
+            required, excluded = ("text", "link") if self.type == "text" else ("link", "text")
+            if getattr(self, required) is None:
+                at = required if self.type == "text" else f"{self.type}.{required}"
+                yield Problem("required", f"a header of type {self.type} needs its {required} (D7)", field=at)
+            if getattr(self, excluded) is not None:
+                yield Problem("no_field", f"a header of type {self.type} has no {excluded} (D7)", field=excluded)
             if self.filename is not None and self.type != "document":
                 message = f"a header of type {self.type} takes no file name (D7)"
                 yield Problem("no_filename", message, "leave the file name out", field="filename")
@@ -174,8 +174,11 @@ class Section(Part):
     rows: Sequence[Row | Mapping[str, Any] | str] = items("rows", Row, 1, 10, by=META, default=())
 
 
+_TITLES_NEEDED = "with several sections each needs a title (Meta)"
+
+
 def _title_fault(*titles: Any) -> str | None:
-    return "with several sections each needs a title (Meta)" if len(titles) > 1 and not all(titles) else None
+    return _TITLES_NEEDED if len(titles) > 1 and not all(titles) else None
 
 
 class ListMessage(Content, message_type="INTERACTIVE", root="interactive", constants={"type": "list"}):
@@ -219,8 +222,8 @@ class ListMessage(Content, message_type="INTERACTIVE", root="interactive", const
         if len(sections) > 1:
             for position, section in enumerate(sections):
                 if section.title is None:
-                    message = "with several sections each needs a title (Meta)"
-                    yield Problem("required", message, "fill it in", field=f"action.sections.{position}.title")
+                    path = f"action.sections.{position}.title"
+                    yield Problem("required", _TITLES_NEEDED, "fill it in", field=path)
         if isinstance(self.header, Header) and self.header.type != "text":
             yield Problem("media_header", "a list takes a text header only (Meta)", "give a text", field="header")
 

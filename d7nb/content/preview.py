@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from d7nb.content.bubble import Bubble, Line, Media
 from d7nb.content.schema.sketch import sketch, value_lines
+from d7nb.errors import with_article
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,10 +33,12 @@ def bubble_of(kind: type[Content], content: Mapping[str, Any]) -> Bubble:
         bubble: object = kind.bubble(payload)
         if isinstance(bubble, Bubble):
             return bubble
-        reason = f"bubble() answered a {type(bubble).__name__}, not a Bubble"
+        reason = f"bubble() returned {with_article(type(bubble).__name__)}, not a Bubble"
     except Exception as error:  # noqa: BLE001  (a plugin's drawing must not take the whole display with it)
         reason = f"{type(error).__name__}: {error}"
-    return replace(sketch(kind, payload), note=f"{kind.__name__} could not be drawn in its own way: {reason}")
+    return replace(
+        sketch(kind, payload), note=f"{kind.__name__} could not draw itself, so this shows its fields: {reason}"
+    )
 
 
 def framed(payload: Mapping[str, Any], **parts: Any) -> Bubble:

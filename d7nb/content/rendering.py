@@ -267,20 +267,20 @@ def _encoded(texts: Sequence[str]) -> Iterable[bytes]:
     return map(str.encode, texts)
 
 
-def digests_of(messages: Iterable[bytes], begun: Any = None) -> np.ndarray:
+def digests_of(messages: Iterable[bytes], prefix_hash: Any = None) -> np.ndarray:
     """Compute the digest of each message.
 
     Args:
         messages: The bytes to digest.
-        begun: A hash object that was updated with a prefix that all messages share.
+        prefix_hash: A hash object that was updated with a prefix that all messages share.
 
     Returns:
         ``uint8`` of shape (messages, `DIGEST_SIZE`).
     """
-    begun = begun or blake2b(digest_size=DIGEST_SIZE)
+    prefix_hash = prefix_hash or blake2b(digest_size=DIGEST_SIZE)
     digests = []
     for message in messages:
-        digest = begun.copy()  # takes less time than a new one
+        digest = prefix_hash.copy()  # takes less time than a new one
         digest.update(message)
         digests.append(digest.digest())
     return np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, DIGEST_SIZE)
@@ -306,7 +306,7 @@ def _checked(path: str, slot: Slot, values: Sequence[Any], cells: Cells) -> tupl
     problems: list[Problem] = []
     if not are_texts(converted) and Invalid in set(map(type, converted)):
         faults = {position: value.message for position, value in enumerate(converted) if isinstance(value, Invalid)}
-        problems.extend(_located(Problem("bad_value", "", f"give a {leaf.kind.name}", field=path), faults, slot, cells))
+        problems.extend(_located(Problem("bad_value", "", leaf.kind.hint, field=path), faults, slot, cells))
         converted = [None if isinstance(value, Invalid) else value for value in converted]
     for rule in leaf.rules:
         faults = rule.faults(converted)

@@ -17,6 +17,7 @@ import numpy as np
 from d7nb.content.binding.cells import by_distinct
 from d7nb.content.binding.text_columns import length_bound
 from d7nb.content.binding.values import Invalid, plain_text, plain_texts, read_date, read_number
+from d7nb.errors import with_article
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,6 +40,11 @@ class Kind(NamedTuple):
     name: str
     convert: Callable[[Any], Any]
     private: bool = False
+
+    @property
+    def hint(self) -> str:
+        """The advice on a value of another kind, such as "give a date"."""
+        return f"give {self.name if self.name == FLAG.name else with_article(self.name)}"
 
     def column(self, values: Sequence[Any]) -> Sequence[Any]:
         """Apply `convert` to each value of a column but None."""
@@ -136,12 +142,14 @@ def _to_whole(value: Any) -> int | Invalid:
     if number is None or number != int(number):
         return Invalid("it is not a whole number")
     whole = int(number)
-    return whole if abs(whole) < _EXACT else Invalid("it is more than JSON can carry exactly")
+    return whole if abs(whole) < _EXACT else Invalid("it is too large to be sent exactly: give at most 15 digits")
 
 
 def _to_milliseconds(value: Any) -> int | Invalid:
     if isinstance(value, datetime):
-        return Invalid("the time has no zone") if value.tzinfo is None else round(value.timestamp() * 1000)
+        return (
+            Invalid("the time has no zone, such as +04:00") if value.tzinfo is None else round(value.timestamp() * 1000)
+        )
     return _to_whole(value)
 
 
@@ -159,7 +167,7 @@ def _to_json(value: Any) -> Any:
         return value.isoformat()
     if not isinstance(value, bool | int | float):
         return plain_text(value)
-    return value if abs(value) < _EXACT else Invalid("it is more than JSON can carry exactly")
+    return value if abs(value) < _EXACT else Invalid("it is too large to be sent exactly: give at most 15 digits")
 
 
 TEXT = Kind("text", plain_text)

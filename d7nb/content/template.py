@@ -218,7 +218,7 @@ class Template(Content, message_type="TEMPLATE", root="template"):
         parameters = self.body_parameters or {}
         for key in map(str, range(len(parameters))):
             if key not in parameters:
-                message = f'there is no parameter {key}, but D7 counts all of them: "0", "1", "2"...'
+                message = f'parameter {key} is missing: D7 numbers all of them from "0" without a gap'
                 yield Problem("required", message, "fill it in, or give a list", field=f"body_parameter_values.{key}")
 
     @classmethod

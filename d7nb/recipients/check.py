@@ -121,7 +121,9 @@ def _country_positions(country: str | Sequence[object] | pd.Series | None, serie
         return np.full(len(series), _country_position(country), dtype=np.int16)
     column = pd.Series(country)
     if len(column) != len(series) or (isinstance(country, pd.Series) and not column.index.equals(series.index)):
-        raise PlanError("country= has another length or index than the numbers: pass one country, or one for each")
+        raise PlanError(
+            "country= has another length or index than the numbers: pass one country, or one for each number"
+        )
     codes, names = pd.factorize(column)
     return np.array([*map(_country_position, names), _NO_COUNTRY], dtype=np.int16)[codes]
 
@@ -290,8 +292,8 @@ def number_problems(numbers: pd.DataFrame, to: Hashable) -> Iterator[Problem]:
     assumed = numbers.loc[(numbers["code"] == "plus_assumed").to_numpy(), "country"].astype("str").value_counts()
     if len(assumed):
         listed = ", ".join(f"{region} {count:,}" for region, count in assumed.items())
-        message = f"bare digits were read as if '+' stood before them, which gives these countries: {listed}"
-        hint = "if that is not so, write '+' and the country code, or say country="
+        message = f"numbers without '+' were read as if they had one, which gives these countries: {listed}"
+        hint = "if that is wrong, write '+' and the country code, or pass country="
         yield Problem("plus_assumed", message, hint, "warning", "recipient", to)
     for verdict, severity in (("broken", "error"), ("ambiguous", "held")):
         rows = np.flatnonzero(numbers["verdict"] == verdict)

@@ -14,7 +14,7 @@ VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 CODES: dict[str, tuple[Verdict, str]] = {
     "ok": ("ok", "a valid number"),
-    "has_variant": ("ok", "valid; WhatsApp may know it in the other form given among the candidates"),
+    "has_variant": ("ok", "valid; WhatsApp may know it in another form, which is listed under candidates"),
     # Repaired. The later a repair stands, the more it guesses.
     "separators": ("fixed", "spaces, dots, dashes or brackets were taken out"),
     "invisible": ("fixed", "invisible marks or no-break spaces were taken out"),
@@ -25,30 +25,39 @@ CODES: dict[str, tuple[Verdict, str]] = {
     "scientific": ("fixed", "scientific notation was written out; every digit was there"),
     "decimal": ("fixed", "'.0' was dropped: the file or pandas had made a decimal number of it"),
     "trunk_prefix": ("fixed", "the prefix for calls inside the country, as the (0) in +44 (0)7, was dropped"),
-    "national": ("fixed", "read as it is dialled in the country given"),
-    "plus_assumed": ("fixed", "bare digits were read as if '+' stood before them: check the countries that gives"),
+    "national": ("fixed", "read as it is dialled in the given country"),
+    "plus_assumed": ("fixed", "it has no '+', and was read as if it had one: check the country"),
     "released": ("fixed", "a person chose this number among the candidates"),
     # A person must decide.
-    "variant": ("ambiguous", "WhatsApp may know this number in another form: try the candidates in their order"),
+    "variant": (
+        "ambiguous",
+        "WhatsApp may know this number in another form: choose one of the candidates; the first is the likelier",
+    ),
     "two_readings": (
         "ambiguous",
-        "valid both with '+' before it and as dialled in the country given: write it with '+' and the country code",
+        "it could be two numbers, with '+' before it or as dialled in the country: write '+' and the country code",
     ),
     # Refused.
-    "invalid": ("broken", "no country has such a number: compare it with its source"),
-    "short": ("broken", "too few digits: WhatsApp reaches no short codes, and a number needs its country code"),
+    "invalid": ("broken", "not a valid number in any country: check it for missing or wrong digits"),
+    "short": (
+        "broken",
+        "too few digits: write the whole number with its country code (short codes are not on WhatsApp)",
+    ),
     "no_country": (
         "broken",
         "no country code, and no country was given: write '+' and the country code, or pass country=",
     ),
     "unknown_country": (
         "broken",
-        "the country given for it is no region: use two letters such as AE or GB, or write '+' and the country code",
+        "the given country is not known: use two letters such as AE or GB, or write '+' and the country code",
     ),
     "several": ("broken", "several numbers in one cell: give each a row of its own"),
     "extension": ("broken", "it has an extension, which WhatsApp can't reach: give a direct number"),
-    "characters": ("broken", "letters or signs that no phone number has: write '+' and digits"),
-    "too_long": ("broken", "more than 15 digits: it is no person's number, or several numbers run together"),
+    "characters": ("broken", "it has letters or signs that do not belong in a phone number: write '+' and digits"),
+    "too_long": (
+        "broken",
+        "more than 15 digits, which no phone number has: check whether several numbers run together",
+    ),
     "group": ("broken", "the id of a WhatsApp group: give the number of a person"),
     "digits_lost": (
         "broken",
@@ -61,7 +70,7 @@ CODES: dict[str, tuple[Verdict, str]] = {
             " or write it with '+' if it is right"
         ),
     ),
-    "unreadable": ("broken", "neither text nor a whole number: store phone numbers as text"),
+    "unreadable": ("broken", "it is neither a text nor a whole number: store phone numbers as text"),
     "missing": ("broken", "there is no number"),
 }
 

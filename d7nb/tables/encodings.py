@@ -85,7 +85,7 @@ def _guess_byte_order(name: str, data: bytes) -> str:
     else:
         is_text = min(even, odd) * 10 <= max(even, odd) and any(end.encode(encoding) in data for end in "\r\n")
     if not is_text:
-        raise TableError(f"{name} is no text: save the table as CSV (UTF-8) or .xlsx.")
+        raise TableError(f"{name} is not a text file: save the table as CSV (UTF-8) or .xlsx.")
     return encoding
 
 

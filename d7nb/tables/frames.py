@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from d7nb.errors import ColumnError, PlanError, did_you_mean
+from d7nb.errors import ColumnError, PlanError, did_you_mean, type_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
@@ -36,7 +36,7 @@ def frozen(frame: Any) -> pd.DataFrame:
         ['new']
     """
     if not isinstance(frame, pd.DataFrame):
-        raise PlanError(f"a plan needs a DataFrame, not a {type(frame).__name__}; read a file with d7nb.read_table")
+        raise PlanError(f"a plan needs a DataFrame, not {type_in_words(frame)}; read a file with d7nb.read_table")
     copy = frame.copy(deep=False)
     for position, dtype in enumerate(frame.dtypes):
         cells = list(frame.iloc[:, position]) if dtype == "object" else []
@@ -105,13 +105,17 @@ def require(frame: pd.DataFrame, names: Sequence[Hashable]) -> None:
         raise ColumnError("; ".join(sentences if all(suggestions) else [*sentences, _listed(columns)]))
     repeated = [name for name in required if columns.count(name) > 1]
     if repeated:
-        message = f"{', '.join(map(repr, repeated))} is the name of several columns; rename them, so that one is meant"
-        raise ColumnError(message)
+        called = " and ".join(map(repr, repeated))
+        raise ColumnError(f"several columns are called {called}; rename or drop all but one")
 
 
 def _listed(names: Sequence[Hashable]) -> str:
-    shown = ", ".join(repr(name) for name in names[:_MOST_LISTED])
-    return f"there are {shown}{', ...' if len(names) > _MOST_LISTED else ''}" if names else "the frame has no columns"
+    listed_names = ", ".join(repr(name) for name in names[:_MOST_LISTED])
+    return (
+        f"there are {listed_names}{', ...' if len(names) > _MOST_LISTED else ''}"
+        if names
+        else "the frame has no columns"
+    )
 
 
 def positions(rows: Any, frame: pd.DataFrame, option: str = "rows") -> np.ndarray:

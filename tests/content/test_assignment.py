@@ -60,7 +60,7 @@ def test_a_word_that_is_unknown_or_missing_is_a_problem_of_its_row() -> None:
     assert found(plan) == [(row, "kind", "unknown_kind") for row in (1, 2, 3, 4, 5)]
     messages = plan.problems.set_index("row")["message"]
     assert messages[1] == "there is no content for 'txt'; did you mean 'text'?"
-    assert messages[2] == "there is no content for 'something else'; known are text, a map, picture"
+    assert messages[2] == "there is no content for 'something else'; use one of text, a map, picture"
     assert messages[3] == messages[4] == "the cell is empty, so the row has no content"
     assert messages[5] == "there is no content for 'Text'; did you mean 'text'?"
 
@@ -84,7 +84,7 @@ def test_words_may_be_whole_numbers(dtype: str) -> None:
 
 
 def test_a_mistake_in_by_column_is_told_at_once() -> None:
-    with pytest.raises(PlanError, match=r"'map' needs a content such as Text\(\.\.\.\), not a str"):
+    with pytest.raises(PlanError, match=r"'map' needs a content such as Text\(\.\.\.\), not a text"):
         by_column("kind", {"map": "Hi"})  # type: ignore[dict-item]
     with pytest.raises(ColumnError, match="no column 'kid'; did you mean 'kind'"):
         plan_of({"kind": "text", "name": "Ali"}, content=by_column("kid", {"text": Text("Hi")}))
@@ -214,7 +214,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str, str]] = {
         {**BUTTONS, "interactive.header.document.fielname": "a"},
         "interactive.header.document.fielname",
         "unknown_field",
-        "known are type, link, filename, text",
+        "use one of type, link, filename, text",
     ),
     "path_in_a_contact": (
         {"contacts.0.name.formatted_name": "Sara", "contacts.0.name.first_nam": "Sara"},
@@ -226,27 +226,27 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str, str]] = {
         {"contacts.name.formatted_name": "Sara"},
         "contacts.name.formatted_name",
         "unknown_field",
-        "the items of a list are counted from 0: contacts.0",
+        "the items of a list are numbered from 0, as in contacts.0",
     ),
     "below_a_value": ({**TEXT, "text.preview_url.x": 1}, "text.preview_url.x", "unknown_field", "holds one value"),
     "whole_list": (
         {"contacts.0.name": "Sara", "contacts.0.phones": "1"},
         "contacts.0.phones",
         "not_a_list",
-        "a list of Phone",
+        "give a list of phones; ",
     ),
     "part_of_another_type": (
         {**TEXT, "attachment.url": LINK},
         "attachment.url",
         "unknown_field",
-        "a TEXT message has no such part",
+        "a TEXT message has no such field",
     ),
     "message_type": ({**TEXT, "message_type": "TXT"}, "message_type", "unknown_kind", "did you mean 'TEXT'?"),
     "strange_message_type": (
         {**TEXT, "message_type": "SMS!"},
         "message_type",
         "unknown_kind",
-        "message_type is 'SMS!', which D7 does not know; known are TEXT, REACTION, ATTACHMENT, LOCATION, CONTACTS",
+        "message_type is 'SMS!', which D7 does not know; use one of TEXT, REACTION, ATTACHMENT, LOCATION, CONTACTS",
     ),
     "interactive_type": (
         {**BUTTONS, "interactive.type": "buttons"},
@@ -258,7 +258,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str, str]] = {
         {**BUTTONS, "interactive.type": None},
         "interactive.type",
         "unknown_kind",
-        "interactive.type is missing; known are button, list, cta_url",
+        "interactive.type is missing; use one of button, list, cta_url",
     ),
     "header_type": (
         {**BUTTONS, "interactive.header.type": "{name}"},
@@ -270,19 +270,19 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str, str]] = {
         {**BUTTONS, "interactive.header": "Order 17"},
         "interactive.header",
         "conflict",
-        "interactive.header is given whole, and in parts too",
+        "interactive.header is filled, and so are columns for its parts",
     ),
     "parts_and_whole": (
         {"contacts.0.name.first_name": "Sara", "contacts.0.name": "Sara"},
         "contacts.0.name",
         "conflict",
-        "contacts.0.name is given whole, and in parts too",
+        "contacts.0.name is filled, and so are columns for its parts",
     ),
     "two_types": (
         {"message_type": None, "text.body": "Hi", "location.latitude": 1, "location.longitude": 2},
         "message_type",
         "unknown_kind",
-        "message_type is missing; known are TEXT, REACTION",
+        "message_type is missing; use one of TEXT, REACTION",
     ),
     "empty_row": ({"message_type": None}, "message_type", "unknown_kind", "message_type is missing"),
 }
@@ -301,13 +301,13 @@ def test_a_mistake_in_the_paths_is_a_problem_of_the_rows_that_make_it(name: str)
 
 
 def test_a_table_that_holds_no_content_at_all_is_refused() -> None:
-    with pytest.raises(PlanError, match=r"no column bears one of D7's dotted paths, such as text\.body"):
+    with pytest.raises(PlanError, match=r"no column has one of D7's dotted paths as its name, such as text\.body"):
         plan_of({"name": "Ali", "customer.name": "Ali"})
 
 
 def test_a_path_that_is_there_twice_is_refused() -> None:
     frame = pd.DataFrame([[PHONES[0], "a", "b"]], columns=["recipient", "text.body", "text.body"])
-    with pytest.raises(ColumnError, match=r"'text\.body' is the name of several columns"):
+    with pytest.raises(ColumnError, match=r"several columns are called 'text\.body'"):
         d7nb.plan(frame, originator=ORIGINATOR)
 
 

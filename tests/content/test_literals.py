@@ -1,4 +1,4 @@
-"""What is wrong with a literal is told when the content is made: which rule, whose it is, and where."""
+"""A faulty literal is refused when the content is made, with the rule, its owner and the field."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ LITERALS = [
         "contact_without_name",
         lambda: Contacts([{"phones": ["1"]}]),
         [("required", "contacts.0.name")],
-        "a Name is required",
+        "a name is required",
     ),
     Literal(
         "name_in_one_form_only",
@@ -116,13 +116,13 @@ LITERALS = [
         "parameters_with_a_gap",
         lambda: due(body_parameters={"0": "a", "2": "c"}),
         [("required", "body_parameter_values.1")],
-        "D7 counts all of them",
+        "D7 numbers all of them",
     ),
     Literal(
         "parameters_from_1",
         lambda: due(body_parameters={"1": "a"}),
         [("required", "body_parameter_values.0")],
-        "D7 counts all of them",
+        "D7 numbers all of them",
     ),
     Literal("long_text", lambda: Text("x" * 4097), [("too_long", "body")], "4,097 characters, D7 takes at most 4,096"),
     Literal("long_header", lambda: buttons("a", header="x" * 61), [("too_long", "header.text")], "D7 takes at most 60"),
@@ -181,7 +181,7 @@ LITERALS = [
         "number_beyond_json",
         lambda: flow(flow_action_payload={"n": 2**53}),
         [("bad_value", "action.parameters.flow_action_payload.n")],
-        "more than JSON can carry exactly",
+        "too large to be sent exactly: give at most 15 digits",
     ),
     Literal(
         "ftp",
@@ -298,67 +298,67 @@ LITERALS = [
         "strange_key",
         lambda: buttons("a", header={"type": "text", "text": "a", "colour": "red"}),
         [("unknown_field", "header.colour")],
-        "known are type, link, filename, text",
+        "use one of type, link, filename, text",
     ),
     Literal(
         "buttons_in_a_text",
         lambda: ReplyButtons("Which?", "Yes"),
         [("not_a_list", "action.buttons")],
-        "it takes a list of Button",
+        "give a list of buttons; ",
     ),
     Literal(
         "buttons_in_a_column",
         lambda: ReplyButtons("Which?", col("buttons")),
         [("not_a_list", "action.buttons")],
-        "a column can fill the leaves of an item, not the list",
+        "a column can fill a value of an item, but not the whole list",
     ),
     Literal(
         "rows_in_a_text",
         lambda: listed({"rows": "Tea"}),
         [("not_a_list", "action.sections.0.rows")],
-        "it takes a list of Row",
+        "give a list of rows; ",
     ),
     Literal(
         "contacts_in_a_mapping",
         lambda: Contacts(untyped({"name": "Sara"})),
         [("not_a_list", "contacts")],
-        "it takes a list of Contact",
+        "give a list of contacts; ",
     ),
     Literal(
         "button_in_a_list",
         lambda: buttons(["a", "A"]),
         [("bad_part", "action.buttons.0")],
-        "a Button or a mapping of its fields is wanted, not a list",
+        "give a button as a dict of id, title, not a list",
     ),
     Literal(
         "section_in_a_text",
         lambda: listed("Tea"),
         [("bad_part", "action.sections.0")],
-        "a Section or a mapping of its fields is wanted, not a str",
+        "give a section as a dict of title, rows, not a text",
     ),
     Literal(
         "parameters_in_a_text",
         lambda: due(body_parameters="Ali"),
         [("not_a_mapping", "body_parameter_values")],
-        "it takes a mapping",
+        "give a dict; ",
     ),
     Literal(
         "parameters_in_a_column",
         lambda: due(body_parameters=col("x")),
         [("not_a_mapping", "body_parameter_values")],
-        "a column can fill the leaves in it",
+        "a column can fill a value in it, but not the whole dict",
     ),
     Literal(
         "payload_in_a_text",
         lambda: flow(flow_action_payload="{}"),
         [("not_a_mapping", "action.parameters.flow_action_payload")],
-        "it takes a mapping",
+        "give a dict; ",
     ),
     Literal(
         "components_in_a_mapping",
         lambda: due(carousel={"cards": [{"card_index": "0", "components": {}}]}),
         [("not_a_list", "carousel.cards.0.components")],
-        "it takes a list",
+        "give a list; a column can fill a value in it, but not the whole list",
     ),
     Literal(
         "a_series_for_a_text",

@@ -105,8 +105,12 @@ CASES = {
     "german": Case(Text("{x:,.2f}"), "1234.50", "1.234,50", "bad_format", "the cell is not a number in plain form"),
     "english": Case(Text("{x:,.2f}"), "1234.50", "1,234.50", "bad_format", "the cell is not a number in plain form"),
     "half": Case(Text("{x:d}"), "17", "17.5", "bad_format", "the cell is not a whole number in plain form"),
-    "german_day": Case(Text("{x:%d.%m.}"), "2026-11-30", "30.11.2026", "bad_format", "not a date in ISO form"),
-    "number_for_day": Case(Text("{x:%d.%m.}"), "2026-11-30", 20261130, "bad_format", "not a date in ISO form"),
+    "german_day": Case(
+        Text("{x:%d.%m.}"), "2026-11-30", "30.11.2026", "bad_format", "not a date of the form 2026-11-30"
+    ),
+    "number_for_day": Case(
+        Text("{x:%d.%m.}"), "2026-11-30", 20261130, "bad_format", "not a date of the form 2026-11-30"
+    ),
     # fields that do not go together
     "caption": Case(STICKER, None, "Hi", "no_caption", "type sticker takes no caption (Meta)"),
     "type_with_caption": Case(CAPTION, "image", "sticker", "no_caption", "type sticker takes no caption (Meta)"),

@@ -265,7 +265,7 @@ def test_a_frame_without_columns_is_told_so() -> None:
 
 @pytest.mark.parametrize("table", [[{"phone": PERSON}], {"phone": [PERSON]}, pd.Series([PERSON]), None])
 def test_only_a_frame_is_planned(table: Any) -> None:
-    with pytest.raises(PlanError, match="needs a DataFrame, not a"):
+    with pytest.raises(PlanError, match=r"needs a DataFrame, not (a |None;)"):
         planned(table)
 
 
@@ -300,7 +300,7 @@ def test_all_columns_that_are_not_there_are_named_at_once() -> None:
 
 def test_a_column_that_is_there_twice_can_t_be_used() -> None:
     frame = pd.concat([one(), one()[["name"]]], axis=1)
-    with pytest.raises(ColumnError, match="'name' is the name of several columns"):
+    with pytest.raises(ColumnError, match="several columns are called 'name'"):
         planned(frame)
     assert sent(planned(frame, Text("Hello"))) == [(PERSON, "Hello")]
 
@@ -754,5 +754,5 @@ def test_a_send_without_a_client_is_told() -> None:
 
 
 def test_an_object_is_no_text() -> None:
-    with pytest.raises(PlanError, match="no text, number or time"):
+    with pytest.raises(PlanError, match="not a text, a number or a date"):
         Text(planned)

@@ -1,1 +1,1 @@
-"""How a field's value comes from the columns of a table."""
+"""Filling fields from the columns of a table."""

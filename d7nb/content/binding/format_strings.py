@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from d7nb.content.binding.cells import TEXT_TYPES, Cells, by_distinct, missing_problems, suspect_problems
 from d7nb.content.binding.text_columns import JoinedTexts, are_texts
 from d7nb.content.binding.values import Invalid, plain_text, plain_texts, read_date, read_number
-from d7nb.errors import PlanError, TemplateError
+from d7nb.errors import PlanError, TemplateError, type_in_words
 from d7nb.privacy import mask_text
 from d7nb.problems import Problem
 
@@ -82,7 +82,7 @@ def col(name: Hashable) -> Any:
         Location(latitude=col('lat'), longitude=col('lon'))
     """
     if not isinstance(name, Hashable):
-        raise PlanError(f"col() takes a column's name, such as col('name'), not a {type(name).__name__}")
+        raise PlanError(f"col() takes a column's name, such as col('name'), not {type_in_words(name)}")
     return Column(name)
 
 
@@ -190,7 +190,7 @@ def _placeholder(text: str, name: str, spec: str, conversion: str | None) -> Pla
     elif "." in name or "[" in name:
         fault = f"{{{name}}} asks for more than a column's value: no attributes, no indexing (for such a name use col)"
     elif conversion:
-        fault = f"{{{name}!{conversion}}} converts: leave out !{conversion}"
+        fault = f"{{{name}!{conversion}}} has a conversion: leave out !{conversion}"
     elif "{" in spec or not any(pattern.fullmatch(spec) for pattern in _SPECS):
         fault = (
             f"the format {spec!r} of {{{name}}} is not a number's (,.2f), a date's (%d.%m.%Y) or a text's (>10, .5s)"
@@ -238,4 +238,4 @@ def _format_whole(number: Decimal | float | None, spec: str) -> str | Invalid:
 
 
 def _format_date(day: date | None, spec: str) -> str | Invalid:
-    return Invalid("the cell is not a date in ISO form") if day is None else day.strftime(spec)
+    return Invalid("the cell is not a date of the form 2026-11-30") if day is None else day.strftime(spec)

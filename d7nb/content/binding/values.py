@@ -16,6 +16,7 @@ import pandas as pd
 
 from d7nb.content.binding.cells import TEXT_TYPES, by_distinct, is_encodable
 from d7nb.content.binding.text_columns import JoinedTexts, TextList
+from d7nb.errors import type_in_words
 
 _DECIMAL = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
 
@@ -32,11 +33,15 @@ _SCALARS = (bool, int, float, Decimal, Fraction, date, time, timedelta, np.gener
 def plain_text(value: Any) -> str | Invalid:
     """Return a cell's value as the text that a message shows."""
     if isinstance(value, str):
-        return value if is_encodable(value) else Invalid("it holds half a character (a lone surrogate): no message can")
+        return (
+            value
+            if is_encodable(value)
+            else Invalid("it holds half a character (a lone surrogate), which can't be sent")
+        )
     if isinstance(value, Iterable):
-        return Invalid(f"it is a {type(value).__name__}, not one value")
+        return Invalid(f"it is {type_in_words(value)}, not one value")
     if not isinstance(value, _SCALARS):
-        return Invalid(f"it is a {type(value).__name__}, which is no text, number or time")
+        return Invalid(f"it is {type_in_words(value)}, which is not a text, a number or a date")
     value = _python_time(value)
     if isinstance(value, datetime) and not value.tzinfo and value.time() == datetime.min.time():
         return value.date().isoformat()

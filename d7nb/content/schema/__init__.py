@@ -1,1 +1,1 @@
-"""How a content type declares its fields."""
+"""The declaration of content types and their fields."""

@@ -6,6 +6,7 @@ value to D7's JSON with a `Slot` for each leaf; and `from_json`, from D7's JSON 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self
@@ -14,7 +15,7 @@ from d7nb.content.binding.cells import is_missing
 from d7nb.content.binding.format_strings import Column, FormatString, parse_format_string
 from d7nb.content.binding.values import Invalid
 from d7nb.content.schema.paths import Fixed, Tree, child_path, items_by_position, leaves
-from d7nb.errors import ContentError, TemplateError, did_you_mean
+from d7nb.errors import ContentError, TemplateError, suggest, with_article
 from d7nb.problems import Problem
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Slot(NamedTuple):
 
     @property
     def bound(self) -> bool:
-        """Whether the value differs from row to row."""
+        """True where the value differs from row to row."""
         return is_bound(self.value)
 
 
@@ -101,7 +102,7 @@ class Leaf(NamedTuple):
         """Convert one value, and return it with the problems by the rules that it breaks."""
         converted = self.kind.convert(value)
         if isinstance(converted, Invalid):
-            hint = f"give a {self.kind.name}, or col('...') for a column"
+            hint = f"{self.kind.hint}, or col('...') for a column"
             return None, [Problem("bad_value", converted.message, hint, field=self.at)]
         return converted, [
             Problem(rule.code, fault, rule.hint, rule.severity, self.at)
@@ -125,7 +126,7 @@ class Leaf(NamedTuple):
         """
         if not isinstance(node, Mapping | list):
             return node
-        message = "it stands below a field that holds one value"
+        message = "the field above it holds one value, and has nothing below it"
         raise content_error(self.at, [Problem("unknown_field", message, field=path) for path, _ in leaves(node)])
 
 
@@ -139,7 +140,9 @@ class Nested(NamedTuple):
     def parse(self, value: Any) -> tuple[Any, list[Problem]]:
         """Return the part that a part, a dict of its fields or a bare scalar stands for, and the problems with it."""
         if value is None:
-            return None, [Problem("required", f"a {self.part.__name__} is required", field=self.at)] * self.required
+            return None, [
+                Problem("required", f"{with_article(noun_of(self.part))} is required", field=self.at)
+            ] * self.required
         problems: list[Problem] = []
         return make_or_collect(self.part.from_value, value, self.at, problems), problems
 
@@ -167,7 +170,9 @@ class Items(NamedTuple):
         if not self.required and (value is None or (isinstance(value, Sequence) and not value)):
             return None, []
         if not isinstance(value, Sequence) or isinstance(value, str | bytes):
-            message = f"it takes a list of {self.part.__name__}; a column can fill the leaves of an item, not the list"
+            message = (
+                f"give a list of {plural_of(self.part)}; a column can fill a value of an item, but not the whole list"
+            )
             return None, [Problem("not_a_list", message, field=self.at)]
         problems: list[Problem] = []
         parts = [
@@ -176,7 +181,8 @@ class Items(NamedTuple):
         ]
         if len(value) < self.least or (self.most is not None and len(value) > self.most):
             limit = f"at least {self.least}" if self.most is None else f"{self.least} to {self.most}"
-            message = f"there are {len(value)}, {self.by} takes {limit}"
+            count = "there is 1" if len(value) == 1 else f"there are {len(value)}"
+            message = f"{count}, {self.by} takes {limit}"
             problems.append(Problem("bad_count", message, "add or take away", field=self.at))
         return tuple(part for part in parts if part is not None), problems
 
@@ -190,7 +196,7 @@ class Items(NamedTuple):
         if (nodes := items_by_position(node)) is not None:
             parts = [make_or_collect(self.part.from_tree, item, key, problems) for key, item in nodes.items()]
         elif isinstance(node, Mapping):
-            message = f"the items of a list are counted from 0: {self.at}.0"
+            message = f"the items of a list are numbered from 0, as in {self.at}.0"
             problems = [Problem("unknown_field", message, field=path) for path, _ in leaves(node)]
         else:
             return node
@@ -211,9 +217,9 @@ class Free(NamedTuple):
         """Return a copy of the JSON with its strings parsed as format strings, and the problems with its leaves."""
         if value is None:
             return None, [self.leaf.absent()] if self.required else []
-        wanted, code = ("list", "not_a_list") if self.shape is list else ("mapping", "not_a_mapping")
+        type_name, code = ("list", "not_a_list") if self.shape is list else ("dict", "not_a_mapping")
         if not isinstance(value, list | tuple if self.shape is list else Mapping):
-            message = f"it takes a {wanted}; a column can fill the leaves in it, not the whole"
+            message = f"give a {type_name}; a column can fill a value in it, but not the whole {type_name}"
             return None, [Problem(code, message, field=self.at)]
         if self.required and not value:
             return None, [self.leaf.absent()]
@@ -238,6 +244,19 @@ class Free(NamedTuple):
 
 
 Spec = Leaf | Nested | Items | Free
+
+
+def noun_of(part: type[PartLike]) -> str:
+    """Return a part's name as a message says it: "quick reply" for ``QuickReply``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", part.__name__).lower()
+
+
+def plural_of(part: type[PartLike]) -> str:
+    """Return the plural of a part's name as a message says it: "quick replies" for ``QuickReply``."""
+    noun = noun_of(part)
+    if noun.endswith("y"):
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if noun.endswith(("s", "x", "ch")) else f"{noun}s"
 
 
 def _parse_free(leaf: Leaf, value: Any, at: str, problems: list[Problem]) -> Any:
@@ -279,7 +298,7 @@ def _numbered_objects_as_lists(node: Any, path: str, problems: list[Problem], *,
         return converted
     gaps = [str(position) for position in range(len(converted)) if str(position) not in converted]
     if gaps:
-        message = "there is nothing here, but something stands after it"
+        message = "this item is empty, but a later one is filled"
         problems.append(Problem("required", message, "fill it in", field=child_path(path, gaps[0])))
     return list(converted.values())
 
@@ -312,10 +331,8 @@ def unknown_fields(paths: Iterable[str], known_paths: Sequence[str]) -> list[Pro
         paths: Dotted paths that are none of a part's fields.
         known_paths: The paths of its fields.
     """
-    listed = f"known are {', '.join(known_paths)}"
     return [
-        Problem("unknown_field", f"there is no such field; {did_you_mean(path, known_paths) or listed}", field=path)
-        for path in paths
+        Problem("unknown_field", f"there is no such field; {suggest(path, known_paths)}", field=path) for path in paths
     ]
 
 

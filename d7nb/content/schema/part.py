@@ -29,11 +29,12 @@ from d7nb.content.schema.fields import (
     Spec,
     content_error,
     make_or_collect,
+    noun_of,
     unknown_fields,
 )
 from d7nb.content.schema.paths import Tree, copy_tree, insert, leaves, pop
 from d7nb.content.schema.sketch import sketch
-from d7nb.errors import hides_internals
+from d7nb.errors import hides_internals, type_in_words, with_article
 from d7nb.privacy import mask_text
 from d7nb.problems import Problem
 
@@ -214,7 +215,7 @@ class Part:
             return cls(**(required | dict(value)))
         if cls.shorthand and not isinstance(value, list | tuple | set | Part):
             return cls.from_scalar(value, position)
-        message = f"a {cls.__name__} or a mapping of its fields is wanted, not a {type(value).__name__}"
+        message = f"give {with_article(noun_of(cls))} as a dict of {', '.join(cls.specs())}, not {type_in_words(value)}"
         raise content_error(cls.__name__, [Problem("bad_part", message)])
 
     @classmethod
@@ -229,8 +230,8 @@ class Part:
                 yield rule._replace(paths=tuple(part_prefix + path for path in rule.paths))
 
     def __repr__(self) -> str:
-        shown = [f"{name}={_repr(value)}" for name in self.specs() if (value := getattr(self, name)) is not None]
-        return f"{type(self).__name__}({', '.join(shown)})"
+        arguments = [f"{name}={_repr(value)}" for name in self.specs() if (value := getattr(self, name)) is not None]
+        return f"{type(self).__name__}({', '.join(arguments)})"
 
 
 class Content(Part):
@@ -288,7 +289,8 @@ class Content(Part):
         if not cls.root:
             return super().from_tree(inner)
         root_node = inner.pop(cls.root, {})
-        message, hint = f"a {cls.message_type} message has no such part", "empty the cell, or correct the message_type"
+        message = f"{with_article(cls.message_type)} message has no such field"
+        hint = "empty the cell, or correct the message_type"
         problems = [Problem("unknown_field", message, hint, field=path) for path, _ in leaves(inner)]
         content = make_or_collect(super().from_tree, root_node, cls.root, problems)
         if problems:
