@@ -442,7 +442,7 @@ def test_a_test_goes_to_one_s_own_phone(
     labelled(form, "Send a test to").value = "my phone"
     until(lambda: not labelled(form, "Send test").disabled)
     press(form, "Send test")
-    until(lambda: "the test was not sent: no test message can go" in seen(form))
+    until(lambda: "the test was not sent: no test message can be sent" in seen(form))
     assert len(sandbox.messages) == 3
 
 
