@@ -133,7 +133,7 @@ def replayed(path: str | Path, numbers: Mapping[str, str] | None = None) -> Iter
     ):
         yield client
     if not cassette.all_played:
-        message = f"the cassette holds {len(cassette)} exchanges, {cassette.play_count} were asked for"
+        message = f"recorded requests in the cassette: {len(cassette)}, of which were made: {cassette.play_count}"
         raise AssertionError(message)
 
 

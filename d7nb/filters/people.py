@@ -137,17 +137,17 @@ class OptOut(RowFilter):
             answer = pd.Series(list(self._function(rows["d7_recipient"].tolist())), dtype="object")
             families, unreadable = _families(answer, self._country)
             if unreadable:
-                raise PluginError(
-                    f"the function answered {unreadable:,} things that are no phone numbers: answer numbers"
-                )
+                raise PluginError(f"the function must return phone numbers; values that are not: {unreadable:,}")
         return reasons(rows, family(rows["d7_recipient"]).isin(families), "opted out")
 
     def warning(self, rows: pd.DataFrame) -> str | None:
         """Say how many entries of the list can't be read as numbers."""
         if not self._unreadable:
             return None
-        entries = "1 entry" if self._unreadable == 1 else f"{self._unreadable:,} entries"
-        return f"{entries} of the opt-out list can't be read as a phone number and stop nobody; correct them"
+        if self._unreadable == 1:
+            return "1 entry of the opt-out list can't be read as a phone number and is ignored; correct it"
+        entries = f"{self._unreadable:,} entries of the opt-out list"
+        return f"{entries} can't be read as phone numbers and are ignored; correct them"
 
 
 class Allow(RowFilter):
@@ -207,13 +207,13 @@ def _numbers(given: Any, column: str | None, filter_name: str) -> pd.Series:
     if isinstance(given, pd.DataFrame):
         if column is None and len(given.columns) != 1:
             raise PluginError(
-                f"{filter_name}: the table has {len(given.columns)} columns; say column= which holds the numbers"
+                f"{filter_name}: the table has {len(given.columns)} columns; name the one with the numbers: column="
             )
         name = given.columns[0] if column is None else column
         return column_of(given, name, filter_name)
     if isinstance(given, Mapping) or not isinstance(given, Iterable):
         raise PluginError(
-            f"{filter_name}: give a list, a series, a frame, a file or a function, not a {type(given).__name__}"
+            f"{filter_name}: give a list, a series, a frame or a file of numbers, not {type(given).__name__}"
         )
     return given if isinstance(given, pd.Series) else pd.Series(list(given), dtype="object")
 

@@ -67,10 +67,8 @@ class ServiceWindow(RowFilter):
         if not free_form.any() or (self._ledger is None and self._column not in rows.columns):
             return reasons(rows, np.zeros(len(rows), dtype=bool), "")
         closed = ~(self._since(rows) >= _utc(self._clock() - self._length))  # a time that is not known counts as closed
-        hours = self._length / timedelta(hours=1)
-        reason = (
-            f"the last message from them is older than {hours:g} hours, or of no known time; only a template may go"
-        )
+        age = f"more than {self._length / timedelta(hours=1):g} hours old"
+        reason = f"their last message is {age}, or its time is not known: only a template can be sent"
         return reasons(rows, free_form & closed, reason)
 
     def _since(self, rows: pd.DataFrame) -> np.ndarray:
@@ -87,7 +85,7 @@ class ServiceWindow(RowFilter):
             return None
         return (
             f"there is no column {self._column!r} that says when people last wrote; free-form messages reach only "
-            "those who did within 24 hours (Meta)"
+            "those who wrote within 24 hours (Meta)"
         )
 
 
@@ -153,7 +151,7 @@ class Cap(RowFilter):
     def __init__(self, n: int, *, per: str | timedelta = "day", clock: Clock = utc_now) -> None:
         given: object = n
         if not isinstance(given, int) or n < 0 or not per:
-            raise PluginError(f"Cap: {n!r} is no number of rows, or {per!r} no column or period")
+            raise PluginError(f"Cap: {n!r} is not a whole number of rows, or {per!r} is not a column or a period")
         self._n, self._clock = n, clock
         self._period = _PERIODS.get(per) if isinstance(per, str) else per
         self._column = None if self._period is not None else per
@@ -184,7 +182,7 @@ class Cap(RowFilter):
         return self._n - sum(count for _, count in self._let_through)
 
     def _beyond(self, rows: pd.DataFrame, remaining: int) -> pd.Series:
-        reason = f"over the cap of {self._n:,} a {self._per}; send it again later"
+        reason = f"over the cap of {self._n:,} per {self._per}; send it later"
         return reasons(rows, np.arange(len(rows)) >= remaining, reason)
 
 
@@ -204,7 +202,7 @@ def _time_of_day(given: str | time) -> time:
     try:
         return time.fromisoformat(given)
     except ValueError:
-        raise PluginError(f"QuietHours: {given!r} is no time of day, such as 21:00") from None
+        raise PluginError(f"QuietHours: {given!r} is not a time of day, such as 21:00") from None
 
 
 def _zones(recipients: pd.Series) -> list[tuple[str, ...]]:

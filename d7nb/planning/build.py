@@ -145,7 +145,7 @@ def build_plan(
     repeats = RepeatedKeys(*repeated(row_keys.keys, verdicts.ready))
     filter_frame = _filter_frame(frame, numbers, contents, routings, repeats)
     filter_results = _apply_filters(filters, filter_frame, verdicts)
-    verdicts.remark(RELEASED, np.fromiter(released, dtype=np.int64), "a person chose this number")
+    verdicts.remark(RELEASED, np.fromiter(released, dtype=np.int64), "you chose this number with release()")
     recipients = recipient_objects(numbers["recipient"], envelope.reference, options.key_in, row_keys.keys)
     request_builder = _request_builder(contents, row_keys, routings, Renderer(recipients, frame))
     return Decision(

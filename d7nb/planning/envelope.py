@@ -55,13 +55,13 @@ def to_schedule(value: Any) -> str | Invalid:
         return Invalid("it is not a time")
     offset = value.utcoffset()
     if offset is None:
-        return Invalid("the time has no zone, so nobody can tell when that is")
+        return Invalid("the time has no zone: add one, such as +04:00")
     value = value.replace(tzinfo=timezone(offset))  # in a zone that changes its clocks, a minute later may be an hour
     if value.second or value.microsecond:
         try:
             value = value.replace(second=0, microsecond=0) + timedelta(minutes=1)
         except OverflowError:
-            return Invalid("no calendar goes that far")
+            return Invalid("the year is too large")
     return str(value.isoformat(timespec="minutes"))
 
 
@@ -165,7 +165,9 @@ def read_reference(given: Mapping[str, Any] | None, key_in: str | None) -> Refer
             meant = did_you_mean(name, field_names) or f"it has {', '.join(field_names)}"
             raise PlanError(f"reference: D7 has no {name!r}; {meant}")
     if given and key_in in given:
-        message = f"reference: {key_in} is where each row's key travels; use another, or say key_in= which may carry it"
+        message = (
+            f"reference: {key_in} carries each row's key; use another field, or give key_in= another field for the key"
+        )
         raise PlanError(message)
     return Reference(**(given or {}))
 
@@ -188,7 +190,7 @@ def read_routing(originator: Any, report_url: Any, schedule: Any, now: datetime)
     fault = converted.message if isinstance(converted, Invalid) else past(converted, now)
     if not fault:
         return Routing(originator, report_url, schedule), []
-    hint = "give a time to come with its zone, such as 2026-11-30T09:00+04:00"
+    hint = "give a later time with its zone, such as 2026-11-30T09:00+04:00"
     return Routing(originator, report_url), [Problem("bad_schedule", fault, hint, field="schedule_time")]
 
 
@@ -201,7 +203,7 @@ def past_schedules(routing: Routing, frame: pd.DataFrame, now: datetime) -> list
     faults = by_distinct(lambda time: None if isinstance(time, Invalid) else past(time, now), times)
     rows = np.flatnonzero([fault is not None for fault in faults])
     messages = [faults[row] for row in rows]
-    hint = "give a time to come"
+    hint = "give a later time"
     return [Problem("bad_schedule", messages, hint, field="schedule_time", column=name, rows=rows)] if len(rows) else []
 
 

@@ -124,7 +124,7 @@ class SendTimeFilters:
                 return
 
     def _now(self) -> str:
-        return f"when its turn came, at {self._clock().isoformat(sep=' ', timespec='seconds')}"
+        return f"at the time of sending, {self._clock().isoformat(sep=' ', timespec='seconds')}"
 
 
 def _ask(
@@ -140,15 +140,20 @@ def _ask(
     """
     answer: Any = _call(row_filter, question, rows, source)
     if not isinstance(answer, pd.Series):
-        _refuse(row_filter, source, f"answered a {type(answer).__name__}, not a series of reasons")
+        _refuse(row_filter, source, f"returned {type(answer).__name__} instead of a series of reasons")
     if len(answer) != len(rows) or not answer.index.equals(rows.index):
-        _refuse(row_filter, source, f"answered {len(answer):,} rows that are not the {len(rows):,} it was shown")
+        _refuse(
+            row_filter,
+            source,
+            f"returned a series of {len(answer):,} that does not fit its {len(rows):,} rows: keep their index",
+        )
     skip = np.flatnonzero(answer.notna().to_numpy())
     reasons = answer.iloc[skip].tolist() if len(skip) else []
     wrong = {type(reason).__name__ for reason in reasons if not isinstance(reason, str) or not reason.strip()}
     if wrong:
-        what = f"{', '.join(sorted(wrong))} where a reason must stand"
-        _refuse(row_filter, source, f"answered {what}; write a text for each row to skip, nothing for each to keep")
+        types = ", ".join(sorted(wrong))
+        hint = "return a text for each row to skip, a missing value for each row to keep"
+        _refuse(row_filter, source, f"returned {types} where a reason is expected; {hint}")
     return skip, reasons
 
 

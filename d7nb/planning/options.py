@@ -72,7 +72,7 @@ def read_options(frame: pd.DataFrame, content: Content | ByColumn | None, option
     """
     now = options.clock()
     if now.utcoffset() is None:
-        raise PlanError("clock= must tell times with a zone, such as datetime.now(UTC)")
+        raise PlanError("clock= must return times with a zone, such as datetime.now(UTC)")
     given = options.originator, options.report_url, options.schedule, options.reference
     originator, report_url, schedule, reference_fields = from_columns(frame, *given) if content is None else given
     if originator is None:

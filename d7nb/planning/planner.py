@@ -92,5 +92,5 @@ def plan(
 
 def _reference_fields(reference: Any) -> dict[str, Any]:
     if not isinstance(reference, Mapping):
-        raise PlanError(f"reference= takes a dict such as {{'cust_ref': col('id')}}, not a {type(reference).__name__}")
+        raise PlanError(f"reference= takes a dict such as {{'cust_ref': col('id')}}, not {type(reference).__name__}")
     return dict(reference)

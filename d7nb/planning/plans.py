@@ -100,7 +100,7 @@ class Plan:
             ValueError: `batch_size` is less than one.
         """
         if batch_size < 1:
-            raise ValueError("batch_size counts from 1")
+            raise ValueError("batch_size= must be 1 or more")
         builder = self._decision.request_builder
         return (orjson.loads(body) for _, body in builder.bodies(builder.batches(self._ready, batch_size)))
 

@@ -42,7 +42,7 @@ def chosen_numbers(numbers: pd.DataFrame, held: np.ndarray, rows: Any, choose: A
     chosen_rows = held if rows is None else positions(rows, numbers)
     not_held = np.setdiff1d(chosen_rows, held)
     if len(not_held):
-        raise PlanError(f"the row at position {not_held[0]} is not held, so there is nothing to release; see plan.rows")
+        raise PlanError(f"the row at position {not_held[0]} is not held, so its number can't be chosen; see plan.rows")
     candidates = numbers["candidates"]
     return {row: _choose(row, candidates.iloc[row], choose) for row in chosen_rows.tolist()}
 

@@ -45,5 +45,5 @@ def build_trial(decision: Decision, rows: np.ndarray, to: Any) -> Decision:
     if not len(trial.ready):
         reasons = trial.verdicts.frame(frame.index, trial.numbers["recipient"])["reason"].dropna()
         why = reasons.iloc[0] if len(reasons) else "no row of this plan is ready"
-        raise PlanError(f"no test message can go: {why}")
+        raise PlanError(f"no test message can be sent: {why}")
     return trial

@@ -140,7 +140,8 @@ class Manager:
         if info is None or info.error or info.source == BUILT_IN:
             names = [other.name for other in self._plugins.values() if other.source != BUILT_IN]
             why = "is built in" if info is not None and info.source == BUILT_IN else "is not registered"
-            raise PluginError(f"the plugin {name!r} {why}; {did_you_mean(name, names) or f'registered are {names}'}")
+            hint = did_you_mean(name, names) or f"registered: {', '.join(names) or 'none'}"
+            raise PluginError(f"the plugin {name!r} {why}; {hint}")
         self._pluggy.unregister(name=name)
         del self._plugins[name]
 
@@ -263,9 +264,8 @@ def _check_hooks(plugin: Any, name: str) -> None:
     plugin_hooks = _hooks_of(plugin)
     for hook in plugin_hooks:
         if hook not in HOOKS:
-            raise PluginError(
-                f"the plugin {name!r}: there is no hook {hook!r}; {did_you_mean(hook, HOOKS) or f'hooks are {HOOKS}'}"
-            )
+            hint = did_you_mean(hook, HOOKS) or f"hooks are {', '.join(HOOKS)}"
+            raise PluginError(f"the plugin {name!r}: there is no hook {hook!r}; {hint}")
         if not hasattr(getattr(plugin, hook), f"{hookspecs.GROUP}_impl"):
             raise PluginError(f"the plugin {name!r}: mark {hook} with @d7nb.hookimpl")
     if not plugin_hooks:
@@ -297,7 +297,7 @@ def _refuse_equal_names(offers: list[tuple[str, PluginInfo]], what: str) -> None
         if name in offered_by:
             other = offered_by[name]
             sources = f"{other.name} ({other.source}) and {info.name} ({info.source})"
-            raise PluginError(f"two plugins offer the {what} {name!r}: {sources}; take one of them out")
+            raise PluginError(f"two plugins offer the {what} {name!r}: {sources}; remove one of them")
         offered_by[name] = info
 
 

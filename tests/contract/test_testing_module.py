@@ -77,7 +77,7 @@ class TestRecording:
                 client.post(body(numbers(2)[1]))
 
     def test_what_was_not_asked_for_is_told(self, cassette: Path) -> None:
-        with pytest.raises(AssertionError, match="1 exchanges, 0 were asked for"):
+        with pytest.raises(AssertionError, match="cassette: 1, of which were made: 0"):
             with replayed(cassette):
                 pass
 

@@ -577,7 +577,7 @@ def test_a_clock_that_goes_backwards_sends_nobody_anything_twice(
 
 
 def test_a_clock_without_a_zone_is_refused_at_once() -> None:
-    with pytest.raises(PlanError, match="clock= must tell times with a zone"):
+    with pytest.raises(PlanError, match="clock= must return times with a zone"):
         planned(1, clock=lambda: datetime(2026, 11, 24, 9))  # noqa: DTZ001
 
 

@@ -465,7 +465,7 @@ def test_people_who_wrote_open_their_window_and_who_says_stop_is_spared(sandbox:
             sandbox.reply(wrote, "BAJA", originator=ORIGINATOR)  # between the plan and the send
             delivery = plan.send(client, progress=False)
             assert delivery.summary["accepted"] == 0
-            assert delivery.frame["d7_reason"].iloc[0].startswith("opted out (when its turn came")
+            assert delivery.frame["d7_reason"].iloc[0].startswith("opted out (at the time of sending")
 
 
 # send again what failed

@@ -110,8 +110,8 @@ class TestLists:
     @pytest.mark.parametrize(
         ("given", "told"),
         [
-            (pd.DataFrame({"a": ["1"], "b": ["2"]}), "say column= which holds the numbers"),
-            (42, "give a list, a series, a frame, a file or a function, not a int"),
+            (pd.DataFrame({"a": ["1"], "b": ["2"]}), "name the one with the numbers: column="),
+            (42, "give a list, a series, a frame or a file of numbers, not int"),
         ],
     )
     def test_what_is_no_list_is_told(self, given: Any, told: str) -> None:
@@ -132,7 +132,7 @@ class TestLists:
 
     @pytest.mark.parametrize("answered", [[0], ["nobody"], [True, False, True]], ids=repr)
     def test_a_function_that_answers_no_numbers_stops_the_plan(self, answered: list[Any]) -> None:
-        with pytest.raises(FilterError, match="no phone numbers: answer numbers"):
+        with pytest.raises(FilterError, match="must return phone numbers; values that are not: "):
             planned(self.FRAME, OptOut(lambda _: answered))
 
     def test_two_lists_in_one_plan_have_names_of_their_own(self) -> None:
@@ -189,7 +189,7 @@ class TestServiceWindow:
     def test_free_form_goes_within_24_hours_of_a_known_time(self) -> None:
         plan = planned(self.FRAME, ServiceWindow("wrote", clock=Clock()))
         assert plan.rows["verdict"].tolist() == ["ready", "skipped", "ready", "skipped", "skipped"]
-        assert "older than 24 hours" in str(skipped(plan)[1])
+        assert "more than 24 hours old" in str(skipped(plan)[1])
 
     def test_templates_pass(self) -> None:
         plan = planned(self.FRAME, ServiceWindow("wrote", clock=Clock()), content=TEMPLATE)
@@ -251,7 +251,7 @@ class TestQuietHours:
         assert skipped(plan) == ["quiet hours from 21:00 to 08:00: it is 23:00 in Asia/Tokyo", unknown, unknown]
 
     def test_a_time_that_is_none_is_told(self) -> None:
-        with pytest.raises(PluginError, match="'9pm' is no time of day"):
+        with pytest.raises(PluginError, match="'9pm' is not a time of day"):
             QuietHours("9pm", "08:00")
 
 
@@ -265,7 +265,7 @@ class TestCap:
     def test_so_many_a_day(self) -> None:
         plan = planned(pd.DataFrame({"phone": numbers(5)}), Cap(2, per="day", clock=Clock()))
         assert plan.rows["verdict"].tolist() == ["ready"] * 2 + ["skipped"] * 3
-        assert skipped(plan)[4] == "over the cap of 2 a day; send it again later"
+        assert skipped(plan)[4] == "over the cap of 2 per day; send it later"
 
     def test_what_went_is_counted_and_forgotten_after_the_period(self, sandbox: d7nb.Sandbox) -> None:
         clock = Clock()
@@ -281,7 +281,7 @@ class TestCap:
         assert planned(frame, cap).summary["ready"] == 3
 
     def test_a_negative_cap_is_told(self) -> None:
-        with pytest.raises(PluginError, match="no number of rows"):
+        with pytest.raises(PluginError, match="is not a whole number of rows"):
             Cap(-1)
 
 

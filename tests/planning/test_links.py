@@ -441,7 +441,7 @@ def test_a_redirect_into_a_private_network_is_told_and_not_followed(name: str) -
         with serving(answering(302, Location=target)) as server:
             problems = checked(at(server))
         assert told(problems) == [("private_address", "error")]
-        assert f"(which redirects to {at(inner, host=name)}) leads nowhere" in problems["message"][0]
+        assert f"(which redirects to {at(inner, host=name)}) does not lead to a file" in problems["message"][0]
         assert not inner.requests
 
 

@@ -83,7 +83,8 @@ def test_every_kind_of_content_can_be_tested(sandbox: Sandbox, client: d7nb.Clie
 
 
 @pytest.mark.parametrize(
-    ("to", "words"), [("call me", "no test message can go: "), ("", "no test message can go: "), (None, "no test")]
+    ("to", "words"),
+    [("call me", "no test message can be sent: "), ("", "no test message can be sent: "), (None, "no test")],
 )
 def test_a_number_that_is_none_is_refused(sandbox: Sandbox, client: d7nb.Client, to: Any, words: str) -> None:
     with pytest.raises(PlanError, match=words):

@@ -325,12 +325,15 @@ class TestFailClosed:
         [
             (lambda rows: 1 / 0, "failed: ZeroDivisionError: division by zero"),
             (lambda rows: rows["nmae"], "failed: KeyError: 'nmae'"),
-            (lambda rows: ["no"] * len(rows), "answered a list, not a series of reasons"),
-            (lambda rows: pd.Series(["no"]), "answered 1 rows that are not the 3 it was shown"),
-            (lambda rows: pd.Series(["no"] * 3, index=[7, 8, 9]), "answered 3 rows that are not the 3 it was shown"),
-            (lambda rows: rows["balance"] < 0, "answered bool where a reason must stand"),
-            (lambda rows: pd.Series([1.5, 2, None], index=rows.index), "answered float where a reason must stand"),
-            (lambda rows: pd.Series(["", None, None], index=rows.index), "answered str where a reason must stand"),
+            (lambda rows: ["no"] * len(rows), "returned list instead of a series of reasons"),
+            (lambda rows: pd.Series(["no"]), "returned a series of 1 that does not fit its 3 rows"),
+            (
+                lambda rows: pd.Series(["no"] * 3, index=[7, 8, 9]),
+                "returned a series of 3 that does not fit its 3 rows",
+            ),
+            (lambda rows: rows["balance"] < 0, "returned bool where a reason is expected"),
+            (lambda rows: pd.Series([1.5, 2, None], index=rows.index), "returned float where a reason is expected"),
+            (lambda rows: pd.Series(["", None, None], index=rows.index), "returned str where a reason is expected"),
         ],
     )
     def test_a_filter_that_fails_stops_the_plan(self, people: pd.DataFrame, answer: Any, told: str) -> None:

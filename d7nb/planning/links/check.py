@@ -69,17 +69,17 @@ def check_links(
     """
     given: object = client
     if given is not None and not isinstance(given, Client):
-        raise PlanError("check_links() takes a client, such as d7nb.Client(), or none")
+        raise PlanError("check_links() takes a client, such as d7nb.Client(), or None")
     if workers is None:
         workers = client.workers if client else WORKERS
     if workers < 1:
-        raise PlanError("workers= counts from 1")
+        raise PlanError("workers= must be 1 or more")
     if timeout is None:
         timeout = client.timeout if client else TIMEOUT
     elif not isinstance(timeout, tuple):
         timeout = (timeout, timeout)
     if any(limit is not None and limit <= 0 for limit in timeout):
-        raise PlanError("timeout= counts seconds, more than none (None: no limit)")
+        raise PlanError("timeout= is a number of seconds above 0, or None for no limit")
     uses = list(_uses(builder, ready))
     urls = dict.fromkeys(file[0] for use in uses for file in use.files if file)
     responses = {url: FileResponse("no_address") for url in urls if URL.fault(url)}

@@ -38,10 +38,14 @@ class FileResponse(NamedTuple):
     at: str = ""
 
 
-_UNREACHABLE = ("unreachable", "can't be reached: {}", "check the address for slips; if it is right, check again later")
-_REDIRECT = ("bad_redirect", "leads nowhere: {}", "give the address at which the file itself is")
+_UNREACHABLE = (
+    "unreachable",
+    "can't be reached: {}",
+    "check the address for typing errors; if it is right, check again later",
+)
+_REDIRECT = ("bad_redirect", "does not lead to a file: {}", "give the address of the file itself")
 FAULTS = {
-    "no_address": ("bad_url", "can't be asked: {}", URL.hint, "it is no address that a program can read"),
+    "no_address": ("bad_url", "can't be used: {}", URL.hint, "it is not a valid web address"),
     "no_host": (*_UNREACHABLE, "there is no host of that name"),
     "no_connection": (*_UNREACHABLE, "no connection could be made"),
     "no_tls": (*_UNREACHABLE, "no secure connection could be made"),
@@ -53,13 +57,13 @@ FAULTS = {
         "renew the certificate, or put the file on another host",
         "its certificate is not valid for it",
     ),
-    "redirects": (*_REDIRECT, "one redirect follows another"),
-    "bad_redirect": (*_REDIRECT, "it redirects to what is no http or https address"),
+    "redirects": (*_REDIRECT, "there are too many redirects"),
+    "bad_redirect": (*_REDIRECT, "it redirects to an address that is not http or https"),
     "inward": (
         "private_address",
-        "leads nowhere: {}",
+        "does not lead to a file: {}",
         "put the file on a host that everybody can reach",
-        "it redirects to an address that only a local network knows, and was not followed there",
+        "it redirects to an address inside a private network, and was not followed there",
     ),
 }
 """Problem code, message, hint and cause for each way in which an address gives no answer."""
@@ -163,18 +167,18 @@ def faults_of_answer(url: str, response: FileResponse, *, local: bool = False) -
         code, message, hint, cause = FAULTS[response.fault]
         yield Problem(code, f"{name} {message.format(cause)}", hint)
     elif status in {401, 403}:
-        message = f"{name} is not handed out without a login or a permission ({status})"
-        yield Problem("needs_login", message, "make the file public: WhatsApp fetches it as anybody would")
+        message = f"{name} needs a login or a permission ({status})"
+        yield Problem("needs_login", message, "make the file public: WhatsApp downloads it without a login")
     elif status in {404, 410}:
         yield Problem("not_found", f"there is no file at {name} ({status})", "correct the address, or upload the file")
     elif status == 429:
-        message = f"{name} could not be checked: its host is asked too often ({status})"
+        message = f"{name} could not be checked: its host reports too many requests ({status})"
         yield Problem("busy", message, "check again later", "warning")
     elif status not in {200, 203, 206}:
-        message = f"{name} answers with no file but with status {status}"
+        message = f"{name} answers with status {status} instead of a file"
         yield Problem("bad_answer", message, "open it in a browser; if there is a file, check again later")
     elif not local and is_private(response.at or url):
-        message = f"{name} can be reached from this network only: WhatsApp would find nothing"
+        message = f"{name} can be reached from this network only, so WhatsApp can't download it"
         yield Problem("private_address", message, "put the file on a host that everybody can reach")
 
 
@@ -195,21 +199,24 @@ def faults_of_file(url: str, kind: str, response: FileResponse) -> Iterator[Prob
         message = f"the file at {name} has {_size(size)}, {_as(kind)} may have {_size(limit.max_size)} ({limit.source})"
         yield Problem("too_large", message, "make it smaller")
     elif size and kind == "sticker" and size > STILL_STICKER:
-        message = f"the file at {name} has {_size(size)}, a sticker that does not move may have 100 KB ({META})"
-        yield Problem("too_large", message, "make it smaller, if it does not move", "warning")
+        message = f"the file at {name} has {_size(size)}, a sticker that is not animated may have 100 KB ({META})"
+        yield Problem("too_large", message, "make it smaller, unless it is animated", "warning")
     accepted = f"{_as(kind)} may be {', '.join(limit.types)} ({META})"
     if response.type in PAGES:
         message = f"{name} leads to a web page, not to a file"
         yield Problem("wrong_type", message, "give the address of the file itself; a link for sharing leads to a page")
     elif response.type in UNTYPED:
-        message = f"the host of {name} does not say of what type it is; {accepted}"
+        message = f"the host of {name} does not say what type of file it is; {accepted}"
         yield Problem("unknown_type", message, "let the host send the right Content-Type", "warning")
     elif response.type not in limit.types:
         message = f"the file at {name} is {response.type[:60]}; {accepted}"
         # No page says that all other documents are refused, and another spelling of a type may be accepted.
         uncertain = kind == "document" or response.type in limit.doubtful
         yield Problem(
-            "wrong_type", message, "convert it, or send it as what it is", "warning" if uncertain else "error"
+            "wrong_type",
+            message,
+            "convert the file, or send it as the kind that it is",
+            "warning" if uncertain else "error",
         )
 
 
