@@ -187,7 +187,7 @@ class Delivery:
                         follow_up, self._mailing, self._outcomes, campaign, update_outcomes=self.done
                     )
         except KeyboardInterrupt:
-            raise Interrupted("asking for reports was interrupted; what was heard is kept", self) from None
+            raise Interrupted("asking for reports was interrupted; the statuses read so far are kept", self) from None
         self._report_warnings = reports.warnings()
         return self
 
@@ -233,7 +233,7 @@ class Delivery:
         if not callable(until) and until not in WATCHED:
             raise PlanError(f"until= is one of {', '.join(WATCHED)}, or a function of the delivery, not {until!r}")
         if not every > 0:
-            raise PlanError("every= is how many seconds to wait between two rounds: more than none")
+            raise PlanError("every= is the number of seconds between two rounds: more than 0")
 
         def count() -> tuple[int, int]:
             stages = reached(self._outcomes.is_accepted(), self._statuses())
@@ -324,14 +324,16 @@ class Delivery:
         """
         if client is None and self._client is None:
             if self._destination != BASE_URL:
-                raise PlanError("refresh(client): say who is to ask; these messages did not go to the real API")
+                raise PlanError(
+                    "these messages were not sent to the real API: give refresh() or watch() the client that sent them"
+                )
             self._client = Client()
         client = client or self._client
         if not isinstance(client, Client):
-            raise PlanError("a client is asked for: d7nb.Client(), or the client() of a sandbox")
+            raise PlanError("client= takes d7nb.Client(), or the client() of a sandbox")
         if client.destination != self._destination:
             raise PlanError(
-                f"these messages went to {self._destination}, and this client speaks to {client.destination}"
+                f"these messages went to {self._destination}, but this client's address is {client.destination}"
             )
         return client
 
@@ -377,7 +379,7 @@ class Delivery:
         if word not in {"sent", "not_sent"}:
             raise PlanError(f"settle() takes 'sent' or 'not_sent', not {word!r}")
         if not self.done:
-            raise PlanError("the send is still running: stop() it or wait() for it, then settle what is in doubt")
+            raise PlanError("the send is still running: stop() it or wait() for it, then settle its unknown rows")
         settle_rows(self._mailing, self._outcomes, self._open_campaign(), word, rows)
         return self
 

@@ -69,10 +69,12 @@ class PollSummary(NamedTuple):
             sentences.append(f"D7 has no report yet of {plural(self.pending, 'request')}: refresh() again later")
         if self.faults:
             fault = self.faults[0].message
-            sentences.append(f"{plural(len(self.faults), 'report')} could not be had: {fault}; refresh() asks again")
+            sentences.append(
+                f"{plural(len(self.faults), 'report')} could not be read: {fault}; refresh() asks for them again"
+            )
         if self.unmatched:
-            are = "is no row's" if self.unmatched == 1 else "are no row's"
-            sentences.append(f"D7 reported on {plural(self.unmatched, 'message')} that {are}: see Ledger().aside()")
+            messages = plural(self.unmatched, "message")
+            sentences.append(f"D7 reported on {messages} of no known row: Ledger().aside() shows what it said")
         return sentences
 
 

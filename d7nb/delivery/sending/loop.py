@@ -21,6 +21,7 @@ from d7nb.delivery.mailing import Batch
 from d7nb.delivery.outcomes import TAKEN_APART
 from d7nb.delivery.sending.queue import Queue
 from d7nb.delivery.sending.refusals import CircuitBreaker, action_for
+from d7nb.display.text import plural
 from d7nb.errors import D7Error, LedgerError
 
 if TYPE_CHECKING:
@@ -155,13 +156,13 @@ class SendLoop:
         self._outcomes.close(self._stop_reason or "the send ended early")
         if unwritten := self._ledger.close():
             self.warnings.append(
-                f"what became of {unwritten:,} rows could not be written to the ledger: a later run will call them "
-                "unknown; settle them then, by what this delivery says"
+                f"the outcome of {plural(unwritten, 'row')} could not be written to the ledger, so a later run will "
+                "call them unknown: settle them then, with the outcomes in this delivery's .frame"
             )
         if superseded := self._ledger.superseded:
             self.warnings.append(
-                f"{superseded:,} rows were answered so late that the ledger had given them up, and a person or another "
-                "run decided about them: see plan.delivery() for its word"
+                f"D7 answered about {plural(superseded, 'row')} so late that a person or another run had decided about "
+                "them by then: plan.delivery(client) shows what the ledger has"
             )
 
     def _start_requests(self, pool: ThreadPoolExecutor) -> float | None:
@@ -185,7 +186,7 @@ class SendLoop:
                 continue
             seconds = self._client.acquire(originator, len(in_flight.request.batch.rows))
             if seconds > 0:  # another send of this client was faster: claimed rows must not wait
-                self._release(in_flight, "its turn had not come")
+                self._release(in_flight, "the rate limit did not let it start")
                 self._queue.requeue(in_flight.request)
                 return seconds
             self._submit(pool, in_flight)
@@ -200,7 +201,7 @@ class SendLoop:
             if "shutdown" not in str(error):
                 raise  # a thread could not be started, but the request may be posted all the same: it is in doubt
             self._client.release_slot()
-            self.stop("the program ended: wait() for a delivery before that")
+            self.stop("the program ended before the send did: call wait() on the delivery first")
             self._release(in_flight, self._stop_reason)
 
     def _post(self, body: bytes) -> SendResponse:
@@ -313,7 +314,9 @@ class SendLoop:
             for content in np.unique(self._builder.content_of(batch.rows)):
                 self._circuit_breaker.record_success(int(content), batch.originator)
         elif self._unreadable_in_a_row >= MAX_UNREADABLE and response.error:
-            self.stop(f"{MAX_UNREADABLE} requests in a row had no readable answer, the last: {response.error.message}")
+            self.stop(
+                f"{MAX_UNREADABLE} requests in a row had no readable answer; the last one: {response.error.message}"
+            )
 
     def _record(
         self,
