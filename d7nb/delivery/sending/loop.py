@@ -21,7 +21,6 @@ from d7nb.delivery.mailing import Batch
 from d7nb.delivery.outcomes import TAKEN_APART
 from d7nb.delivery.sending.queue import Queue
 from d7nb.delivery.sending.refusals import CircuitBreaker, action_for
-from d7nb.display.text import plural
 from d7nb.errors import D7Error, LedgerError
 
 if TYPE_CHECKING:
@@ -152,18 +151,9 @@ class SendLoop:
                     self._release(in_flight, self._stop_reason, response)
 
     def _finish(self) -> None:
-        """Give the last rows their outcome, write what is still to be written, and warn of what could not be."""
+        """Give the last rows their outcome, and write what is still to be written."""
         self._outcomes.close(self._stop_reason or "the send ended early")
-        if unwritten := self._ledger.close():
-            self.warnings.append(
-                f"the outcome of {plural(unwritten, 'row')} could not be written to the ledger, so a later run will "
-                "call them unknown: settle them then, with the outcomes in this delivery's .frame"
-            )
-        if superseded := self._ledger.superseded:
-            self.warnings.append(
-                f"D7 answered about {plural(superseded, 'row')} so late that a person or another run had decided about "
-                "them by then: plan.delivery(client) shows what the ledger has"
-            )
+        self.warnings += self._ledger.close()
 
     def _start_requests(self, pool: ThreadPoolExecutor) -> float | None:
         """Start requests until every worker is busy.
