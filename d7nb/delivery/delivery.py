@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from d7nb.api.client import Client
-from d7nb.api.destinations import BASE_URL, destination_of
+from d7nb.api.destinations import destination_of
 from d7nb.delivery.background import SendProgress
 from d7nb.delivery.funnel import funnel, reached, segmented
 from d7nb.delivery.outcomes import COLUMNS, OutcomeTable
@@ -16,6 +15,7 @@ from d7nb.delivery.plotting import plot
 from d7nb.delivery.refresh import (
     FollowUp,
     add_failure_reasons,
+    check_refresh_client,
     failure_counts,
     load_follow_up,
     reload_statuses,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from d7nb.api.client import Client
     from d7nb.delivery.background import BackgroundSend
     from d7nb.delivery.mailing import Mailing
     from d7nb.store.campaign import CampaignLedger
@@ -172,22 +173,17 @@ class Delivery:
         try:
             with self._open_campaign() as campaign:
                 follow_up = self._load_follow_up(campaign)
-                count = len(follow_up.open_requests)
+                request_ids, clock = follow_up.open_requests, self._mailing.clock
+                count = len(request_ids)
                 try:
                     with Progress(count, shown=progress and count > 0, unit="report") as bar:
-                        reports = store_reports(
-                            client,
-                            follow_up.open_requests,
-                            campaign,
-                            self._mailing.clock,
-                            step=lambda done: bar.show(done, ""),
-                        )
+                        reports = store_reports(client, request_ids, campaign, clock, step=lambda n: bar.show(n, ""))
                 finally:
                     self._follow_up = reload_statuses(
                         follow_up, self._mailing, self._outcomes, campaign, update_outcomes=self.done
                     )
         except KeyboardInterrupt:
-            raise Interrupted("asking for reports was interrupted; what was heard is kept", self) from None
+            raise Interrupted("asking for reports was interrupted; the statuses read so far are kept", self) from None
         self._report_warnings = reports.warnings()
         return self
 
@@ -233,7 +229,7 @@ class Delivery:
         if not callable(until) and until not in WATCHED:
             raise PlanError(f"until= is one of {', '.join(WATCHED)}, or a function of the delivery, not {until!r}")
         if not every > 0:
-            raise PlanError("every= is how many seconds to wait between two rounds: more than none")
+            raise PlanError("every= is the number of seconds between two rounds: more than 0")
 
         def count() -> tuple[int, int]:
             stages = reached(self._outcomes.is_accepted(), self._statuses())
@@ -317,23 +313,11 @@ class Delivery:
         return open_campaign(self._ledger, self._destination, self._mailing.campaign)
 
     def _refresh_client(self, client: Client | None) -> Client:
-        """Return the client that asks D7: the one given, the one that sent, or a new one of the real API.
-
-        Raises:
-            PlanError: It is no client, or its address is not the one that these messages were sent to.
-        """
-        if client is None and self._client is None:
-            if self._destination != BASE_URL:
-                raise PlanError("refresh(client): say who is to ask; these messages did not go to the real API")
-            self._client = Client()
-        client = client or self._client
-        if not isinstance(client, Client):
-            raise PlanError("a client is asked for: d7nb.Client(), or the client() of a sandbox")
-        if client.destination != self._destination:
-            raise PlanError(
-                f"these messages went to {self._destination}, and this client speaks to {client.destination}"
-            )
-        return client
+        """Return the client that asks D7; one that was made for it is kept, since it may have prompted for a token."""
+        asking = check_refresh_client(client or self._client, self._destination)
+        if client is None:
+            self._client = asking
+        return asking
 
     def _load_follow_up(self, campaign: CampaignLedger) -> FollowUp:
         """Read the statuses from the ledger, and keep them."""
@@ -377,7 +361,7 @@ class Delivery:
         if word not in {"sent", "not_sent"}:
             raise PlanError(f"settle() takes 'sent' or 'not_sent', not {word!r}")
         if not self.done:
-            raise PlanError("the send is still running: stop() it or wait() for it, then settle what is in doubt")
+            raise PlanError("the send is still running: stop() it or wait() for it, then settle its unknown rows")
         settle_rows(self._mailing, self._outcomes, self._open_campaign(), word, rows)
         return self
 

@@ -210,7 +210,8 @@ def _requested_rows(resend: Any, mailing: Mailing) -> np.ndarray:
             raise PlanError(f"resend= takes 'failed', 'changed', True, or a boolean for each row, not {resend!r}")
         if resend == "changed" and not mailing.by_content:
             raise PlanError(
-                "resend='changed' means nothing with key=: a corrected text is the same row; say which rows"
+                "resend='changed' does nothing with key=, since a row with a changed text is the same row: "
+                "give a boolean for each row to send again"
             )
     elif resend is not None and resend is not False:
         requested[positions(resend, mailing.frame, "resend")] = True

@@ -60,7 +60,7 @@ def segmented(frame: pd.DataFrame, by: Hashable | Sequence[Hashable] | None) -> 
     except TypeError:  # lists, or values of kinds that have no order among them
         columns = ", ".join(map(repr, names))
         raise PlanError(
-            f"by= takes columns of plain values, such as texts or numbers; make {columns} so first"
+            f"by= takes columns of plain values, such as texts or numbers; convert {columns} first"
         ) from None
     distinct = segments.take(np.unique(codes, return_index=True)[1]).reset_index(drop=True)
     distinct.columns = pd.Index(names)

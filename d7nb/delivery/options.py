@@ -30,7 +30,7 @@ class SendOptions:
         >>> SendOptions(resend=True)
         Traceback (most recent call last):
         ...
-        d7nb.errors.ConfirmError: resend=True sends again to everybody: say confirm= with the number of rows to go
+        d7nb.errors.ConfirmError: resend=True sends again to everybody: give the number of rows as confirm=
     """
 
     confirm: int | None = None
@@ -45,4 +45,4 @@ class SendOptions:
         if (self.canary is not None and self.canary < 1) or not 0 <= self.stop_if <= 1:
             raise PlanError("canary= counts rows from 1, and stop_if= is a share from 0 to 1")
         if self.resend is True and self.confirm is None:
-            raise ConfirmError("resend=True sends again to everybody: say confirm= with the number of rows to go")
+            raise ConfirmError("resend=True sends again to everybody: give the number of rows as confirm=")

@@ -31,9 +31,10 @@ REQUEST_COLUMNS = ("request_id", "created_at", "outcome", "rows", "originator", 
 TAKEN_APART = "taken apart"
 """The outcome of a request that was refused as a whole, and whose rows were sent again in smaller requests."""
 
-_NOT_TRIED = "not tried: the send has not come to it"
-_ON_ITS_WAY = "on its way: D7 has not answered yet"
-_LOST = "d7nb failed while D7's answer was awaited"
+
+_NOT_TRIED = "not tried yet: its turn has not come"
+_ON_ITS_WAY = "being sent: D7 has not answered yet"
+_LOST = "d7nb failed before D7 answered"
 
 
 class LedgerOutcomes(NamedTuple):

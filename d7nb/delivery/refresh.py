@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from d7nb.api.client import Client
+from d7nb.api.destinations import BASE_URL
 from d7nb.api.error_codes import with_advice
 from d7nb.api.statuses import FINAL
 from d7nb.delivery.eligibility import find_ready_states, outcomes_known
 from d7nb.delivery.polling import fetch_reports
 from d7nb.display.text import plural
-from d7nb.errors import Forbidden, Unauthorized
+from d7nb.errors import Forbidden, PlanError, Unauthorized
 from d7nb.store.incoming import take_in
 from d7nb.store.message_status import find_statuses
 from d7nb.store.schema import HEARD
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from d7nb.api.client import Client
     from d7nb.api.statuses import StatusUpdate
     from d7nb.delivery.mailing import Mailing
     from d7nb.delivery.outcomes import OutcomeTable
@@ -69,10 +70,12 @@ class PollSummary(NamedTuple):
             sentences.append(f"D7 has no report yet of {plural(self.pending, 'request')}: refresh() again later")
         if self.faults:
             fault = self.faults[0].message
-            sentences.append(f"{plural(len(self.faults), 'report')} could not be had: {fault}; refresh() asks again")
+            sentences.append(
+                f"{plural(len(self.faults), 'report')} could not be read: {fault}; refresh() asks for them again"
+            )
         if self.unmatched:
-            are = "is no row's" if self.unmatched == 1 else "are no row's"
-            sentences.append(f"D7 reported on {plural(self.unmatched, 'message')} that {are}: see Ledger().aside()")
+            messages = plural(self.unmatched, "message")
+            sentences.append(f"D7 reported on {messages} of no known row: Ledger().aside() shows what it said")
         return sentences
 
 
@@ -125,6 +128,28 @@ def reload_statuses(
         return load_follow_up(mailing, outcomes, campaign, update_outcomes=update_outcomes)
     statuses = find_statuses(campaign, mailing.keys[mailing.ready], follow_up.request_numbers)
     return follow_up._replace(statuses=statuses.expand(mailing.ready, len(mailing.frame)))
+
+
+def check_refresh_client(client: Client | None, destination: str) -> Client:
+    """Return the client that asks D7 about messages: the one given, or a new one of the real API.
+
+    Args:
+        client: The client, if there is one.
+        destination: The address that the messages were sent to.
+
+    Raises:
+        PlanError: The client is missing or none, or its address is another.
+    """
+    if client is None and destination != BASE_URL:
+        raise PlanError(
+            "these messages were not sent to the real API: give refresh() or watch() the client that sent them"
+        )
+    client = Client() if client is None else client
+    if not isinstance(client, Client):
+        raise PlanError("client= takes d7nb.Client(), or the client() of a sandbox")
+    if client.destination != destination:
+        raise PlanError(f"these messages went to {destination}, but this client's address is {client.destination}")
+    return client
 
 
 def store_reports(

@@ -52,7 +52,7 @@ def settle_rows(
     has_outcome = np.flatnonzero(states.outcome.astype(bool))
     outcomes.update_from_ledger(settled[has_outcome], outcomes_known(states, has_outcome))
     if conflicts := int((states.outcome != _OUTCOME_OF[decision]).sum()):
-        message = f"{plural(conflicts, 'row')} had been decided otherwise, by a person or another run: see .frame"
+        message = f"a person or another run had decided otherwise about {plural(conflicts, 'row')}: see .frame"
         raise PlanError(message)
 
 

@@ -116,9 +116,11 @@ def _check_confirmed(confirm: int | None, eligibility: Eligibility) -> None:
     to_send, excluded = len(eligibility.to_send), len(eligibility.excluded)
     if confirm is None or confirm == to_send:
         return
-    why = f" ({plural(excluded, 'row')} stay, as the ledger says; see plan.delivery)" if excluded else ""
+    others = f"{excluded:,} {'other' if excluded == 1 else 'others'}"
+    why = f", and the ledger keeps back {others} (plan.delivery(client) shows why)" if excluded else ""
     raise ConfirmError(
-        f"confirm={confirm!r}, but {plural(to_send, 'row')} would go{why}; nothing was sent. Look at the plan again"
+        f"confirm={confirm!r}, but {plural(to_send, 'row')} would go{why}; nothing was sent. Check the plan, and then "
+        "confirm the number of rows that should go"
     )
 
 
@@ -129,7 +131,7 @@ def _request_lifetime(client: Client) -> timedelta:
 
 
 def restore_delivery(
-    mailing: Mailing, ledger: LedgerOrLocation, client: Client | None, unsent_reason: str = "no run has come to it"
+    mailing: Mailing, ledger: LedgerOrLocation, client: Client | None, unsent_reason: str = "no send has reached it"
 ) -> Delivery:
     """Return what the ledger knows of a plan's rows as a delivery; nothing is sent.
 

@@ -56,4 +56,4 @@ def watch(
     except Interrupted:
         raise
     except KeyboardInterrupt:
-        raise Interrupted("watching was interrupted; what was heard is kept", delivery) from None
+        raise Interrupted("watching was interrupted; the statuses read so far are kept", delivery) from None

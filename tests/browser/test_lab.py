@@ -88,7 +88,7 @@ def test_stop_ends_a_watch_and_keeps_what_was_heard(lab: Lab, sandbox: SandboxPr
     expect(lab.output(1)).to_contain_text("12/12", timeout=60_000)  # all are delivered
     lab.stop()
     lab.settle()
-    expect(lab.output(1)).to_contain_text("Interrupted: watching was interrupted; what was heard is kept")
+    expect(lab.output(1)).to_contain_text("Interrupted: watching was interrupted; the statuses read so far are kept")
     expect(lab.output(1)).not_to_contain_text(WHOLE)
     expect(lab.prompt(2)).to_have_text("[ ]:")
     expect(lab.run(3)).to_contain_text("status")

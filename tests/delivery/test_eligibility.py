@@ -223,7 +223,7 @@ def test_with_key_columns_a_corrected_text_is_the_same_row(sandbox: Sandbox, cli
     send(planned(3, "Hi {name}, yuor parcel", key="name"), client)
     mended = planned(3, "Hi {name}, your parcel", key="name")
     assert outcomes(send(mended, client)) == ["already_sent"] * 3
-    with pytest.raises(PlanError, match="resend='changed' means nothing with key="):
+    with pytest.raises(PlanError, match="resend='changed' does nothing with key="):
         send(mended, client, resend="changed")
     assert outcomes(send(mended, client, resend=[2])) == ["already_sent"] * 2 + ["accepted"]
 
@@ -299,7 +299,7 @@ def test_rows_that_can_t_be_meant_are_refused(sandbox: Sandbox, client: d7nb.Cli
 def test_the_number_to_confirm_is_that_of_the_rows_still_to_go(sandbox: Sandbox, client: d7nb.Client) -> None:
     send(planned(3), client)
     plan = planned(5)
-    with pytest.raises(ConfirmError, match=r"confirm=5, but 2 rows would go \(3 rows stay, as the ledger says"):
+    with pytest.raises(ConfirmError, match="confirm=5, but 2 rows would go, and the ledger keeps back 3 others"):
         send(plan, client, confirm=5)
     assert plan.going(client).sum() == 2
     assert send(plan, client, confirm=2).summary["accepted"] == 2
@@ -398,7 +398,7 @@ def test_the_rest_waits_for_the_canary_s_outcome(sandbox: Sandbox, workers: int)
         delivery = send(planned(50), client, canary=10, stop_if=0.1)
     assert Counter(outcomes(delivery)) == {"accepted": 8, "rejected": 2, "unsent": 40}
     assert sum(went_to(sandbox).values()) == 8
-    why = "not tried: of the first 10 rows, 2 were not accepted, and stop_if=0.1 allows no more"
+    why = "not tried: D7 did not accept 2 of the first 10 rows, more than stop_if=0.1 allows"
     assert set(delivery.frame["d7_reason"].iloc[10:]) == {why}
 
 
@@ -503,7 +503,7 @@ def test_what_can_t_be_recorded_stays_claimed_and_the_send_stops(
         assert outcomes(delivery) == [*["accepted"] * 4, *["unsent"] * 2]
         assert "is locked by another program" in delivery.frame["d7_reason"].iloc[5]
         (warning,) = delivery.warnings
-        assert warning.startswith("what became of 2 rows could not be written to the ledger: a later run will call")
+        assert warning.startswith("the outcome of 2 rows could not be written to the ledger, so a later run will call")
         assert warning in repr(delivery)
     with Ledger(path) as ledger:
         at_once = planned(6).delivery(client, ledger=ledger)

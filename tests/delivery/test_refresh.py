@@ -136,14 +136,14 @@ def test_reports_that_can_t_be_had_are_told_and_the_others_kept(sandbox: Sandbox
         sandbox.fail_next("status", code=503, path="/whatsapp/v2/report")
         delivery.refresh()
         assert statuses(delivery).count(None) == 4
-        assert "1 report could not be had" in repr(delivery)
+        assert "1 report could not be read" in repr(delivery)
         sandbox.fail_next("drop_before", times=2, path="/whatsapp/v2/report")
         sandbox.fail_next("garbage", path="/whatsapp/v2/report")
         with pytest.raises(errors.ApiError, match="try again"):
             delivery.refresh()  # none of the three could be had
         delivery.refresh()
         assert None not in statuses(delivery)
-        assert "could not be had" not in repr(delivery)
+        assert "could not be read" not in repr(delivery)
 
 
 def test_a_429_is_waited_for_and_a_refused_token_ends_it(sandbox: Sandbox, table: pd.DataFrame) -> None:
@@ -232,7 +232,7 @@ def test_a_message_that_is_no_row_s_is_told_and_changes_nothing(table: pd.DataFr
     with reporting(edit) as client:
         delivery = planned(table).send(client, progress=False).refresh().refresh()
     assert statuses(delivery) == [*["sent"] * 11, None]
-    assert "D7 reported on 1 message that is no row's: see Ledger().aside()" in repr(delivery)
+    assert "D7 reported on 1 message of no known row: Ledger().aside() shows what it said" in repr(delivery)
     with d7nb.Ledger() as ledger:
         assert len(ledger.aside()) == 1  # though both reports told of it
 

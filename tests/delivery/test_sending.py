@@ -217,7 +217,7 @@ def test_ten_rows_refused_alone_in_a_row_end_their_content(sandbox: Sandbox, one
     kinds = by_column("kind", {"a": Text("Hello"), "b": Text("Hello, too")})
     delivery = planned(30, kinds, kind=["a", "b"] * 15).send(one_by_one, progress=False)
     assert outcomes(delivery) == ["rejected", "accepted"] * 10 + ["unsent", "accepted"] * 5
-    assert "10 rows in a row were refused alone" in reasons(delivery)[20]
+    assert "D7 refused 10 rows in a row, each sent alone" in reasons(delivery)[20]
     assert "TEMPLATE_PARAMETER_COUNT_MISMATCH" in reasons(delivery)[20]
     assert delivery.frame.loc[20, "d7_decided_by"] == "d7nb"
 
@@ -304,7 +304,7 @@ def test_ten_silences_in_a_row_stop_the_send(sandbox: Sandbox, one_by_one: d7nb.
     sandbox.fail_next("drop_after", times=10)
     delivery = planned(30).send(one_by_one, progress=False)
     assert outcomes(delivery) == ["unknown"] * 9 + ["accepted"] + ["unknown"] * 10 + ["unsent"] * 10
-    assert reasons(delivery)[-1].startswith("not tried: 10 requests in a row had no readable answer, the last: ")
+    assert reasons(delivery)[-1].startswith("not tried: 10 requests in a row had no readable answer; the last one: ")
     assert len(sandbox.messages) == 11
 
 
@@ -447,8 +447,8 @@ def test_a_send_in_the_background_tells_how_far_it_has_come(connect: Connect, sa
     assert gate.reached.wait(60)
     assert not delivery.done
     assert outcomes(delivery) == ["unknown"] * 3 + ["unsent"] * 3
-    assert reasons(delivery)[0] == "on its way: D7 has not answered yet"
-    assert reasons(delivery)[3] == "not tried: the send has not come to it"
+    assert reasons(delivery)[0] == "being sent: D7 has not answered yet"
+    assert reasons(delivery)[3] == "not tried yet: its turn has not come"
     assert "still being sent" in repr(delivery)
     gate.open()
     assert delivery.wait() is delivery
@@ -640,7 +640,7 @@ def test_a_failure_of_d7nb_itself_leaves_no_row_without_its_outcome(
         delivery.wait()
     assert delivery.done
     assert outcomes(delivery) == ["accepted"] * 2 + ["unknown"] * 2 + ["unsent"] * 2
-    assert reasons(delivery)[2] == "d7nb failed while D7's answer was awaited"
+    assert reasons(delivery)[2] == "d7nb failed before D7 answered"
     assert reasons(delivery)[4] == "not tried: d7nb failed: MemoryError"
 
 

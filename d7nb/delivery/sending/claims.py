@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from d7nb.display.text import plural
 from d7nb.errors import LedgerError
 from d7nb.store.keys import key_bytes
 
@@ -48,9 +49,6 @@ class LedgerWriter:
         mailing: The plan's rows.
         override_of: For every row, the number of the earlier request in spite of which it is sent; 0 for none.
         unless_arrived: Whether a row stays after all if that request's message was delivered by the time of the claim.
-
-    Attributes:
-        superseded: The number of rows that were no longer claimed by this run when their outcome was recorded.
     """
 
     def __init__(self, run: Run, mailing: Mailing, override_of: np.ndarray, *, unless_arrived: bool = False) -> None:
@@ -60,7 +58,7 @@ class LedgerWriter:
         self._unless_arrived = unless_arrived
         self._pending: list[tuple[Claim, str, dict[str, Any]]] = []
         self._claim_failed = False
-        self.superseded = 0
+        self._superseded = 0  # rows that were no longer claimed by this run when their outcome was written
 
     def claim(self, rows: np.ndarray) -> ClaimedRows:
         """Claim the rows of a request that is about to be posted.
@@ -145,17 +143,28 @@ class LedgerWriter:
             for claim, outcome, fields in self._pending:
                 superseded += len(fields["rows"]) - self._run.record(claim, outcome, **fields)
         self._pending.clear()
-        self.superseded += superseded
+        self._superseded += superseded
 
-    def close(self) -> int:
-        """Write what is still queued, and return the number of rows whose outcome could not be written.
+    def close(self) -> list[str]:
+        """Write what is still queued, and return a warning about each kind of outcome that the ledger does not have.
 
         Must be called when no request is in flight any more.
         """
+        warnings = []
         try:
             self.write()
             if self._claim_failed:
                 self._run.release_strays(self._mailing.clock())
         except LedgerError:
-            return sum(len(fields["rows"]) for _, _, fields in self._pending)
-        return 0
+            unwritten = sum(len(fields["rows"]) for _, _, fields in self._pending)
+            if unwritten:
+                warnings.append(
+                    f"the outcome of {plural(unwritten, 'row')} could not be written to the ledger, so a later run will "
+                    "call them unknown: settle them then, with the outcomes in this delivery's .frame"
+                )
+        if self._superseded:
+            warnings.append(
+                f"D7 answered about {plural(self._superseded, 'row')} so late that a person or another run had decided "
+                "about them by then: plan.delivery(client) shows what the ledger has"
+            )
+        return warnings

@@ -147,18 +147,9 @@ class SendLoop:
                     self._release(in_flight, self._stop_reason, response)
 
     def _finish(self) -> None:
-        """Give the last rows their outcome, write what is still to be written, and warn of what could not be."""
+        """Give the last rows their outcome, and write what is still to be written."""
         self._outcomes.close(self._stop_reason or "the send ended early")
-        if unwritten := self._ledger.close():
-            self.warnings.append(
-                f"what became of {unwritten:,} rows could not be written to the ledger: a later run will call them "
-                "unknown; settle them then, by what this delivery says"
-            )
-        if superseded := self._ledger.superseded:
-            self.warnings.append(
-                f"{superseded:,} rows were answered so late that the ledger had given them up, and a person or another "
-                "run decided about them: see plan.delivery() for its word"
-            )
+        self.warnings += self._ledger.close()
 
     def _start_requests(self, pool: ThreadPoolExecutor) -> float | None:
         """Start requests until every worker is busy.
@@ -181,7 +172,7 @@ class SendLoop:
                 continue
             seconds = self._client.rate_limiter.acquire(originator, len(in_flight.request.batch.rows))
             if seconds > 0:  # another send of this client was faster: claimed rows must not wait
-                self._release(in_flight, "its turn had not come")
+                self._release(in_flight, "the rate limit did not let it start")
                 self._queue.requeue(in_flight.request)
                 return seconds
             self._submit(pool, in_flight)
@@ -196,7 +187,7 @@ class SendLoop:
             if "shutdown" not in str(error):
                 raise  # a thread could not be started, but the request may be posted all the same: it is in doubt
             self._client.rate_limiter.release()
-            self.stop("the program ended: wait() for a delivery before that")
+            self.stop("the program ended before the send did: call wait() on the delivery first")
             self._release(in_flight, self._stop_reason)
 
     def _post(self, body: bytes) -> SendResponse:
@@ -309,7 +300,9 @@ class SendLoop:
             for content in np.unique(self._builder.content_of(batch.rows)):
                 self._circuit_breaker.record_success(int(content), batch.originator)
         elif self._unreadable_in_a_row >= MAX_UNREADABLE and response.error:
-            self.stop(f"{MAX_UNREADABLE} requests in a row had no readable answer, the last: {response.error.message}")
+            self.stop(
+                f"{MAX_UNREADABLE} requests in a row had no readable answer; the last one: {response.error.message}"
+            )
 
     def _record(
         self,

@@ -107,8 +107,8 @@ class CircuitBreaker:
         key = (content, originator, error.code or str(error.status))
         self._counts[key] = self._counts.get(key, 0) + 1
         if self._counts[key] >= FAILURE_THRESHOLD:
-            alone = f"{FAILURE_THRESHOLD} rows in a row were refused alone"
-            reason = f"not tried: {alone}, so it is not the rows: {error.message}"
+            refused = f"D7 refused {FAILURE_THRESHOLD} rows in a row, each sent alone, for one reason"
+            reason = f"not tried: {refused}, so the rows are not the cause: {error.message}"
             self._blocked.setdefault(originator, {})[content] = ("unsent", reason)
 
     def record_success(self, content: int, originator: str) -> None:
