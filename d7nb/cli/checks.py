@@ -15,8 +15,6 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from sqlalchemy import create_engine, inspect, text
-
 from d7nb import plugins
 from d7nb.api.auth import VARIABLE, find_token, token_source
 from d7nb.api.client import Client
@@ -24,9 +22,9 @@ from d7nb.display.text import duration_text, plural
 from d7nb.errors import ApiError, D7Error, Misdirected, Unauthorized
 from d7nb.ledger import Ledger
 from d7nb.plugins.manager import ALLOWED, BUILT_IN
-from d7nb.store.faults import guarded
+from d7nb.store.database import may_create_tables
 from d7nb.store.location import filesystem_of, find_location, in_container, read_mounts, warning_for
-from d7nb.store.schema import SCHEMA, meta
+from d7nb.store.schema import SCHEMA
 from d7nb.version import version
 
 if TYPE_CHECKING:
@@ -146,7 +144,7 @@ def check_api(target: Target) -> Iterator[Finding]:
 
 
 def _proxy(base_url: str) -> Iterator[Finding]:
-    from requests.utils import get_environ_proxies  # noqa: PLC0415  (only here)
+    from requests.utils import get_environ_proxies
 
     parts = urlsplit(base_url)
     proxy = get_environ_proxies(base_url).get(parts.scheme) if parts.scheme == "https" else None
@@ -239,17 +237,9 @@ def _no_ledger_yet(path: Path, shown: str, *, ours: bool) -> Iterator[Finding]:
 
 def _no_tables_yet(location: LedgerLocation) -> Finding | None:
     """Check that tables can be created in a database; None where it has a ledger, or the driver is missing."""
-    try:
-        engine = create_engine(location.url, hide_parameters=True, connect_args={"connect_timeout": int(TIMEOUT)})
-    except ImportError:
+    may_create = may_create_tables(location, timeout=TIMEOUT)
+    if may_create is None:
         return None
-    try:
-        with guarded(location.name), engine.connect() as connection:
-            if inspect(connection).has_table(meta.name):
-                return None
-            may_create = connection.execute(text("SELECT has_schema_privilege(current_schema(), 'CREATE')")).scalar()
-    finally:
-        engine.dispose()
     if may_create:
         return Finding("ok", "ledger", f"none yet; the first send makes its tables in {location.address}")
     return Finding(

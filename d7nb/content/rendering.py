@@ -8,14 +8,12 @@ keys, whose digest tells whether two rows have the same message.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from hashlib import blake2b
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import orjson
-import pandas as pd
 
 from d7nb.content.binding.cells import Cells, missing_problems
 from d7nb.content.binding.format_strings import Column, FormatString
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from d7nb.content.rules import FileLink, RowRule
-    from d7nb.content.schema.part import Part
     from d7nb.content.schema.paths import Tree
 
 

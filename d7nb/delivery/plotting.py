@@ -44,7 +44,7 @@ def plot(segments: pd.DataFrame, codes: np.ndarray, counts: pd.DataFrame, waits:
         PlanError: matplotlib is not installed.
     """
     try:
-        from matplotlib import pyplot as plt  # noqa: PLC0415  (an extra, and slow to import)
+        from matplotlib import pyplot as plt
     except ImportError:
         raise PlanError("a plot needs matplotlib: pip install 'd7nb[plot]'") from None
     names = [", ".join(str(value) for value in values) or "all rows" for values in segments.itertuples(index=False)]

@@ -207,8 +207,8 @@ def _time_of_day(given: str | time) -> time:
 
 def _zones(recipients: pd.Series) -> list[tuple[str, ...]]:
     """Return each row's possible time zones; looked up once for each number."""
-    import phonenumbers  # noqa: PLC0415  (slow to import, seldom needed)
-    from phonenumbers.timezone import time_zones_for_number  # noqa: PLC0415
+    import phonenumbers
+    from phonenumbers.timezone import time_zones_for_number
 
     zones_of = {number: time_zones_for_number(phonenumbers.parse(number)) for number in set(recipients)}
     return [zones_of[number] for number in recipients]

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from d7nb.api.client import Client
     from d7nb.delivery.delivery import Delivery
-    from d7nb.display.plans import PlanView
     from d7nb.display.previews import Preview
     from d7nb.ledger import Ledger
 

@@ -281,6 +281,32 @@ class Database:
         return [None if family is None else hashed(family.encode()) for family in families]
 
 
+def may_create_tables(location: LedgerLocation, *, timeout: float) -> bool | None:
+    """Return whether a first ledger could be made in a PostgreSQL database; nothing is changed there.
+
+    Args:
+        location: The database.
+        timeout: Seconds to wait for the connection.
+
+    Returns:
+        None where the database has a ledger, or its driver is not installed.
+
+    Raises:
+        LedgerError: The database can't be reached.
+    """
+    try:
+        engine = create_engine(location.url, hide_parameters=True, connect_args={"connect_timeout": int(timeout)})
+    except ImportError:
+        return None
+    try:
+        with guarded(location.name), engine.connect() as connection:
+            if inspect(connection).has_table(meta.name):
+                return None
+            return bool(connection.execute(text("SELECT has_schema_privilege(current_schema(), 'CREATE')")).scalar())
+    finally:
+        engine.dispose()
+
+
 def _set_journal(connection: sqlite3.Connection, journal: str, patience: float) -> None:
     """Choose how SQLite journals. Where two programs begin a ledger at once, it refuses the second without waiting."""
     end = time.monotonic() + patience

@@ -263,7 +263,7 @@ class _Probe:
         return "broken"
 
 
-class _Request(Request):
+class _Request(Request):  # noqa: S310  (check_links refuses all but http and https)
     """A request with a function that makes its connection."""
 
     connect: Callable[..., socket.socket]
