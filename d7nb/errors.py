@@ -43,7 +43,7 @@ from functools import wraps
 from numbers import Number
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from d7nb.hints import Hint
+from d7nb.hints import Hint, render
 from d7nb.privacy import mask_text
 
 if TYPE_CHECKING:
@@ -212,6 +212,19 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, message: str, delivery: Any) -> None:
         super().__init__(message)
         self.delivery = delivery
+
+
+def message_of(error: BaseException) -> str:
+    """Return what an error says, in the language of the surface where it is shown: a notebook, a shell or the form.
+
+    Example:
+        >>> from d7nb.hints import Option, speaking
+        >>> with speaking("shell"):
+        ...     message_of(PlanError(Hint("give ", Option("country", "AE"))))
+        'give --country AE'
+    """
+    message = error.args[0] if error.args else ""
+    return render(message) if isinstance(message, Hint) else str(error)
 
 
 def hides_internals(function: Callable[P, T]) -> Callable[P, T]:

@@ -119,6 +119,11 @@ def speaking(surface: Surface) -> Iterator[None]:
         _surface.reset(token)
 
 
+def current_surface() -> Surface:
+    """Return the surface of the `speaking` block around; a notebook outside of any."""
+    return _surface.get()
+
+
 def render(text: str, surface: Surface | None = None) -> str:
     """Write a sentence in the language of a surface; one that is no `Hint` is the same everywhere.
 

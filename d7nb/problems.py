@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from d7nb.hints import render
 from d7nb.privacy import mask_cell, mask_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
+
+    from d7nb.hints import Surface
 
 Severity = Literal["error", "held", "warning"]
 
@@ -72,18 +75,19 @@ def _join(group: list[Problem]) -> Problem:
     return first._replace(rows=rows, message=message)
 
 
-def problem_frame(problems: Sequence[Problem], frame: pd.DataFrame) -> pd.DataFrame:
+def problem_frame(problems: Sequence[Problem], frame: pd.DataFrame, surface: Surface | None = None) -> pd.DataFrame:
     """Make the frame of problems, sorted by row, with values masked.
 
     Args:
         problems: The problems.
         frame: The frame whose rows the positions mean.
+        surface: Where hints are read; unless given, as `d7nb.hints.render` has it.
 
     Returns:
         One row per problem and cell, with the columns `COLUMNS`; ``row`` and ``index`` are missing where the
         problem is the whole plan's.
     """
-    pieces = [_piece(problem, frame) for problem in problems]
+    pieces = [_piece(problem, frame, surface) for problem in problems]
     if not pieces:
         empty = pd.DataFrame({name: pd.Series(dtype="object") for name in COLUMNS})
         return empty.astype({"row": "Int64", **dict.fromkeys(("code", "message", "hint", "severity", "field"), "str")})
@@ -91,7 +95,7 @@ def problem_frame(problems: Sequence[Problem], frame: pd.DataFrame) -> pd.DataFr
     return whole.sort_values("row", kind="stable", na_position="first", ignore_index=True)
 
 
-def _piece(problem: Problem, frame: pd.DataFrame) -> pd.DataFrame:
+def _piece(problem: Problem, frame: pd.DataFrame, surface: Surface | None) -> pd.DataFrame:
     rows = problem.rows
     count = 1 if rows is None else len(rows)
     values: list[str | None] = [None] * count
@@ -99,7 +103,7 @@ def _piece(problem: Problem, frame: pd.DataFrame) -> pd.DataFrame:
         mask = mask_cell if problem.field == "recipient" else mask_text
         values = [shown(cell, mask) for cell in frame[problem.column].take(rows)]
     messages = [problem.message] * count if isinstance(problem.message, str) else problem.message
-    masked = {message: mask_text(message) for message in set(messages)}  # a message may quote the cell
+    masked = {message: mask_text(render(message, surface)) for message in set(messages)}  # a message may quote the cell
     return pd.DataFrame(
         {
             "row": pd.array([pd.NA] if rows is None else rows, dtype="Int64"),
@@ -108,7 +112,7 @@ def _piece(problem: Problem, frame: pd.DataFrame) -> pd.DataFrame:
             "value": pd.Series(values, dtype="object"),
             "code": pd.Series([problem.code] * count, dtype="str"),
             "message": pd.Series([masked[message] for message in messages], dtype="str"),
-            "hint": pd.Series([problem.hint] * count, dtype="str"),
+            "hint": pd.Series([render(problem.hint, surface)] * count, dtype="str"),
             "severity": pd.Series([problem.severity] * count, dtype="str"),
             "field": pd.Series([problem.field] * count, dtype="str"),
         }

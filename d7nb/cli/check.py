@@ -39,9 +39,10 @@ def check(
     and text.body.
     """
     from d7nb.display.text import plural  # noqa: PLC0415  (a command loads what it needs)
+    from d7nb.planning.plans import plan_view  # noqa: PLC0415
 
     plan = plan_table(table, text, out, to=to, country=country, originator=originator or _ANY_ORIGINATOR)
-    problems = plan.problems
+    problems = plan_view(plan).problems
     shown = problems if show_all else problems.head(SHOWN_PROBLEMS)
     for problem in shown.astype("object").where(shown.notna(), "").to_dict("records"):
         print(_problem_line(problem))
@@ -59,4 +60,4 @@ def _problem_line(problem: Mapping[Any, Any]) -> str:
     column, message, hint = (mask_text(str(problem[name])) for name in ("column", "message", "hint"))
     position = f"row {problem['row']}, {column}" if problem["row"] != "" else "the whole plan"
     value = f" [{problem['value']}]" if problem["value"] else ""
-    return f"{position}{value}: {problem['severity']} {problem['code']}: {message} ({hint})"
+    return f"{position}{value}: {problem['severity']} {problem['code']}: {message}" + f" ({hint})" * bool(hint)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from d7nb.cli.exit_codes import IMPOSSIBLE, INTERRUPTED
-from d7nb.errors import D7Error, Interrupted
+from d7nb.errors import D7Error, Interrupted, message_of
+from d7nb.hints import speaking
 from d7nb.privacy import mask_text
 
 if TYPE_CHECKING:
@@ -40,16 +41,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with cli.make_context(PROGRAM, given) as context:  # click's own main() would return no exit code
+        with (
+            speaking("shell"),
+            cli.make_context(PROGRAM, given) as context,
+        ):  # click's own main() would return no exit code
             exit_code: int = cli.invoke(context)
             return exit_code
     except Interrupted as interrupted:
-        print(interrupted.delivery)
+        with speaking("shell"):
+            print(interrupted.delivery)
         return INTERRUPTED
     except KeyboardInterrupt:
         return INTERRUPTED
     except (D7Error, OSError, ImportError, ValueError) as error:
-        print(f"d7nb: {_error_text(error)}", file=sys.stderr)
+        with speaking("shell"):
+            print(f"d7nb: {_error_text(error)}", file=sys.stderr)
         return IMPOSSIBLE
     except click.exceptions.Exit as finished:
         status = finished.exit_code
@@ -64,7 +70,7 @@ def _error_text(error: Exception) -> str:
     """Return an error's message without an error number, which says nothing to an analyst."""
     if isinstance(error, OSError) and error.strerror and error.filename:
         return mask_text(f"{error.strerror}: {error.filename}")
-    return mask_text(str(error))
+    return mask_text(message_of(error))
 
 
 def _masked_text(error: click.ClickException) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from d7nb.api.error_codes import NEVER, advice_for
 from d7nb.delivery.outcomes import LedgerOutcomes
 from d7nb.errors import PlanError
+from d7nb.hints import Hint, Option
 from d7nb.store.claims import OTHER_TEXT
 from d7nb.store.lookup import find_row_states, has_earlier_request_in_doubt
 from d7nb.store.message_status import find_statuses
@@ -209,10 +210,8 @@ def _requested_rows(resend: Any, mailing: Mailing) -> np.ndarray:
         if resend not in RESENDS:
             raise PlanError(f"resend= takes 'failed', 'changed', True, or a boolean for each row, not {resend!r}")
         if resend == "changed" and not mailing.by_content:
-            raise PlanError(
-                "resend='changed' does nothing with key=, since a row with a changed text is the same row: "
-                "give a boolean for each row to send again"
-            )
+            same_row = ", since a row with a changed text is the same row: give a boolean for each row to send again"
+            raise PlanError(Hint(Option("resend", "changed"), " does nothing with ", Option("key"), same_row))
     elif resend is not None and resend is not False:
         requested[positions(resend, mailing.frame, "resend")] = True
     return requested

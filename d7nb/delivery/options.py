@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from d7nb.errors import ConfirmError, PlanError
+from d7nb.hints import Hint, Option
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class SendOptions:
 
     def __post_init__(self) -> None:
         if (self.canary is not None and self.canary < 1) or not 0 <= self.stop_if <= 1:
-            raise PlanError("canary= counts rows from 1, and stop_if= is a share from 0 to 1")
+            share = " is a share from 0 to 1"
+            raise PlanError(Hint(Option("canary"), " counts rows from 1, and ", Option("stop_if"), share))
         if self.resend is True and self.confirm is None:
-            raise ConfirmError("resend=True sends again to everybody: give the number of rows as confirm=")
+            to_everybody = " sends again to everybody: give the number of rows as "
+            raise ConfirmError(Hint(Option("resend", True), to_everybody, Option("confirm")))

@@ -187,16 +187,15 @@ class OutcomeTable:
     def reasons(self) -> list[tuple[str, str, str, int]]:
         """Return each distinct outcome, decider and reason with its number of rows, the most frequent first."""
         with self._lock:
-            rows = pd.DataFrame(
-                {
-                    "outcome": self._outcomes.array(),
-                    "decided_by": self._deciders.array(),
-                    "reason": self._reasons.array(),
-                }
-            )
-        rows = rows.dropna(subset="reason").fillna({"decided_by": ""})
-        counts = rows.value_counts(["outcome", "decided_by", "reason"]).reset_index()
-        return list(zip(*(counts[name].tolist() for name in counts), strict=True))
+            columns = self._outcomes, self._deciders, self._reasons
+            codes = pd.DataFrame({number: column.codes for number, column in enumerate(columns)})
+            texts = [[*column.texts, ""] for column in columns]  # code -1, of a row without a text, is the last
+        counts = codes[codes[2] >= 0].value_counts()
+        reasons = [
+            (texts[0][outcome], texts[1][decider], texts[2][reason], int(count))
+            for (outcome, decider, reason), count in counts.items()  # type: ignore[misc]  (a label for each column)
+        ]
+        return sorted(reasons, key=lambda reason: (-reason[3], reason[:3]))
 
     def request_counts(self) -> tuple[int, int, int]:
         """Return the number of requests made, of those tried again, and of those taken apart."""

@@ -28,6 +28,7 @@ from d7nb.delivery.sending.loop import SendLoop
 from d7nb.delivery.sending.queue import Canary
 from d7nb.display.text import plural
 from d7nb.errors import ConfirmError, LedgerWarning, PlanError
+from d7nb.hints import Call, Hint, Option
 from d7nb.store.runs import LEEWAY, Run
 from d7nb.store.store import open_campaign
 
@@ -117,11 +118,11 @@ def _check_confirmed(confirm: int | None, eligibility: Eligibility) -> None:
     if confirm is None or confirm == to_send:
         return
     others = f"{excluded:,} {'other' if excluded == 1 else 'others'}"
-    why = f", and the ledger keeps back {others} (plan.delivery(client) shows why)" if excluded else ""
-    raise ConfirmError(
-        f"confirm={confirm!r}, but {plural(to_send, 'row')} would go{why}; nothing was sent. Check the plan, and then "
-        "confirm the number of rows that should go"
-    )
+    why: tuple[str | Call, ...] = ()
+    if excluded:
+        why = f", and the ledger keeps back {others} (", Call("plan.delivery", arguments=("client",)), " shows why)"
+    advice = "; nothing was sent. Check the plan, and then confirm the number of rows that should go"
+    raise ConfirmError(Hint(Option("confirm", confirm), f", but {plural(to_send, 'row')} would go", *why, advice))
 
 
 def _request_lifetime(client: Client) -> timedelta:

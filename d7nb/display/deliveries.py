@@ -9,6 +9,7 @@ from d7nb.api.error_codes import advice_for, without_advice
 from d7nb.display.css import STYLE
 from d7nb.display.templates import html
 from d7nb.display.text import in_terminal, plural
+from d7nb.hints import SEND_AGAIN, Call, Hint, Option, render
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +19,12 @@ OUTCOME_MEANINGS = {
     "rejected": "D7 refused it",
     "unknown": "may have been sent: find out before sending it again",
     "unsent": "not sent yet: send the plan again",
-    "already_sent": "an earlier run sent it; to send it again on purpose, use another campaign= or resend=",
+    "already_sent": Hint(
+        "an earlier run sent it; to send it again on purpose, use another ",
+        Option("campaign"),
+        " or ",
+        Option("resend"),
+    ),
     "invalid": "has an error: correct the table",
     "held": "needs your decision: see the reason",
     "skipped": "left out by a filter",
@@ -111,10 +117,15 @@ class DeliveryView(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What to do about some rows: an instruction, and the code that does it."""
+    """What to do about some rows: an instruction, and the calls or options that do it, one or the other."""
 
     instruction: str
-    code: tuple[str, ...] = ()
+    ways: tuple[Call | Option, ...] = ()
+
+    @property
+    def code(self) -> list[str]:
+        """The calls and options, in the language of the place where the display is read."""
+        return [render(Hint(way)) for way in self.ways]
 
 
 _TEMPLATE = """
@@ -247,7 +258,7 @@ def _with_advice(reason: Reason) -> Reason:
 def next_steps(delivery: DeliveryView) -> list[Step]:
     """Return what to do about the rows that were not simply sent."""
     if not delivery.done:
-        return [Step(_STEP_WHILE_SENDING, ("delivery.wait()", "delivery.stop()"))]
+        return [Step(_STEP_WHILE_SENDING, (Call("delivery.wait"), Call("delivery.stop")))]
     changed = sum(
         reason.rows for reason in delivery.reasons if (reason.outcome, reason.decided_by) == ("held", "ledger")
     )
@@ -260,40 +271,46 @@ def next_steps(delivery: DeliveryView) -> list[Step]:
         "held": delivery.summary["held"] - changed,
     }
     return [
-        Step(step.instruction.format(rows=plural(counts[case], "row")), step.code)
+        step._replace(instruction=step.instruction.format(rows=plural(counts[case], "row")))
         for case, step in _STEPS.items()
         if counts[case]
     ]
+
+
+def _send_with(option: Option) -> Call:
+    return Call("plan.send", (option,), ("client",))
 
 
 _STEP_WHILE_SENDING = "The send goes on in the background. To wait for it, or to end it:"
 _STEPS: dict[str, Step] = {
     "unknown": Step(
         "{rows} may have been sent, and will not be sent again until you record what happened. Find out, then:",
-        ('delivery.settle("sent")', 'delivery.settle("not_sent")'),
+        (Call("delivery.settle", arguments=('"sent"',)), Call("delivery.settle", arguments=('"not_sent"',))),
     ),
     "open": Step(
         "{rows} accepted by D7, which does not mean delivered. To ask D7 for the status, once or again and again:",
-        ("delivery.refresh()", "delivery.watch()"),
+        (Call("delivery.refresh"), Call("delivery.watch")),
     ),
     "failed": Step(
         "{rows} failed after D7 accepted the message. To send again where a second try may succeed:",
-        ('plan.send(client, resend="failed")',),
+        (_send_with(Option("resend", "failed")),),
     ),
-    "unsent": Step("{rows} not sent yet. To send only what is left:", ("plan.send(client)",)),
+    "unsent": Step("{rows} not sent yet. To send only what is left:", (SEND_AGAIN,)),
     "rejected": Step(
         "{rows} refused by D7. Correct the table, plan and send again; whoever got the message is left out. Reasons:",
-        ("delivery.frame",),
+        (Call("delivery.frame", arguments=None),),
     ),
     "changed": Step(
         "{rows} held: another text already went to the same recipient in this campaign. To send this one too:",
-        ('plan.send(client, resend="changed")',),
+        (_send_with(Option("resend", "changed")),),
     ),
-    "held": Step("{rows} held until you decide. See the reasons, then:", ("plan.release()",)),
-    "invalid": Step("{rows} with errors. To see each problem by row and column:", ("plan.problems",)),
+    "held": Step("{rows} held until you decide. See the reasons, then:", (Call("plan.release"),)),
+    "invalid": Step(
+        "{rows} with errors. To see each problem by row and column:", (Call("plan.problems", arguments=None),)
+    ),
     "already_sent": Step(
         "{rows} already sent, so not sent again. To send again on purpose, use another campaign or name the rows:",
-        ('campaign="..."', "plan.send(client, resend=rows)"),
+        (Option("campaign", "..."), Call("plan.send", arguments=("client", "resend=rows"))),
     ),
 }
 
@@ -322,7 +339,8 @@ def _request_counts(delivery: DeliveryView) -> str:
 
 
 def _outcome_meanings(delivery: DeliveryView) -> dict[str, str]:
-    return OUTCOME_MEANINGS if delivery.done else OUTCOME_MEANINGS | MEANINGS_WHILE_SENDING
+    meanings = OUTCOME_MEANINGS if delivery.done else OUTCOME_MEANINGS | MEANINGS_WHILE_SENDING
+    return {outcome: render(meaning) for outcome, meaning in meanings.items()}
 
 
 def _outcome_counts(delivery: DeliveryView) -> list[tuple[str, int]]:
@@ -331,11 +349,14 @@ def _outcome_counts(delivery: DeliveryView) -> list[tuple[str, int]]:
 
 def _reasons_heading(delivery: DeliveryView) -> str:
     count = len(group_reasons(delivery.reasons))
-    more = f", the {MAX_REASONS} most frequent (all are in .frame)" if count > MAX_REASONS else ""
-    return plural(count, "reason") + more
+    if count <= MAX_REASONS:
+        return plural(count, "reason")
+    every_row = Call("delivery.frame", arguments=None)
+    return render(Hint(f"{plural(count, 'reason')}, the {MAX_REASONS} most frequent (for all: ", every_row, ")"))
 
 
 def _warnings(delivery: DeliveryView) -> list[str]:
     rest = len(delivery.warnings) - MAX_WARNINGS
-    more = [f"… {rest:,} more in .warnings"] if rest > 0 else []
+    all_of_them = Call("delivery.warnings", arguments=None)
+    more = [render(Hint(f"… {rest:,} more (for all: ", all_of_them, ")"))] if rest > 0 else []
     return [*delivery.warnings[:MAX_WARNINGS], *more]

@@ -12,6 +12,7 @@ import numpy as np
 from d7nb.display.css import STYLE
 from d7nb.display.templates import html
 from d7nb.display.text import column_name, duration_text, in_terminal, plural
+from d7nb.hints import Call, Hint, render
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -128,7 +129,7 @@ _TEMPLATE = """
 {% endfor %}
 </tbody></table></div>
 {% if plan.filters|length > max_filters %}
-<div class="d7nb-aside">… {{ plan.filters|length - max_filters }} more in .filters</div>
+<div class="d7nb-aside">{{ more_filters }}</div>
 {% endif %}
 {% endif %}
 </div>
@@ -147,6 +148,7 @@ def plan_html(plan: PlanView) -> str:
         meaning=VERDICT_MEANINGS,
         colours=_COLOURS,
         max_filters=MAX_FILTERS,
+        more_filters=_more_filters(len(plan.filters) - MAX_FILTERS),
     )
 
 
@@ -171,14 +173,20 @@ def plan_text(plan: PlanView) -> str:
     for name, checked, skipped in plan.filters[:MAX_FILTERS]:
         lines.append(f"  filter {in_terminal(name, 60)} skipped {skipped:,} of {checked:,}")
     if (more := len(plan.filters) - MAX_FILTERS) > 0:
-        lines.append(f"  … {more} more in .filters")
+        lines.append(f"  {_more_filters(more)}")
     return "\n".join(lines)
 
 
 def _heading(problems: pd.DataFrame) -> str:
     rest = len(problems) - MAX_PROBLEMS
-    more = f", the first {MAX_PROBLEMS} (the other {rest:,} are in .problems)" if rest > 0 else ""
-    return plural(len(problems), "problem") + more
+    if rest <= 0:
+        return plural(len(problems), "problem")
+    all_of_them = Call("plan.problems", arguments=None)
+    return render(Hint(f"{plural(len(problems), 'problem')}, the first {MAX_PROBLEMS} (for all: ", all_of_them, ")"))
+
+
+def _more_filters(count: int) -> str:
+    return render(Hint(f"… {count} more (for all: ", Call("plan.filters", arguments=None), ")"))
 
 
 def _problems_to_show(problems: pd.DataFrame) -> list[dict[str, str]]:

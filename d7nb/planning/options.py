@@ -11,6 +11,7 @@ from d7nb.content.rendering import columns_in
 from d7nb.content.schema.part import Content
 from d7nb.delivery.row_keys import check_campaign
 from d7nb.errors import PlanError
+from d7nb.hints import Hint, Option
 from d7nb.planning.envelope import from_columns, read_reference, read_routing
 from d7nb.tables.frames import listed, require
 
@@ -76,9 +77,8 @@ def read_options(frame: pd.DataFrame, content: Content | ByColumn | None, option
     given = options.originator, options.report_url, options.schedule, options.reference
     originator, report_url, schedule, reference_fields = from_columns(frame, *given) if content is None else given
     if originator is None:
-        raise PlanError(
-            "no originator was given: originator='+971...' is the registered number that messages come from"
-        )
+        give = Option("originator", "+971...")
+        raise PlanError(Hint("no originator was given: give ", give, ", the registered number that messages come from"))
     check_campaign(options.campaign)
     reference = read_reference(reference_fields, options.key_in)
     routing, problems = read_routing(originator, report_url, schedule, now)

@@ -14,10 +14,11 @@ from d7nb.delivery.mailing import Mailing
 from d7nb.delivery.options import SendOptions
 from d7nb.display.plans import PlanView, plan_html, plan_text
 from d7nb.errors import hides_internals
+from d7nb.hints import current_surface
 from d7nb.planning.build import Decision, build_plan
 from d7nb.planning.release import chosen_numbers
-from d7nb.planning.shown import display_of, preview_of_plan
 from d7nb.planning.trial import build_trial
+from d7nb.planning.views import preview_of_plan, view_of_decision
 from d7nb.plugins.registry import current
 from d7nb.problems import problem_frame
 
@@ -75,7 +76,7 @@ class Plan:
 
     @cached_property
     def _problems(self) -> pd.DataFrame:
-        return problem_frame(self._decision.verdicts.problems, self._frame)
+        return problem_frame(self._decision.verdicts.problems, self._frame, "notebook")
 
     @property
     def filters(self) -> pd.DataFrame:
@@ -376,17 +377,20 @@ class Plan:
         )
 
     def __repr__(self) -> str:
-        return plan_text(shown_plan(self))
+        return plan_text(plan_view(self))
 
     def _repr_html_(self) -> str:
-        return plan_html(shown_plan(self))
+        return plan_html(plan_view(self))
 
 
-def shown_plan(plan: Plan, rate: int | None = RATE) -> PlanView:
+def plan_view(plan: Plan, rate: int | None = RATE) -> PlanView:
     """Return what the displays of a plan need, as plain data.
 
     Args:
         plan: The plan.
         rate: Recipients a second for one originator, which the length of the send follows from; None for no limit.
     """
-    return display_of(plan._decision, plan.problems, rate)
+    decision, surface = plan._decision, current_surface()
+    is_notebook = surface == "notebook"
+    problems = plan.problems if is_notebook else problem_frame(decision.verdicts.problems, decision.frame, surface)
+    return view_of_decision(decision, problems, rate)

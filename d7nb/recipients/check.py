@@ -15,6 +15,7 @@ import pandas as pd
 from pandas.api import types
 
 from d7nb.errors import PlanError, hides_internals
+from d7nb.hints import Call, Hint, Option
 from d7nb.problems import Problem
 from d7nb.recipients.codes import BIT, CODES, VERDICTS, summarize
 from d7nb.recipients.metadata import INVALID, POSITION, REGIONS, UNCERTAIN, national, parse, regions_of
@@ -282,6 +283,14 @@ def _categorical(values: Sequence[str], kinds: np.ndarray, categories: Iterable[
     return of_kind.take(kinds)
 
 
+_HINTS = {
+    "broken": "correct the number",
+    "ambiguous": Hint("choose one with ", Call("plan.release")),
+    "no_country": Hint("write '+' and the country code, or give ", Option("country")),
+}
+"""What to do, by code or else by verdict."""
+
+
 def number_problems(numbers: pd.DataFrame, to: Hashable) -> Iterator[Problem]:
     """Yield the problems with the numbers in a column.
 
@@ -293,7 +302,7 @@ def number_problems(numbers: pd.DataFrame, to: Hashable) -> Iterator[Problem]:
     if len(assumed):
         listed = ", ".join(f"{region} {count:,}" for region, count in assumed.items())
         message = f"numbers without '+' were read as if they had one, which gives these countries: {listed}"
-        hint = "if that is wrong, write '+' and the country code, or pass country="
+        hint = Hint("if that is wrong, write '+' and the country code, or give ", Option("country"))
         yield Problem("plus_assumed", message, hint, "warning", "recipient", to)
     for verdict, severity in (("broken", "error"), ("ambiguous", "held")):
         rows = np.flatnonzero(numbers["verdict"] == verdict)
@@ -301,5 +310,5 @@ def number_problems(numbers: pd.DataFrame, to: Hashable) -> Iterator[Problem]:
         for code in faulty["code"].unique():
             positions = np.flatnonzero(faulty["code"] == code)
             messages = faulty["message"].iloc[positions].tolist()
-            hint = "correct the number" if severity == "error" else "choose one with plan.release()"
+            hint = _HINTS.get(code, _HINTS[verdict])
             yield Problem(str(code), messages, hint, severity, "recipient", to, rows[positions])  # type: ignore[arg-type]

@@ -45,7 +45,7 @@ CODES: dict[str, tuple[Verdict, str]] = {
     ),
     "no_country": (
         "broken",
-        "no country code, and no country was given: write '+' and the country code, or pass country=",
+        "no country code, and no country was given: write '+' and the country code, or say which country is meant",
     ),
     "unknown_country": (
         "broken",

@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from d7nb.hints import Hint, Option
+
 if TYPE_CHECKING:
     from datetime import datetime
 
     from d7nb.store.request_state import Request
 
 _OUTCOME_OF_REFUSED = {"accepted": "already_sent", "unknown": "unknown", None: "unsent"}
-OTHER_TEXT = (
-    "already got another text in this campaign; resend='changed' sends this one too, and so does another campaign="
+OTHER_TEXT = Hint(
+    "already got another text in this campaign; ",
+    Option("resend", "changed"),
+    " sends this one too, and so does another ",
+    Option("campaign"),
 )
 
 

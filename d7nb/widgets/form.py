@@ -14,8 +14,9 @@ from d7nb.api.client import Client
 from d7nb.content.binding.format_strings import Column
 from d7nb.display.plans import plan_html
 from d7nb.display.text import plural
-from d7nb.errors import D7Error, hides_internals
-from d7nb.planning.plans import shown_plan
+from d7nb.errors import D7Error, hides_internals, message_of
+from d7nb.hints import speaking
+from d7nb.planning.plans import plan_view
 from d7nb.recipients.check import check_numbers
 from d7nb.widgets import controls
 from d7nb.widgets.content_fields import ContentFields, close_tree
@@ -306,7 +307,8 @@ class ComposeForm:
 
     def _show_error(self, error: Exception) -> None:
         kind = "" if isinstance(error, D7Error) else f"{type(error).__name__}: "
-        self._error.value = controls.alert(f"Not done: {kind}{error}")
+        with speaking("form"):
+            self._error.value = controls.alert(f"Not done: {kind}{message_of(error)}")
 
     # What follows from the state, made in the background
 
@@ -320,7 +322,8 @@ class ComposeForm:
             self._send_panel.offer_nothing()
             self._preview.value = self._pager.value = ""
             status = "Not ready yet" if isinstance(error, D7Error) else f"d7nb failed: {type(error).__name__}"
-            self._summary.value = controls.note(f"{status}: {error}")
+            with speaking("form"):
+                self._summary.value = controls.note(f"{status}: {message_of(error)}")
         if self._code.layout.display != "none":
             self._code.value = self.code
 
@@ -347,8 +350,9 @@ class ComposeForm:
         client = self._given_client or self._own_client
         self._messages = plan.preview(PREVIEWED)
         self._show_page()
-        view = shown_plan(plan) if client is None else shown_plan(plan, client.rate)
-        self._summary.value = plan_html(view)
+        with speaking("form"):
+            view = plan_view(plan) if client is None else plan_view(plan, client.rate)
+            self._summary.value = plan_html(view)
         self._send_panel.offer(version, plan, int(plan.going(client, ledger=self._ledger).sum()))
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import ipywidgets as w
 
 from d7nb.display.text import duration_text, plural
-from d7nb.errors import D7Error
+from d7nb.errors import D7Error, message_of
+from d7nb.hints import speaking
 from d7nb.widgets import controls
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ class SendPanel:
         try:
             delivery = self._send_now(confirmed.plan, confirmed.going)
         except Exception as error:  # noqa: BLE001  (a thread's error would be seen by nobody)
-            self._end(f"Not sent: {error}")
+            self._end(f"Not sent: {_message_for_form(error)}")
         else:
             self._watch(delivery)
 
@@ -212,7 +213,7 @@ class SendPanel:
                 threading.Event().wait(_UPDATE_EVERY)
             delivery.wait()
         except BaseException as error:  # noqa: BLE001  (a thread's error would be seen by nobody)
-            failure = f"The send failed: {type(error).__name__}: {error}"
+            failure = f"The send failed: {type(error).__name__}: {_message_for_form(error)}"
         self._end(failure, delivery)
 
     def _end(self, failure: str = "", delivery: Delivery | None = None) -> None:
@@ -224,7 +225,8 @@ class SendPanel:
 
     def _show_result(self, failure: str, delivery: Delivery | None = None) -> None:
         alert = controls.alert(failure) if failure else ""
-        self._result.value = alert + (delivery._repr_html_() if delivery else "")
+        with speaking("form"):
+            self._result.value = alert + (delivery._repr_html_() if delivery else "")
 
     def _show_progress(self, delivery: Delivery, seconds: float) -> None:
         progress = delivery.progress
@@ -248,6 +250,11 @@ class SendPanel:
             reasons = list(delivery.frame["d7_reason"].dropna().unique()[:3])
             text = f"Test: {counts}" + (f" ({'; '.join(reasons)})" if reasons else "")
         except Exception as error:  # noqa: BLE001  (a thread's error would be seen by nobody)
-            text = f"Test not sent: {error}"
+            text = f"Test not sent: {_message_for_form(error)}"
         self._test_result.value = controls.note(text)
         self._test_button.disabled = False
+
+
+def _message_for_form(error: BaseException) -> str:
+    with speaking("form"):
+        return message_of(error)

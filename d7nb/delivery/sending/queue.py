@@ -9,6 +9,7 @@ import numpy as np
 
 from d7nb.delivery.mailing import Batch
 from d7nb.display.text import plural
+from d7nb.hints import Hint, Option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,8 +111,8 @@ class Queue:
             more, self._held_back = self._held_back[:missing], self._held_back[missing:]
             self._canary_rows, self._new = np.concatenate([self._canary_rows, more]), self._build(more)
         elif failed > self._canary.stop_if * tried:
-            allowed = f"stop_if={self._canary.stop_if:g}"
-            return f"D7 did not accept {failed:,} of the first {plural(tried, 'row')}, more than {allowed} allows"
+            failures = f"D7 did not accept {failed:,} of the first {plural(tried, 'row')}, more than "
+            return Hint(failures, Option("stop_if", self._canary.stop_if), " allows")
         else:
             self._new, self._held_back = self._build(self._held_back), self._held_back[:0]
         return ""

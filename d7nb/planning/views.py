@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from d7nb.planning.build import Decision
 
 
-def display_of(decision: Decision, problems: pd.DataFrame, rate: int | None) -> PlanView:
+def view_of_decision(decision: Decision, problems: pd.DataFrame, rate: int | None) -> PlanView:
     """Return what the displays of a plan need, as plain data.
 
     Args:
