@@ -11,7 +11,7 @@ import pytest
 import d7nb
 from d7nb import Attachment, Location, Text, by_column, col
 from d7nb.errors import ColumnError, PlanError
-from tests.support.plans import LINK, ORIGINATOR, PHONES, found, plan_of, said, table
+from tests.support.plans import LINK, ORIGINATOR, PHONES, contents_by_row, plan_of, problem_cells, table
 
 FAR = dt.datetime(2100, 1, 1, 9, 0, tzinfo=dt.UTC)
 
@@ -39,7 +39,7 @@ def test_a_columns_word_chooses_the_content(sandbox: d7nb.Sandbox) -> None:
         2: {"message_type": "ATTACHMENT", "attachment": {"type": "image", "url": LINK, "caption": "For Sara"}},
         3: {"message_type": "TEXT", "text": {"body": "Hi Žofie"}},
     }
-    assert said(plan) == expected
+    assert contents_by_row(plan) == expected
     assert plan.problems.empty
     assert plan.send(sandbox.client(), progress=False).summary["accepted"] == 4
     arrived = dict(zip(sandbox.messages["recipient"], sandbox.messages["content"], strict=True))
@@ -56,8 +56,8 @@ def test_a_word_that_is_unknown_or_missing_is_a_problem_of_its_row() -> None:
         {"kind": "Text", "name": None, "lat": 1, "lon": 2},
         content=by_column("kind", KINDS),
     )
-    assert list(said(plan)) == [0]
-    assert found(plan) == [(row, "kind", "unknown_kind") for row in (1, 2, 3, 4, 5)]
+    assert list(contents_by_row(plan)) == [0]
+    assert problem_cells(plan) == [(row, "kind", "unknown_kind") for row in (1, 2, 3, 4, 5)]
     messages = plan.problems.set_index("row")["message"]
     assert messages[1] == "there is no content for 'txt'; did you mean 'text'?"
     assert messages[2] == "there is no content for 'something else'; use one of text, a map, picture"
@@ -72,7 +72,7 @@ def test_a_rows_own_content_alone_is_checked() -> None:
         {"kind": "text", "name": None, "lat": 999},
         content=by_column("kind", KINDS),
     )
-    assert found(plan) == [(1, "lat", "out_of_range"), (2, "name", "missing")]
+    assert problem_cells(plan) == [(1, "lat", "out_of_range"), (2, "name", "missing")]
 
 
 @pytest.mark.parametrize("dtype", ["object", "int64", "float64", "Int64", "str", "category", "int64[pyarrow]"])
@@ -80,7 +80,7 @@ def test_words_may_be_whole_numbers(dtype: str) -> None:
     frame = pd.DataFrame({"recipient": PHONES[:2], "kind": pd.Series([1, 2], dtype=dtype)})
     for contents in ({1: Text("one"), 2: Text("two")}, {"1": Text("one"), "2": Text("two")}):
         plan = d7nb.plan(frame, by_column("kind", contents), originator=ORIGINATOR)
-        assert [content["text"]["body"] for content in said(plan).values()] == ["one", "two"]
+        assert [content["text"]["body"] for content in contents_by_row(plan).values()] == ["one", "two"]
 
 
 def test_a_mistake_in_by_column_is_told_at_once() -> None:
@@ -108,8 +108,8 @@ def test_constants_may_be_left_out_and_parts_may_stand_in_short() -> None:
         {"contacts.0.name": "Sara", "contacts.0.phones.0": "+12025550142"},
         {"message_type": "text", "text.body": "Hi"},
     )
-    assert found(plan) == []
-    assert said(plan) == {
+    assert problem_cells(plan) == []
+    assert contents_by_row(plan) == {
         0: {
             "message_type": "INTERACTIVE",
             "interactive": {
@@ -138,8 +138,8 @@ def test_rows_of_one_type_may_have_different_shapes() -> None:
     phones = [{}, {"phones.0.phone": "1"}, {"phones.1.phone": "2"}, {"phones.0.type": "CELL"}]
     rows = [{f"contacts.0.{path}": cell for path, cell in {"name": "Sara", **own}.items()} for own in phones]
     plan = plan_of(*rows)
-    assert found(plan) == []
-    cards = [content["contacts"][0].get("phones") for content in said(plan).values()]
+    assert problem_cells(plan) == []
+    cards = [content["contacts"][0].get("phones") for content in contents_by_row(plan).values()]
     assert cards == [None, [{"phone": "1"}], [{"phone": "2"}], None]
 
 
@@ -150,8 +150,8 @@ def test_what_is_required_and_missing_is_told_beside_everything_else() -> None:
         {"message_type": "TEXT"},
         {"message_type": "INTERACTIVE", "interactive.type": "cta_url", "interactive.action.parameters.url": "ftp://a"},
     )
-    assert list(said(plan)) == [0]
-    assert found(plan) == [
+    assert list(contents_by_row(plan)) == [0]
+    assert problem_cells(plan) == [
         (1, "attachment.caption", "too_long"),
         (1, "attachment.type", "unknown_word"),
         (1, "attachment.url", "missing"),
@@ -173,8 +173,8 @@ def test_a_parameter_that_is_missing_between_others_does_not_move_them() -> None
         {**base, f"{path}.0": "a"},
         base,
     )
-    assert found(plan) == [(1, f"{path}.1", "missing"), (2, f"{path}.0", "missing")]
-    given = {row: content["template"].get("body_parameter_values") for row, content in said(plan).items()}
+    assert problem_cells(plan) == [(1, f"{path}.1", "missing"), (2, f"{path}.0", "missing")]
+    given = {row: content["template"].get("body_parameter_values") for row, content in contents_by_row(plan).items()}
     assert given == {0: {"0": "a", "1": "b", "2": "c"}, 3: {"0": "a"}, 4: None}
 
 
@@ -188,8 +188,8 @@ def test_a_gap_in_a_free_list_does_not_move_what_follows() -> None:
         "interactive.action.parameters.flow_message_version": "3",
     }
     plan = plan_of({**base, f"{path}.0": "a", f"{path}.1": "b"}, {**base, f"{path}.1": "b"})
-    assert list(said(plan)) == [0]
-    assert found(plan) == [(1, f"{path}.0", "missing")]
+    assert list(contents_by_row(plan)) == [0]
+    assert problem_cells(plan) == [(1, f"{path}.0", "missing")]
 
 
 BUTTONS = {
@@ -294,7 +294,7 @@ def test_a_mistake_in_the_paths_is_a_problem_of_the_rows_that_make_it(name: str)
     plan = plan_of({"message_type": "LOCATION", "location.latitude": 1, "location.longitude": 2}, row)
     errors = plan.problems
     assert set(errors["row"]) == {1}
-    assert list(said(plan)) == [0]
+    assert list(contents_by_row(plan)) == [0]
     (problem,) = errors[errors["column"] == column].to_dict("records")
     assert (problem["code"], problem["field"]) == (code, column)
     assert words in problem["message"]
@@ -314,8 +314,8 @@ def test_a_path_that_is_there_twice_is_refused() -> None:
 def test_ones_own_dotted_columns_are_left_alone() -> None:
     frame = table({"text.body": "Hi", "customer.id": 17, "attachment": "none", "notes.": "x"})
     plan = d7nb.plan(frame.assign(**{"1.5": "y"}).rename(columns={"1.5": 1.5}), originator=ORIGINATOR)
-    assert found(plan) == []
-    assert said(plan)[0] == {"message_type": "TEXT", "text": {"body": "Hi"}}
+    assert problem_cells(plan) == []
+    assert contents_by_row(plan)[0] == {"message_type": "TEXT", "text": {"body": "Hi"}}
 
 
 def test_an_empty_table_is_an_empty_plan() -> None:
@@ -335,7 +335,7 @@ def test_the_envelope_may_stand_in_the_table_too(sandbox: d7nb.Sandbox) -> None:
     frame["reference.cust_ref"] = ["order 17", None]
     frame["reference.message_tag1"] = [1, 2]
     plan = d7nb.plan(frame)
-    assert found(plan) == []
+    assert problem_cells(plan) == []
     first, second = sorted(plan.requests(), key=lambda body: body["messages"][0]["originator"])
     assert first["messages"][0]["report_url"] == f"{LINK}?a"
     assert first["message_globals"] == {"schedule_time": "2100-01-01T09:00+04:00"}
@@ -358,14 +358,14 @@ def test_faults_of_the_envelope_in_the_table_are_problems_of_their_rows() -> Non
     )
     frame["text.body"] = "Hi"
     plan = d7nb.plan(frame)
-    assert [problem[:2] for problem in found(plan)] == [
+    assert [problem[:2] for problem in problem_cells(plan)] == [
         (1, "originator"),
         (2, "report_url"),
         (3, "schedule_time"),
         (4, "originator"),
         (4, "schedule_time"),
     ]
-    assert list(said(plan)) == [0]
+    assert list(contents_by_row(plan)) == [0]
 
 
 def test_a_reference_that_d7_does_not_have_is_told_at_once() -> None:

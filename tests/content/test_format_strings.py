@@ -15,7 +15,7 @@ from hypothesis import assume, example, given, settings, strategies as st
 import d7nb
 from d7nb import ReplyButtons, Template, Text, col
 from d7nb.errors import ColumnError, TemplateError
-from tests.support.plans import ORIGINATOR, PHONES, said
+from tests.support.plans import ORIGINATOR, PHONES, contents_by_row
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -41,7 +41,7 @@ def plan_of(content: Any, **columns: Sequence[Any]) -> d7nb.Plan:
 
 def bodies(plan: d7nb.Plan) -> dict[int, str]:
     """What each row's message says, by the row's position."""
-    return {row: content["text"]["body"] for row, content in said(plan).items()}
+    return {row: content["text"]["body"] for row, content in contents_by_row(plan).items()}
 
 
 def is_nothing(text: str) -> bool:
@@ -87,10 +87,10 @@ def test_all_temptations_arrive_at_the_sandbox_as_they_left(sandbox: d7nb.Sandbo
     assert plan.send(sandbox.client(), progress=False).summary["accepted"] == sum(
         not is_nothing(t) for t in TEMPTATIONS
     )
-    said = dict(zip(sandbox.messages["recipient"], sandbox.messages["content"], strict=True))
+    contents_by_row = dict(zip(sandbox.messages["recipient"], sandbox.messages["content"], strict=True))
     for row, text in enumerate(TEMPTATIONS):
         if not is_nothing(text):
-            assert said[PHONES[row]] == {"message_type": "TEXT", "text": {"body": f"Hi {text}!"}}
+            assert contents_by_row[PHONES[row]] == {"message_type": "TEXT", "text": {"body": f"Hi {text}!"}}
 
 
 def test_no_cell_is_read_as_a_template_at_any_depth() -> None:

@@ -1,4 +1,4 @@
-"""What is wrong with a cell is told with its row, column, rule and whose rule it is, all at once; nothing is sent."""
+"""A faulty cell is reported with its row, column, rule and the rule's owner, all at once; nothing is sent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from d7nb import (
     col,
 )
 from d7nb.errors import ColumnError, ContentError, PlanError
-from tests.support.plans import LINK, NOTHING, ORIGINATOR, PHONES, found, said
+from tests.support.plans import LINK, NOTHING, ORIGINATOR, PHONES, contents_by_row, problem_cells
 
 if TYPE_CHECKING:
     from d7nb.content import Content
@@ -186,8 +186,8 @@ def test_every_kind_of_nothing_in_a_template_is_a_problem_and_never_a_word() -> 
     cells = pd.Series([*NOTHING, "Ali"], dtype="object")
     frame = pd.DataFrame({"phone": PHONES[: len(cells)], "x": cells})
     plan = d7nb.plan(frame, Text("Hi {x}"), to="phone", originator=ORIGINATOR)
-    assert found(plan) == sorted(((row, "x", "missing") for row in range(len(NOTHING))), key=str)
-    assert said(plan) == {len(NOTHING): {"message_type": "TEXT", "text": {"body": "Hi Ali"}}}
+    assert problem_cells(plan) == sorted(((row, "x", "missing") for row in range(len(NOTHING))), key=str)
+    assert contents_by_row(plan) == {len(NOTHING): {"message_type": "TEXT", "text": {"body": "Hi Ali"}}}
 
 
 def test_nothing_is_sent_of_a_row_with_a_problem(sandbox: d7nb.Sandbox) -> None:
@@ -195,7 +195,7 @@ def test_nothing_is_sent_of_a_row_with_a_problem(sandbox: d7nb.Sandbox) -> None:
         {"phone": [GOOD, BAD, "+61491570006", "nobody"], "lat": [25, 91, 92, None], "lon": [55, 55, "55E", None]}
     )
     plan = d7nb.plan(frame, Location(col("lat"), col("lon")), to="phone", originator=ORIGINATOR)
-    assert found(plan) == [
+    assert problem_cells(plan) == [
         (1, "lat", "out_of_range"),
         (2, "lat", "out_of_range"),
         (2, "lon", "bad_value"),

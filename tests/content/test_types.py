@@ -1,4 +1,4 @@
-"""Every content type is sent as d7-api.md section 1 has it: literal, in columns, in templates, or as a table alone."""
+"""Every content type is sent as in D7's API reference: literal, in columns, in templates, or as a table alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import d7nb
 from d7nb import Template, col
 from tests.support.contents import CASES, Case, in_columns
-from tests.support.plans import PHONES, found, plan_of, said
+from tests.support.plans import PHONES, contents_by_row, plan_of, problem_cells
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -22,8 +22,8 @@ def test_each_content_is_sent_as_d7_documents_it(case: Case, sandbox: d7nb.Sandb
     ]
     for number, (content, row) in enumerate(forms):
         plan = plan_of(row, content=content, campaign=str(number))
-        assert found(plan) == []
-        assert said(plan) == {0: case.expected}
+        assert problem_cells(plan) == []
+        assert contents_by_row(plan) == {0: case.expected}
         assert plan.send(sandbox.client(), progress=False).summary["accepted"] == 1
     assert sandbox.messages["content"].tolist() == [case.expected] * len(forms)
     assert sandbox.messages["warnings"].tolist() == [[]] * len(forms)
@@ -43,8 +43,8 @@ TABLED = [case for case in CASES if case.name != "template_buttons_in_short"]  #
 def test_a_table_alone_may_hold_every_content(sandbox: d7nb.Sandbox) -> None:
     """One table with a column for each leaf of them all, named by its path: what comes out is what went in."""
     plan = plan_of(*(flat(case.expected) for case in TABLED))
-    assert found(plan) == []
-    assert said(plan) == {row: case.expected for row, case in enumerate(TABLED)}
+    assert problem_cells(plan) == []
+    assert contents_by_row(plan) == {row: case.expected for row, case in enumerate(TABLED)}
     assert plan.send(sandbox.client(), progress=False).summary["accepted"] == len(TABLED)
     arrived = dict(zip(sandbox.messages["recipient"], sandbox.messages["content"], strict=True))
     assert [arrived[phone] for phone in PHONES[: len(TABLED)]] == [case.expected for case in TABLED]
@@ -52,5 +52,5 @@ def test_a_table_alone_may_hold_every_content(sandbox: d7nb.Sandbox) -> None:
 
 def test_parameters_stand_in_their_order_however_they_are_given() -> None:
     numbered = {str(number): f"p{number}" for number in (10, 2, 0, 1, 3, 4, 5, 6, 7, 8, 9)}
-    (content,) = said(plan_of({}, content=Template("due", "en", body_parameters=numbered))).values()
+    (content,) = contents_by_row(plan_of({}, content=Template("due", "en", body_parameters=numbered))).values()
     assert list(content["template"]["body_parameter_values"].values()) == [f"p{number}" for number in range(11)]

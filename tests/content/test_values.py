@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from d7nb.content import Content
 
 
-def said(content: Content, **columns: Any) -> list[dict[str, Any]]:
+def rendered(content: Content, **columns: Any) -> list[dict[str, Any]]:
     """Each row's own object, in the order of the rows; there must be no problem."""
     count = max((len(column) for column in columns.values()), default=1)
     frame = pd.DataFrame({"phone": PHONES[:count], **columns})
     plan = d7nb.plan(frame, content, to="phone", originator=ORIGINATOR)
     assert plan.problems.empty, plan.problems[["column", "code", "message"]].to_string()
-    return [without_type(content) for content in plans.said(plan).values()]
+    return [without_type(content) for content in plans.contents_by_row(plan).values()]
 
 
 def without_type(content: dict[str, Any]) -> dict[str, Any]:
@@ -172,20 +172,20 @@ CARRIED = [
 @pytest.mark.parametrize("case", OPTIONAL, ids=lambda case: case.name)
 def test_a_literal_that_is_nothing_is_not_in_the_json(case: Optional) -> None:
     for nothing in (None, "  ", float("nan"), pd.NA, pd.NaT):
-        assert said(case.build(nothing)) == [case.without]
+        assert rendered(case.build(nothing)) == [case.without]
 
 
 def test_an_empty_text_is_a_value_only_where_it_says_something() -> None:
-    assert said(Attachment("image", LINK, caption="")) == [{"type": "image", "url": LINK}]
-    assert said(Reaction("17", "")) == [{"message_id": "17", "emoji": ""}]  # takes a reaction back
+    assert rendered(Attachment("image", LINK, caption="")) == [{"type": "image", "url": LINK}]
+    assert rendered(Reaction("17", "")) == [{"message_id": "17", "emoji": ""}]  # takes a reaction back
     payload = {"screen": "A", "data": {"x": ""}}
-    assert said(Flow("Which?", "1", "Go", flow_action_payload=payload)) == [flowing(flow_action_payload=payload)]
+    assert rendered(Flow("Which?", "1", "Go", flow_action_payload=payload)) == [flowing(flow_action_payload=payload)]
 
 
 @pytest.mark.parametrize("case", OPTIONAL + CARRIED, ids=lambda case: case.name)
 def test_where_an_optional_cell_is_empty_nothing_of_it_is_in_the_json(case: Optional) -> None:
     """Least of all a null, or the rest of a header or a phone that lost what it was about."""
-    filled, empty = said(case.build(col("x")), x=[case.value, None])
+    filled, empty = rendered(case.build(col("x")), x=[case.value, None])
     assert empty == case.without
     assert filled != case.without
 
@@ -193,7 +193,7 @@ def test_where_an_optional_cell_is_empty_nothing_of_it_is_in_the_json(case: Opti
 def test_every_kind_of_nothing_is_nothing() -> None:
     nothing = pd.Series(NOTHING, dtype="object")
     content = Attachment("image", LINK, caption=col("caption"))
-    assert said(content, caption=nothing) == [{"type": "image", "url": LINK}] * len(nothing)
+    assert rendered(content, caption=nothing) == [{"type": "image", "url": LINK}] * len(nothing)
 
 
 def test_a_customer_may_be_called_na_or_null() -> None:
@@ -204,8 +204,8 @@ def test_a_customer_may_be_called_na_or_null() -> None:
 
 def test_lists_that_are_empty_are_not_in_the_json() -> None:
     card = Contact(name="Sara", phones=[], emails=(), urls=[], addresses=[])
-    assert said(Contacts([card])) == [{"name": NAME}]
-    assert said(Template("a", "en", quick_replies=[], actions=[])) == [{"template_id": "a", "language": "en"}]
+    assert rendered(Contacts([card])) == [{"name": NAME}]
+    assert rendered(Template("a", "en", quick_replies=[], actions=[])) == [{"template_id": "a", "language": "en"}]
 
 
 DATE, TIME = dt.date(2026, 11, 30), dt.datetime(2026, 11, 30, 9, 30)  # noqa: DTZ001  (naive, as cells are)
@@ -303,8 +303,8 @@ READ: list[tuple[Callable[[Any], Content], list[Any], dict[str, Any]]] = [
 def test_scalars_of_every_kind_mean_the_same_literally_and_in_a_cell(
     build: Callable[[Any], Content], values: list[Any], expected: dict[str, Any]
 ) -> None:
-    assert said(build(col("x")), x=pd.Series(values, dtype="object")) == [expected] * len(values)
-    assert [said(build(value)) for value in values] == [[expected]] * len(values)
+    assert rendered(build(col("x")), x=pd.Series(values, dtype="object")) == [expected] * len(values)
+    assert [rendered(build(value)) for value in values] == [[expected]] * len(values)
 
 
 def test_rows_of_one_content_may_have_different_shapes() -> None:
@@ -314,4 +314,4 @@ def test_rows_of_one_content_may_have_different_shapes() -> None:
         {"type": "document", "url": LINK, "filename": "a.pdf"},
     ]
     table = pd.DataFrame(rows)
-    assert said(content, **{str(name): table[name] for name in table}) == rows
+    assert rendered(content, **{str(name): table[name] for name in table}) == rows

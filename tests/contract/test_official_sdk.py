@@ -33,7 +33,7 @@ from d7nb import (
     Text,
 )
 from tests.support.contents import ADDRESS, BUTTONS, CARD, CAROUSEL, PAYLOAD, PLACE, SECTIONS, YES_NO
-from tests.support.plans import LINK, ORIGINATOR, PHONES, plan_of, said
+from tests.support.plans import LINK, ORIGINATOR, PHONES, contents_by_row, plan_of
 
 if TYPE_CHECKING:
     import d7nb
@@ -288,7 +288,7 @@ def test_button_groups_stand_together_only_in_ours(sdk: Any, caught: Caught) -> 
     groups: dict[str, Any] = {"coupon_code": "SAVE17", "actions": BUTTONS["actions"]}
     send(sdk, due("groups", {}, **groups))
     theirs = posted(caught)["messages"][0]["content"]["template"]["buttons"]
-    mine = said(plan_of({}, content=Template("due", "en_GB", **groups)))[0]["template"]["buttons"]
+    mine = contents_by_row(plan_of({}, content=Template("due", "en_GB", **groups)))[0]["template"]["buttons"]
     assert theirs == {"actions": BUTTONS["actions"]}
     assert mine == {**theirs, "coupon_code": [{"index": 0, "type": "copy_code", "coupon_code": "SAVE17"}]}
 
@@ -330,4 +330,4 @@ def test_the_sandbox_takes_the_sdk_at_its_word(sandbox: d7nb.Sandbox) -> None:
         send(client.whatsapp, pair)
     client.session.close()
     arrived = [without_nothing(content) for content in sandbox.messages["content"]]
-    assert arrived == [without_nothing(said(plan_of({}, content=pair.content))[0]) for pair in PAIRS]
+    assert arrived == [without_nothing(contents_by_row(plan_of({}, content=pair.content))[0]) for pair in PAIRS]

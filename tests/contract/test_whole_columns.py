@@ -49,17 +49,17 @@ def gaps(draw: st.DrawFn) -> tuple[list[str], list[list[str]]]:
 @given(gaps())
 @example((["", SEPARATOR], [["a", "b"]]))
 @example((["", ""], [[SEPARATOR, "", "b"]]))
-def test_texts_are_woven_as_one_by_one(drawn: tuple[list[str], list[list[str]]]) -> None:
+def test_texts_are_joined_as_one_by_one(drawn: tuple[list[str], list[list[str]]]) -> None:
     pieces, columns = drawn
     rows = zip(*columns, strict=True)
     expected = ["".join(part for pair in zip(pieces, (*row, ""), strict=True) for part in pair) for row in rows]
-    woven = JoinedTexts(pieces, columns)
-    assert list(woven) == expected
-    assert [woven[place] for place in range(len(woven))] == expected
-    assert length_bound(woven) >= length_bound(expected)
-    assert list(json_escaped(woven)) == list(json_escaped(expected))
-    assert not expected or woven.join("\0\0") == "\0\0".join(expected)
-    assert list(JoinedTexts(["<", "|", ">"], [woven, columns[0]])) == [
+    joined = JoinedTexts(pieces, columns)
+    assert list(joined) == expected
+    assert [joined[place] for place in range(len(joined))] == expected
+    assert length_bound(joined) >= length_bound(expected)
+    assert list(json_escaped(joined)) == list(json_escaped(expected))
+    assert not expected or joined.join("\0\0") == "\0\0".join(expected)
+    assert list(JoinedTexts(["<", "|", ">"], [joined, columns[0]])) == [
         f"<{text}|{cell}>" for text, cell in zip(expected, columns[0], strict=True)
     ]
 

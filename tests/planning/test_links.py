@@ -22,7 +22,7 @@ from d7nb.content import Content, FileLink, Part, free, items, leaf, nested
 from d7nb.errors import PlanError
 from d7nb.planning.links.limits import LIMITS
 from d7nb.testing import fresh_plugins
-from tests.support.plans import ORIGINATOR, PHONES, found, plan_of
+from tests.support.plans import ORIGINATOR, PHONES, plan_of, problem_cells
 from tests.support.servers import Handler, LocalServer, Script, answering, free_port, sending, serving, tunnelling
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.c2VjcmV0.not-a-real-token"
@@ -738,7 +738,7 @@ def test_a_plugins_content_declares_its_files_in_the_same_way(files: LocalServer
 def test_problems_of_the_plan_stay_its_own(files: LocalServer) -> None:
     rows = [{"recipient": "nobody", "url": at(files, "bad")}, {"recipient": PHONES[0], "url": at(files, "good")}]
     plan = d7nb.plan(pd.DataFrame(rows), Attachment("image", col("url")), originator=ORIGINATOR)
-    assert found(plan)
+    assert problem_cells(plan)
     assert check(plan).empty
 
 

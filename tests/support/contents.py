@@ -1,4 +1,4 @@
-"""Every content type and every part of it, with its JSON written out by hand from d7-api.md section 1."""
+"""Every content type and every part of it, with its JSON written by hand from D7's WhatsApp API reference."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Leaf = Callable[[Any], Any]
 
 
 class Case(NamedTuple):
-    """A content, made of leaves that may stand literally or in a column, and D7's JSON for it."""
+    """A content whose leaves may be literals or columns, and D7's JSON for it."""
 
     name: str
     build: Callable[[Leaf], Content]
@@ -110,19 +110,19 @@ BUTTONS: dict[str, Any] = {
 CAROUSEL = {
     "cards": [
         {
-            "card_index": place,
+            "card_index": position,
             "components": [
                 {"type": "header", "parameters": [{"type": "image", "image": {"link": LINK}}]},
-                {"type": "body", "parameters": [{"type": "text", "text": f"Card {place}"}]},
+                {"type": "body", "parameters": [{"type": "text", "text": f"Card {position}"}]},
                 {
                     "type": "button",
                     "sub_type": "quick_reply",
                     "index": "0",
-                    "parameters": [{"type": "payload", "payload": f"more-{place}"}],
+                    "parameters": [{"type": "payload", "payload": f"more-{position}"}],
                 },
             ],
         }
-        for place in ("0", "1")
+        for position in ("0", "1")
     ]
 }
 
@@ -408,13 +408,13 @@ CASES = [
 ]
 
 
-def in_columns(build: Callable[[Leaf], Content], mark: Callable[[str], Any]) -> tuple[Content, dict[str, Any]]:
+def in_columns(build: Callable[[Leaf], Content], bind: Callable[[str], Any]) -> tuple[Content, dict[str, Any]]:
     """The content with each leaf's value in a column of its own, and a row with those columns."""
     columns: dict[str, Any] = {}
 
     def bound(value: Any) -> Any:
         name = f"column {len(columns)}"
         columns[name] = value
-        return mark(name)
+        return bind(name)
 
     return build(bound), columns

@@ -1,4 +1,4 @@
-"""Small tables, the plans made of them, and what a plan would say or finds wrong, row by row."""
+"""Small tables, the plans made of them, and the contents and problems that a plan has for each row."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ NOTHING = [
     *(None, float("nan"), np.float32("nan"), pd.NA, pd.NaT, np.datetime64("NaT"), Decimal("NaN"), "", " \t\n", "\xa0"),
     *("nan", "NaN", "<NA>", "NaT", "n/a", "N/A", "#N/A", " n/a "),
 ]
-"""Cells that are empty, and what programs leave where one was."""
+"""Empty cells, and the texts that programs write for them."""
 
 
 def table(*rows: Mapping[str, Any]) -> pd.DataFrame:
-    """Rows that fill some columns each, as a spreadsheet with gaps, and a number for each."""
+    """Make a table with a recipient for each row, in which rows fill different columns."""
     frame = pd.DataFrame(list(rows), dtype="object")
     frame.insert(0, "recipient", PHONES[: len(frame)])
     return frame
 
 
 def plan_of(*rows: Mapping[str, Any], content: Any = None, **options: Any) -> d7nb.Plan:
-    """A plan for some rows."""
+    """Plan some rows."""
     return d7nb.plan(table(*rows), content, **{"originator": ORIGINATOR, **options})
 
 
-def said(plan: d7nb.Plan) -> dict[int, Any]:
-    """What each row that is ready would say: D7's content object, by the row's position."""
+def contents_by_row(plan: d7nb.Plan) -> dict[int, Any]:
+    """Return D7's content object of each ready row, by the row's position."""
     contents = {
         PHONES.index(recipient["recipient"]): message["content"]
         for body in plan.requests()
@@ -46,7 +46,7 @@ def said(plan: d7nb.Plan) -> dict[int, Any]:
     return dict(sorted(contents.items()))
 
 
-def found(plan: d7nb.Plan) -> list[tuple[int, str, str]]:
-    """Row, column and code of each problem."""
+def problem_cells(plan: d7nb.Plan) -> list[tuple[int, str, str]]:
+    """Return the row, column and code of each problem."""
     problems = plan.problems
     return sorted(zip(problems["row"].tolist(), problems["column"], problems["code"], strict=True), key=str)
