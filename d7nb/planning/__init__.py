@@ -1,1 +1,1 @@
-"""How a plan is made of a table and a content."""
+"""From a table and a content to a plan: its options, its stages, its filters and its checks of links."""

@@ -1,4 +1,4 @@
-"""Run filters: each gets the whole frame of the rows still ready, and must answer reasons that fit it."""
+"""Run the filters of a plan, and those that read the clock again at the time of sending."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class FilterResult(NamedTuple):
 
     Attributes:
         row_filter: The filter.
-        source: The plugin it is from.
-        saw: How many rows it was shown.
+        source: The plugin that it comes from, or ``filters=``.
+        saw: The number of rows that it was given.
         positions: The rows that it skips, as positions in the frame of all ready rows.
-        reasons: Why, for each of them.
+        reasons: The reason for each of them.
         warning: A sentence on the plan as a whole; None where there is none.
     """
 

@@ -1,1 +1,1 @@
-"""Whether the files that messages name can be fetched."""
+"""Checks of the files that messages link to."""
