@@ -158,8 +158,8 @@ class LedgerWriter:
             unwritten = sum(len(fields["rows"]) for _, _, fields in self._pending)
             if unwritten:
                 warnings.append(
-                    f"the outcome of {plural(unwritten, 'row')} could not be written to the ledger, so a later run will "
-                    "call them unknown: settle them then, with the outcomes in this delivery's .frame"
+                    f"the outcome of {plural(unwritten, 'row')} could not be written to the ledger, so a later run "
+                    "will call them unknown: settle them then, with the outcomes in this delivery's .frame"
                 )
         if self._superseded:
             warnings.append(
