@@ -1,4 +1,4 @@
-"""What became of a plan: send it, ask D7 about it, join the answers back."""
+"""Send a plan, ask D7 what became of its messages, and join the results onto the input rows."""
 
 import lazy_loader
 

@@ -43,7 +43,7 @@ def check_campaign(campaign: Any) -> None:
     """
     name = TEXT.convert(campaign) if isinstance(campaign, str) else None
     if not isinstance(name, str) or not name.strip():
-        raise PlanError("campaign= is the name of the mailing: give it as a text that is not empty")
+        raise PlanError("campaign is the name of the mailing: give it as a text that is not empty")
 
 
 def keys_by_content(campaign: str, recipients: pd.Series[str], digests: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -190,8 +190,7 @@ class SendLoop:
             self.stop("the program ended before the send did: call wait() on the delivery first")
             self._release(in_flight, self._stop_reason)
 
-    def _post(self, body: bytes) -> SendResponse:
-        """POST a request body, in a worker."""
+    def _post(self, body: bytes) -> SendResponse:  # in a worker
         try:
             return self._client.exchange(body)
         finally:
