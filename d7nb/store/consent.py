@@ -175,7 +175,8 @@ def record_opt_outs(
     listed = pd.Series([numbers] if isinstance(numbers, str) else list(numbers), dtype="object")
     checked = check_numbers(listed)
     if unread := int((checked["verdict"] == "broken").sum()):  # written down as it is, it would stop nobody
-        raise LedgerError(f"{unread} of the numbers are none: give them with their country code; nothing was noted")
+        entries_are = "1 entry is no phone number" if unread == 1 else f"{unread:,} entries are no phone numbers"
+        raise LedgerError(f"{entries_are}: give every number with its country code; nothing was changed")
     recipients = checked["recipient"].fillna(checked["candidates"].str[0].astype("str"))  # either way it is one person
     at = at or datetime.now(UTC)
     destination_id = database.make_destination_id(destination)

@@ -250,7 +250,7 @@ class Database:
         secret = path.read_bytes() if path.exists() else b""
         if not hmac.compare_digest(_check_of(secret), notes.get("secret_check", "")):
             raise LedgerError(
-                f"the ledger {self.name} needs the file {path.name} that was made with it, to know people again: "
+                f"the ledger {self.name} needs the file {path.name} that was made with it, to recognise people: "
                 "put it back beside the ledger, or set D7NB_LEDGER to another file (which knows of no earlier send)"
             )
         return secret

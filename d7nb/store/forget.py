@@ -34,8 +34,8 @@ def forget(database: Database, campaign: str, before: datetime, destination: str
     with database.writing() as connection:
         count = connection.execute(select(func.count()).select_from(decided).where(*of_rows, in_doubt)).scalar_one()
         if count and not force:
-            message = f"{count} rows of this campaign are unknown or being sent: settle them first, or say force=True"
-            raise LedgerError(message)
+            rows_are = "1 row of this campaign is" if count == 1 else f"{count:,} rows of this campaign are"
+            raise LedgerError(f"{rows_are} unknown or being sent: settle first, or use force=True to delete anyway")
         old_rows = select(rows.c.destination, rows.c.key).select_from(decided).where(*of_rows).correlate(None)
         of_campaign = select(requests.c.id).where(requests.c.campaign == campaign)
         its_destination = select(requests.c.destination).where(requests.c.id == statuses.c.request).scalar_subquery()

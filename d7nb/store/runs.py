@@ -176,7 +176,7 @@ class Run:
         row_keys = key_bytes(keys)
         if len(set(row_keys)) < len(row_keys):
             raise ValueError(
-                "a key stands twice in one request: its second row would be sent on the claim of its first"
+                "a key occurs twice in one request: the second row would be sent on the claim of the first"
             )
         claim = Claim(row_keys, self.campaign.make_destination_id())
         if not row_keys:

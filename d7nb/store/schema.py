@@ -186,7 +186,9 @@ def to_number(at: datetime) -> int:
         1000000
     """
     if at.utcoffset() is None:
-        raise ValueError("a time without a zone means another moment on every machine: give one, such as UTC")
+        raise ValueError(
+            "a time needs a time zone, such as datetime(2026, 11, 23, tzinfo=UTC): without one it is ambiguous"
+        )
     return (at - _EPOCH) // _MICROSECOND
 
 

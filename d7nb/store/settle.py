@@ -53,8 +53,8 @@ def settle(campaign: CampaignLedger, keys: np.ndarray, word: Literal["sent", "no
         stored_rows = list(find_rows(connection, destination_id, key_bytes(keys), at))
         sending = sum(row.request.outcome is None for row in stored_rows)
         if sending:
-            message = f"{sending} of the rows are just being sent: settle them when that has ended"
-            raise LedgerError(message)
+            rows_are = "1 row is" if sending == 1 else f"{sending:,} rows are"
+            raise LedgerError(f"{rows_are} being sent right now: settle again when that send has ended")
         doubtful = [
             row
             for row in stored_rows

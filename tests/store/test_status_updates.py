@@ -456,7 +456,7 @@ def test_the_last_word_on_being_written_to_counts_whatever_comes_first(place: st
         ledger.opt_out(person, destination=DESTINATION, at=NOW)
         ledger.opt_in(person, destination=DESTINATION, at=NOW)
         assert ledger.opted_out(DESTINATION, [*person, None, people([1])[0]]).tolist() == [True, False, False]
-        with pytest.raises(LedgerError, match="1 of the numbers are none"):
+        with pytest.raises(LedgerError, match="1 entry is no phone number"):
             ledger.opt_out([*person, "call me"])
 
 
@@ -470,7 +470,7 @@ def test_an_opt_out_stops_its_person_in_whatever_form_it_is_given(tmp_path: Path
 @pytest.mark.parametrize("form", ["0501234567", "5", None, float("nan")], ids=repr)
 def test_an_opt_out_that_would_stop_nobody_is_refused(tmp_path: Path, form: object) -> None:
     with Ledger(tmp_path / "ledger.sqlite3") as ledger:
-        with pytest.raises(LedgerError, match="1 of the numbers are none"):
+        with pytest.raises(LedgerError, match="1 entry is no phone number"):
             ledger.opt_out(["+12025550123", form])  # type: ignore[list-item]
         assert ledger.opt_outs().empty
 

@@ -318,7 +318,7 @@ def test_a_person_can_t_settle_what_a_living_run_is_sending(ledger: Ledger, othe
     send(ledger, [0], "unknown")
     with start_run(ledger) as run:
         claim(run, [1, 2])
-        with pytest.raises(LedgerError, match=r"^2 of the rows are just being sent"):
+        with pytest.raises(LedgerError, match=r"^2 rows are being sent right now: settle again"):
             settle(other.campaign(DESTINATION, CAMPAIGN), keys([0, 1, 2], CAMPAIGN), "not_sent", NOW)
     assert outcomes(look_up(other, [0])) == ["unknown"]
     assert settle(other.campaign(DESTINATION, CAMPAIGN), keys([0, 1, 2], CAMPAIGN), "not_sent", NOW) == 3
