@@ -187,13 +187,18 @@ class OutcomeTable:
     def reasons(self) -> list[tuple[str, str, str, int]]:
         """Return each distinct outcome, decider and reason with its number of rows, the most frequent first."""
         with self._lock:
+            rows = np.flatnonzero(self._reasons.codes >= 0)
             columns = self._outcomes, self._deciders, self._reasons
-            codes = pd.DataFrame({number: column.codes for number, column in enumerate(columns)})
+            codes = [column.codes[rows].astype(np.int64) for column in columns]
             texts = [[*column.texts, ""] for column in columns]  # code -1, of a row without a text, is the last
-        counts = codes[codes[2] >= 0].value_counts()
+        # One number for each combination: counting numbers takes a tenth of the time of counting rows of texts.
+        sizes = tuple(map(len, texts))
+        numbers = np.ravel_multi_index([code % size for code, size in zip(codes, sizes, strict=True)], sizes)
+        distinct, counts = np.unique(numbers, return_counts=True)
+        combinations = zip(*np.unravel_index(distinct, sizes), strict=True)
         reasons = [
             (texts[0][outcome], texts[1][decider], texts[2][reason], int(count))
-            for (outcome, decider, reason), count in counts.items()  # type: ignore[misc]  (a label for each column)
+            for (outcome, decider, reason), count in zip(combinations, counts, strict=True)
         ]
         return sorted(reasons, key=lambda reason: (-reason[3], reason[:3]))
 

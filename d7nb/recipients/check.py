@@ -310,5 +310,5 @@ def number_problems(numbers: pd.DataFrame, to: Hashable) -> Iterator[Problem]:
         for code in faulty["code"].unique():
             positions = np.flatnonzero(faulty["code"] == code)
             messages = faulty["message"].iloc[positions].tolist()
-            hint = _HINTS.get(code, _HINTS[verdict])
-            yield Problem(str(code), messages, hint, severity, "recipient", to, rows[positions])  # type: ignore[arg-type]
+            advice = _HINTS.get(code, _HINTS[verdict])
+            yield Problem(str(code), messages, advice, severity, "recipient", to, rows[positions])  # type: ignore[arg-type]
