@@ -1,4 +1,4 @@
-"""Problems of a table: each is one broken rule with the rows that break it, until the frame of problems is made."""
+"""Problems of a table, and the verdict on each row that follows from them, with its reason and who decided."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import pandas as pd
 
 from d7nb.hints import render
 from d7nb.privacy import mask_cell, mask_text
+from d7nb.tables.coded_texts import CodedTexts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Sequence
 
     from d7nb.hints import Surface
+
 
 Severity = Literal["error", "held", "warning"]
 
@@ -126,3 +128,93 @@ def shown(cell: Any, mask: Callable[[str], str] = mask_text) -> str | None:
     text = str(cell).encode(errors="backslashreplace").decode()  # half a character can't be printed
     masked = mask(text[:_READ_VALUE])
     return masked if len(masked) <= _SHOWN_VALUE else masked[: _SHOWN_VALUE - 1] + "…"
+
+
+VERDICTS = ("ready", "invalid", "held", "skipped")
+"""The verdicts, in the order of their codes."""
+
+_READY = VERDICTS.index("ready")
+_OF_SEVERITY = {"error": "invalid", "held": "held"}
+
+
+class Verdicts:
+    """One verdict per row, with its reason and who decided; a verdict other than ``ready`` is final.
+
+    Args:
+        count: How many rows there are.
+
+    Attributes:
+        problems: Every problem taken in so far.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._verdicts = CodedTexts(np.full(count, _READY, dtype=np.int8), VERDICTS)
+        self._reasons, self._deciders = CodedTexts.missing(count), CodedTexts.missing(count)
+        self.problems: list[Problem] = []
+
+    @property
+    def ready(self) -> np.ndarray:
+        """Positions of the rows that nothing speaks against so far."""
+        return np.flatnonzero(self._verdicts.codes == _READY)
+
+    def judge(self, decider: str, problems: Iterable[Problem]) -> None:
+        """Take problems in: an error makes its rows invalid, ``held`` holds them, a warning changes nothing.
+
+        Args:
+            decider: Who found them, as ``decided_by`` will say.
+            problems: With their rows; an error without rows is every row's.
+        """
+        merged = merge(list(problems))
+        self.problems.extend(merged)
+        for problem in merged:
+            verdict = _OF_SEVERITY.get(problem.severity)
+            if verdict is not None:
+                rows = np.arange(len(self._verdicts.codes)) if problem.rows is None else problem.rows
+                self.decide(verdict, decider, rows, _reasons(problem))
+
+    def decide(self, verdict: str, decider: str, rows: np.ndarray, reasons: str | Sequence[str]) -> None:
+        """Give rows a verdict, where they are ``ready`` yet.
+
+        Args:
+            verdict: The verdict.
+            decider: Who gives it, as ``decided_by`` will say.
+            rows: Their positions.
+            reasons: One reason for all, or one for each of `rows`.
+        """
+        undecided = np.flatnonzero(self._verdicts.codes[rows] == _READY)
+        decided = rows[undecided]
+        self._verdicts.fill(decided, verdict)
+        self._deciders.fill(decided, decider)
+        if isinstance(reasons, str):
+            self._reasons.fill(decided, reasons)
+        else:
+            self._reasons.put(decided, [reasons[position] for position in undecided.tolist()])
+
+    def remark(self, decider: str, rows: np.ndarray, reason: str) -> None:
+        """Note at rows that are ready who had a part in it, and why."""
+        ready = rows[self._verdicts.codes[rows] == _READY]
+        self._reasons.fill(ready, reason)
+        self._deciders.fill(ready, decider)
+
+    def count(self) -> dict[str, int]:
+        """Count the rows with each verdict."""
+        return self._verdicts.count()
+
+    def frame(self, index: pd.Index, recipients: pd.Series) -> pd.DataFrame:
+        """Return the rows as ``plan.rows`` shows them."""
+        return pd.DataFrame(
+            {
+                "verdict": self._verdicts.categorical(),
+                "reason": self._reasons.array(),
+                "decided_by": self._deciders.array(),
+                "recipient": recipients.array,
+            },
+            index=index,
+        )
+
+
+def _reasons(problem: Problem) -> str | list[str]:
+    where = f"{problem.column}: " if problem.column is not None else f"{problem.field}: " if problem.field else ""
+    if isinstance(problem.message, str):
+        return mask_text(where + problem.message)
+    return [mask_text(where + message) for message in problem.message]

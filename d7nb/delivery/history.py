@@ -13,7 +13,7 @@ from d7nb.content.rendering import DIGEST_SIZE
 from d7nb.delivery.mailing import Mailing
 from d7nb.delivery.row_keys import check_campaign, key_texts, keys_by_columns
 from d7nb.delivery.start import restore_delivery
-from d7nb.delivery.verdicts import Verdicts
+from d7nb.problems import Verdicts
 from d7nb.recipients.check import check_numbers, number_problems
 from d7nb.recipients.variants import family
 from d7nb.store.lookup import last_keys

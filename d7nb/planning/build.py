@@ -16,14 +16,13 @@ from d7nb.content.binding.format_strings import Column
 from d7nb.content.rendering import DIGEST_SIZE, Renderer
 from d7nb.delivery.row_keys import key_texts, keys_by_columns, keys_by_content
 from d7nb.delivery.sending.requests import RequestBuilder
-from d7nb.delivery.verdicts import Verdicts
 from d7nb.planning.envelope import past_schedules, recipient_objects
 from d7nb.planning.filter_frame import FilterFrame, RepeatedKeys
 from d7nb.planning.filter_runner import FilterResult, SendTimeFilters, run_filters, select_filters
 from d7nb.planning.options import read_options
 from d7nb.planning.release import RELEASED, with_released
 from d7nb.plugins import content_types, current
-from d7nb.problems import Problem
+from d7nb.problems import Problem, Verdicts
 from d7nb.recipients.check import check_numbers, number_problems
 from d7nb.tables.arrays import group_codes, is_first, repeated, scatter
 from d7nb.tables.coded_texts import CodedTexts, no_codes
