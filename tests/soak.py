@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from tests.support.event_fuzz import post_random_bodies
 from tests.support.ledgers import postgres
 from tests.support.receiver_process import kill_while_receiving
 from tests.support.sender_process import kill_repeatedly, send_from_two_processes, send_through_faults
@@ -26,6 +27,7 @@ TRIALS: dict[str, Trial] = {
     "two": send_from_two_processes,
     "two, one killed": lambda place, seed: send_from_two_processes(place, seed, kill=True),
     "events": kill_while_receiving,
+    "fuzz": post_random_bodies,
 }
 
 

@@ -129,6 +129,7 @@ def shoot() -> Callable[[Page | Locator, str], None]:
     return shoot
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All in one process, so that one browser, one JupyterLab and one Voila serve them all."""
     for item in items:

@@ -21,12 +21,13 @@ from tests.support.sender_process import (
 )
 
 
-def test_whoever_is_killed_a_hundred_times_sends_nobody_anything_twice_and_loses_nobody(tmp_path: Path) -> None:
-    print(kill_repeatedly(str(tmp_path / "ledger.sqlite3"), seed=7))
+# The short, seeded forms; `python -m tests.soak` kills a hundred times, and sends 20,000 rows through the faults.
+def test_whoever_is_killed_again_and_again_sends_nobody_anything_twice_and_loses_nobody(tmp_path: Path) -> None:
+    print(kill_repeatedly(str(tmp_path / "ledger.sqlite3"), seed=7, kills=20, rows=1_000))
 
 
 def test_through_a_storm_of_faults_ledger_sandbox_and_delivery_agree(tmp_path: Path) -> None:
-    print(send_through_faults(str(tmp_path / "ledger.sqlite3"), seed=7))
+    print(send_through_faults(str(tmp_path / "ledger.sqlite3"), seed=7, rows=8_000))
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["both live", "one killed"])
