@@ -141,9 +141,10 @@ def build_plan(
     # Checked after the keys: what is past today may have gone out in time, so it has a key nevertheless.
     _check_schedule(frame, envelope, verdicts)
     filters = select_filters(current().filters(), options.filters)
-    repeats = RepeatedKeys(*repeated(row_keys.keys, verdicts.ready))
-    filter_frame = _filter_frame(frame, numbers, contents, routings, repeats)
-    filter_results = _apply_filters(filters, filter_frame, verdicts)
+    ready = verdicts.ready
+    filter_frame = _filter_frame(frame, numbers, contents, routings, RepeatedKeys(*repeated(row_keys.keys, ready)))
+    filter_results = _apply_filters(filters, filter_frame, ready, verdicts)
+    del ready  # 8 bytes a row
     verdicts.remark(RELEASED, np.fromiter(released, dtype=np.int64), "you chose this number with release()")
     recipients = recipient_objects(numbers["recipient"], envelope.reference, options.key_in, row_keys.keys)
     request_builder = _request_builder(contents, row_keys, routings, Renderer(recipients, frame))
@@ -180,10 +181,9 @@ def _check_envelope(frame: pd.DataFrame, envelope: Envelope, verdicts: Verdicts)
     Returns:
         What fills in the routing, and each row's digest of it.
     """
-    rows = np.arange(len(frame))
     renderer = Renderer(envelope.routing, frame)
-    digests, problems = renderer.check(rows)
-    verdicts.judge("envelope", [*problems, *Renderer(envelope.reference, frame).check(rows).problems])
+    digests, problems = renderer.check(np.arange(len(frame)))
+    verdicts.judge("envelope", [*problems, *Renderer(envelope.reference, frame).check(np.arange(len(frame))).problems])
     return renderer, digests
 
 
@@ -264,9 +264,10 @@ def _filter_frame(
     )
 
 
-def _apply_filters(filters: Sequence[FilterEntry], filter_frame: FilterFrame, verdicts: Verdicts) -> list[FilterResult]:
+def _apply_filters(
+    filters: Sequence[FilterEntry], filter_frame: FilterFrame, ready: np.ndarray, verdicts: Verdicts
+) -> list[FilterResult]:
     """Run the filters on the rows that are ready, and take their answers in."""
-    ready = verdicts.ready
     whole = any(entry.row_filter.reads_table for entry in filters)
     results = run_filters(filters, filter_frame(ready, whole=whole))
     for result in results:

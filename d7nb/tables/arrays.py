@@ -104,7 +104,7 @@ def repeated(keys: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray
     """
     codes = group_codes(keys, rows)
     if not len(codes) or codes[-1] == len(codes) - 1:  # all codes are different
-        return rows[:0], rows[:0]
+        return np.array([], dtype=rows.dtype), np.array([], dtype=rows.dtype)  # no views: they would keep `rows` alive
     first = is_first(codes)
     later = np.flatnonzero(~first)
     return rows[later], rows[np.flatnonzero(first)[codes[later]]]
