@@ -1,4 +1,4 @@
-"""All targets of speed.md, side by side with their peers: ``python -m tests.benchmarks``.
+"""All speed targets, side by side with their peers: ``python -m tests.benchmarks``.
 
 Options: ``--only 1 3`` for some of them, ``--rows 20000`` for a quick look at smaller tables, ``--json`` for a list of
 what was measured, ``--picture speed.svg`` for a picture of it, ``--besides`` for what is shown beside the targets. All

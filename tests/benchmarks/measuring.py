@@ -32,10 +32,10 @@ class Result(NamedTuple):
 
 
 class Target(NamedTuple):
-    """One of the targets of speed.md.
+    """One of the speed targets.
 
     Attributes:
-        number: Its number there.
+        number: Its number in the README.
         name: What is measured.
         target: What must be reached.
         beyond: Where it goes on to.

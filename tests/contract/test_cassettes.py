@@ -1,4 +1,4 @@
-"""Every documented answer (d7-api.md sections 3 and 4), replayed from a cassette through the real client.
+"""Every documented answer, replayed from a cassette through the real client.
 
 vcrpy is not safe with several threads: cassettes are played with one worker, and with the network closed.
 """

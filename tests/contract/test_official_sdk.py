@@ -1,8 +1,8 @@
-"""Beside the official SDK (PyPI direct7): the same message makes the same JSON, but for the faults d7-api.md lists.
+"""Beside the official SDK (PyPI direct7): the same message makes the same JSON, but for the SDK's faults, shown below.
 
 The SDK's requests are caught whole, in its own HTTP session, and compared with ours. Its nulls and empty objects are
-left out (section 8, rows 10 and 11; section 9, point 5), and so is what only we send: the recipient's type and its
-reference (section 9, point 4).
+left out, and so is what only we send: the recipient's type and its
+reference.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ PAIRS = [
         **WORDS,
     ),
     pressed(
-        "cta_url",  # the action has no name in either (section 8, row 9)
+        "cta_url",  # the action has no name in either by D7's documentation
         "cta_url",
         CtaUrl("Which?", "Open", LINK, header=Header("image", LINK), footer="Today"),
         parameters={"display_text": "Open", "url": LINK},
@@ -269,11 +269,11 @@ def test_ours_has_no_nulls_to_leave_out(pair: Pair) -> None:
     assert ours(pair.content) == without_nothing(ours(pair.content))
 
 
-# Where they differ, and which row of d7-api.md says so.
+# Where they differ.
 
 
 def test_an_offers_end_is_a_number_by_the_documents_and_a_text_in_the_sdk(sdk: Any, caught: Caught) -> None:
-    """Section 1.7, limited_time_offer."""
+    """D7 documents a number, and the SDK sends what it is given."""
     send(sdk, due("offer", {}, lto_expiration_time_ms="1796029200000"))
     theirs = posted(caught)
     assert ours(Template("due", "en_GB", limited_time_offer="1796029200000")) != theirs
@@ -284,7 +284,7 @@ def test_an_offers_end_is_a_number_by_the_documents_and_a_text_in_the_sdk(sdk: A
 
 
 def test_button_groups_stand_together_only_in_ours(sdk: Any, caught: Caught) -> None:
-    """Section 9, point 7: the SDK's groups overwrite each other."""
+    """The SDK's groups of buttons overwrite each other."""
     groups: dict[str, Any] = {"coupon_code": "SAVE17", "actions": BUTTONS["actions"]}
     send(sdk, due("groups", {}, **groups))
     theirs = posted(caught)["messages"][0]["content"]["template"]["buttons"]
@@ -294,7 +294,7 @@ def test_button_groups_stand_together_only_in_ours(sdk: Any, caught: Caught) -> 
 
 
 def test_the_sdk_sends_nulls_for_what_is_not_set(sdk: Any, caught: Caught) -> None:
-    """Section 8, rows 10 and 11; section 9, point 5."""
+    """D7 documents no nulls."""
     send(sdk, free("ATTACHMENT", "audio", Text("-"), type="audio", url=LINK))
     send(sdk, pressed("location_request_message", "bare", Text("-")))
     audio, bare = (body_of(request)["messages"][0]["content"] for request in caught.requests)
@@ -304,14 +304,14 @@ def test_the_sdk_sends_nulls_for_what_is_not_set(sdk: Any, caught: Caught) -> No
 
 
 def test_what_is_unknown_is_sent_without_content_by_the_sdk_alone(sdk: Any, caught: Caught) -> None:
-    """Section 9, point 6: it validates nothing."""
+    """The SDK checks nothing before it sends."""
     send(sdk, free("STICKER", "unknown", Text("-")))
     assert posted(caught)["messages"][0]["content"] == {"message_type": "STICKER"}
     assert plan_of({"message_type": "STICKER", "text.body": "Hi"}).problems["code"].tolist() == ["unknown_kind"]
 
 
 def test_only_ours_has_what_the_sdk_has_no_argument_for(sdk: Any, sandbox: d7nb.Sandbox) -> None:
-    """Section 9, point 4: preview, organisation, several contacts, references, report URL, schedule."""
+    """The SDK has no way to say them: preview, organisation, several contacts, references, report URL, schedule."""
     for argument in ("preview_url", "org", "contacts", "reference", "report_url", "schedule_time", "recipient_type"):
         with pytest.raises(TypeError, match=argument):
             send(sdk, free("TEXT", "text", Text("-"), body="Hi", **{argument: "x"}))

@@ -1,4 +1,4 @@
-"""d7nb and the sandbox each read d7-api.md by themselves: what d7nb lets go, the sandbox takes in."""
+"""d7nb and the sandbox each read D7's documentation by themselves: what d7nb lets go, the sandbox takes in."""
 
 from __future__ import annotations
 
