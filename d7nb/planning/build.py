@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     from d7nb.content.assignment import ByColumn
     from d7nb.content.schema.part import Content
-    from d7nb.planning.options import Envelope, PlanOptions
+    from d7nb.planning.envelope import Envelope
+    from d7nb.planning.options import PlanOptions
     from d7nb.plugins.manager import FilterEntry
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ import pandas as pd
 from d7nb.content.binding.cells import Cells, by_distinct
 from d7nb.content.binding.format_strings import Column, Rendered
 from d7nb.content.binding.text_columns import TextList
-from d7nb.content.binding.values import Invalid, plain_text
+from d7nb.content.binding.values import Invalid, plain_text, without_fraction
 from d7nb.content.rules import D7, TEXT, URL, Kind, matches
 from d7nb.content.schema.part import Part, leaf, nested
 from d7nb.errors import PlanError, did_you_mean
@@ -33,8 +33,7 @@ KEY_TAG = "message_tag5"
 
 
 def _to_originator(value: Any) -> str | Invalid:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
+    value = without_fraction(value)
     text = plain_text(value)
     return (
         text.strip() if isinstance(text, str) and isinstance(value, str | Integral) else Invalid("it is not a number")
@@ -118,6 +117,22 @@ class Routing(Part):
     originator: str = leaf("originator", ORIGINATOR, matches(r"\+?[0-9]{5,15}", "a number with its country code", D7))
     report_url: str | None = leaf("report_url", TEXT, URL, default=None)
     schedule: Any = leaf("schedule_time", SCHEDULE, default=None)
+
+
+class Envelope(NamedTuple):
+    """The parts of D7's request around a content, as the options give them.
+
+    Attributes:
+        routing: Originator, report URL and schedule.
+        reference: The user's reference, which comes back with reports.
+        now: The time at which the plan is made.
+        problems: The problems of a schedule that all rows share.
+    """
+
+    routing: Routing
+    reference: Reference
+    now: datetime
+    problems: list[Problem]
 
 
 def from_columns(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from d7nb.content.assignment import ByColumn
 from d7nb.content.binding.format_strings import Column
@@ -12,7 +12,7 @@ from d7nb.content.schema.part import Content
 from d7nb.delivery.row_keys import check_campaign
 from d7nb.errors import PlanError
 from d7nb.hints import Hint, Option
-from d7nb.planning.envelope import from_columns, read_reference, read_routing
+from d7nb.planning.envelope import Envelope, from_columns, read_reference, read_routing
 from d7nb.tables.frames import listed, require
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from d7nb.filters.base import RowFilter
-    from d7nb.planning.envelope import Reference, Routing
-    from d7nb.problems import Problem
 
 
 @dataclass(frozen=True, repr=False)
@@ -41,22 +39,6 @@ class PlanOptions:
     filters: tuple[RowFilter, ...]
     key_in: str | None
     clock: Callable[[], datetime]
-
-
-class Envelope(NamedTuple):
-    """The parts of D7's request around a content, as the options give them.
-
-    Attributes:
-        routing: Originator, report URL and schedule.
-        reference: The user's reference, which comes back with reports.
-        now: The time at which the plan is made.
-        problems: The problems of a schedule that all rows share.
-    """
-
-    routing: Routing
-    reference: Reference
-    now: datetime
-    problems: list[Problem]
 
 
 def read_options(frame: pd.DataFrame, content: Content | ByColumn | None, options: PlanOptions) -> Envelope:

@@ -50,6 +50,18 @@ def plain_text(value: Any) -> str | Invalid:
     return str(value)
 
 
+def without_fraction(value: Any) -> Any:
+    """Return a whole float as an int, and anything else as it is: pandas reads 1 as 1.0 beside an empty cell.
+
+    A NumPy ``float32`` stays as it is, since row keys are computed from the result.
+
+    Example:
+        >>> without_fraction(1.0), without_fraction(1.5), without_fraction("1.0")
+        (1, 1.5, '1.0')
+    """
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def plain_texts(values: Sequence[Any]) -> Sequence[Any]:
     """Apply `plain_text` to each value but None; texts that can be sent are returned as they are."""
     if isinstance(values, TextList) or (isinstance(values, JoinedTexts) and is_encodable("".join(values.pieces))):
