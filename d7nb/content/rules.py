@@ -120,7 +120,7 @@ _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, 
 
 def _to_flag(value: Any) -> bool | Invalid:
     flag = _BOOLEANS.get(str(value).strip().lower().removesuffix(".0"))
-    return Invalid("it is neither true nor false") if flag is None else flag
+    return Invalid("it is neither yes nor no") if flag is None else flag
 
 
 def _to_phone(value: Any) -> str | Invalid:
@@ -222,7 +222,7 @@ def matches(pattern: str, wanted: str, by: str, code: str = "bad_form") -> Rule:
 
 
 COUNTRY_CODE = matches(r"[A-Za-z]{2}", "a country's two letters, such as AE", D7)
-PLACE_FROM_0 = matches(r"[0-9]{1,2}", "a place in digits, counted from 0", D7)
+PLACE_FROM_0 = matches(r"[0-9]{1,2}", "a position: 0 for the first, 1 for the second", D7)
 
 
 def _url_fault(value: str) -> str | None:

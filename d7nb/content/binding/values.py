@@ -33,11 +33,7 @@ _SCALARS = (bool, int, float, Decimal, Fraction, date, time, timedelta, np.gener
 def plain_text(value: Any) -> str | Invalid:
     """Return a cell's value as the text that a message shows."""
     if isinstance(value, str):
-        return (
-            value
-            if is_encodable(value)
-            else Invalid("it holds half a character (a lone surrogate), which can't be sent")
-        )
+        return value if is_encodable(value) else Invalid("it has a broken character: type the text again")
     if isinstance(value, Iterable):
         return Invalid(f"it is {type_in_words(value)}, not one value")
     if not isinstance(value, _SCALARS):
@@ -46,7 +42,7 @@ def plain_text(value: Any) -> str | Invalid:
     if isinstance(value, datetime) and not value.tzinfo and value.time() == datetime.min.time():
         return value.date().isoformat()
     if isinstance(value, float | np.floating | Decimal) and not math.isfinite(value):
-        return Invalid("it is not a finite number")
+        return Invalid("it is not a usable number (infinite, or not a number)")
     return str(value)
 
 
