@@ -20,6 +20,7 @@ from d7nb.content.binding.values import Invalid, plain_text, without_fraction
 from d7nb.content.rules import D7, TEXT, URL, Kind, matches
 from d7nb.content.schema.part import Part, leaf, nested
 from d7nb.errors import PlanError, did_you_mean
+from d7nb.hints import Hint, Option
 from d7nb.problems import Problem
 from d7nb.store.keys import base32
 from d7nb.tables.arrays import take_rows
@@ -180,10 +181,8 @@ def read_reference(given: Mapping[str, Any] | None, key_in: str | None) -> Refer
             meant = did_you_mean(name, field_names) or f"it has {', '.join(field_names)}"
             raise PlanError(f"reference: D7 has no {name!r}; {meant}")
     if given and key_in in given:
-        message = (
-            f"reference: {key_in} carries each row's key; use another field, or give key_in= another field for the key"
-        )
-        raise PlanError(message)
+        advice = f"reference: {key_in} is used by d7nb itself: take another of D7's fields, or give d7nb another with "
+        raise PlanError(Hint(advice, Option("key_in")))
     return Reference(**(given or {}))
 
 

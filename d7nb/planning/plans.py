@@ -70,7 +70,7 @@ class Plan:
         """Everything wrong with the table, all at once: one row per problem and cell.
 
         Columns: ``row`` (position from 0), ``index`` (label), ``column``, ``value`` (masked), ``code``, ``message``,
-        ``hint``, ``severity`` (error, held, warning), ``field`` (D7's dotted path).
+        ``hint``, ``severity`` (error, held, warning), ``field`` (D7's name of it, such as ``text.body``).
         """
         return self._problems.copy(deep=False)
 
@@ -393,7 +393,9 @@ def plan_view(plan: Plan, rate: int | None = RATE) -> PlanView:
     problems = plan.problems if is_notebook else problem_frame(decision.verdicts.problems, decision.frame, surface)
     return PlanView(
         campaign=plan.campaign,
-        content="columns named by D7's paths" if decision.content is None else repr(decision.content),
+        content="from columns named after D7's fields, such as text.body"
+        if decision.content is None
+        else repr(decision.content),
         recipient_column=decision.options.to,
         originators=decision.request_builder.by_originator(decision.ready),
         rate=rate,
