@@ -36,6 +36,7 @@ FLAGS = frozenset(
         "resend",
         "schedule",
         "stop_if",
+        "text",
         "to",
     }
 )

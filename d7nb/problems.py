@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from d7nb.hints import render
+from d7nb.hints import Hint, render
 from d7nb.privacy import mask_cell, mask_text
 from d7nb.tables.coded_texts import CodedTexts
 
@@ -49,11 +50,25 @@ class Problem(NamedTuple):
     column: Hashable = None
     rows: np.ndarray | None = None
 
-    def sentence(self) -> str:
+    def sentence(self) -> Hint:
         """Write the problem in one line, for an exception's message."""
         message = self.message if isinstance(self.message, str) else self.message[0]
         where = f"{self.field}: " if self.field else ""
-        return mask_text(f"{where}{message}" + (f" ({self.hint})" if self.hint else ""))
+        separator = "; " if ": " in message else ": "
+        advice = (separator, self.hint) if self.hint else ()
+        return concatenate(where, message, *advice).map_texts(mask_text)
+
+
+def concatenate(*texts: str) -> Hint:
+    """Join texts and hints, so that the options and calls of the hints stay what they are.
+
+    Example:
+        >>> from d7nb.hints import Option
+        >>> concatenate("row 3: ", Hint("give ", Option("country", "AE"))).parts
+        ('row 3: ', 'give ', Option(name='country', value='AE'))
+    """
+    parts = (text.parts if isinstance(text, Hint) else (text,) for text in texts)
+    return Hint(*chain.from_iterable(parts))
 
 
 def merge(problems: Sequence[Problem]) -> list[Problem]:

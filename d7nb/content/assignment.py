@@ -1,4 +1,4 @@
-"""Assigning contents to rows: one for all, one by a column's values, or one from columns named by D7's dotted paths."""
+"""Assigning contents to rows: one for all, one by a column's values, or one from columns named after D7's fields."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from d7nb.content.binding.format_strings import Column, escape_braces
 from d7nb.content.schema.part import Content
 from d7nb.content.schema.paths import insert
 from d7nb.errors import ColumnError, ContentError, PlanError, suggest, type_in_words
+from d7nb.hints import Hint, Option, current_surface
 from d7nb.privacy import mask_text
 from d7nb.problems import Problem
 
@@ -76,7 +77,7 @@ def assign(content: Content | ByColumn | None, frame: pd.DataFrame, types: Seque
     """Give each row of a frame its content.
 
     Args:
-        content: One for all, the result of `by_column`, or None to read columns named by D7's dotted paths.
+        content: One for all, the result of `by_column`, or None to read columns named after D7's fields.
         frame: The table; the columns that are read must exist, once.
         types: The content types that dotted columns may make.
 
@@ -140,8 +141,9 @@ def _by_paths(frame: pd.DataFrame, types: Sequence[type[Content]]) -> Assignment
     roots = {root for kind in types for root in kind.roots()}
     paths = [str(name) for name in frame.columns if "." in str(name) and str(name).partition(".")[0] in roots]
     if not paths and "message_type" not in frame.columns:
-        message = "no content was given, and no column has one of D7's dotted paths as its name, such as text.body"
-        raise PlanError(f"{message}; give a content such as Text('Hi {{name}}')")
+        content = Option("text", "Hi {name}") if current_surface() == "shell" else "a content such as Text('Hi {name}')"
+        columns = ", or name columns after D7's fields, such as text.body"
+        raise PlanError(Hint("there is nothing to send: give ", content, columns))
     read = [*paths, *(str(name) for name in frame.columns if str(name) == "message_type")]
     repeated = sorted({path for path in read if read.count(path) > 1})
     if repeated:
@@ -182,9 +184,10 @@ def _from_paths(
     """
     tree: dict[str, Any] = {}
     for path in (*filled_paths, *literals):
-        if any(other.startswith(f"{path}.") for other in (*filled_paths, *literals)):
-            message = f"{path} is filled, and so are columns for its parts"
-            hint = f"empty either {path} or the columns for its parts"
+        part = next((other for other in (*filled_paths, *literals) if other.startswith(f"{path}.")), None)
+        if part is not None:
+            message = f"both {path} and columns for parts of it, such as {part}, are filled in this row"
+            hint = "empty one of the two"
             raise ContentError(message, [Problem("conflict", message, hint, field=path)])
         insert(tree, path, escape_braces(literals[path]) if path in literals else Column(path))
     try:

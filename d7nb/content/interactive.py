@@ -58,7 +58,7 @@ class Header(Part):
     def structure(self) -> Iterator[Problem]:
         """Yield the problems with fields that the header's type needs or does not have."""
         if is_bound(self.type):
-            yield Problem("bound_type", "a header's type can't be a column", "use by_column", field="type")
+            yield Problem("bound_type", "a header's type can't be a column", "in Python, use by_column", field="type")
         elif self.type in {"text", *MEDIA}:
             required, excluded = ("text", "link") if self.type == "text" else ("link", "text")
             if getattr(self, required) is None:

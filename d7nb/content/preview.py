@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from d7nb.content.bubble import Bubble, Line, Media
 from d7nb.content.schema.sketch import sketch, value_lines
-from d7nb.errors import with_article
+from d7nb.errors import type_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,7 @@ def bubble_of(kind: type[Content], content: Mapping[str, Any]) -> Bubble:
         bubble: object = kind.bubble(payload)
         if isinstance(bubble, Bubble):
             return bubble
-        reason = f"bubble() returned {with_article(type(bubble).__name__)}, not a Bubble"
+        reason = f"bubble() returned {type_in_words(bubble)}, not a Bubble"
     except Exception as error:  # noqa: BLE001  (a plugin's drawing must not take the whole display with it)
         reason = f"{type(error).__name__}: {error}"
     return replace(

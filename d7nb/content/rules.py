@@ -1,8 +1,8 @@
 """The kinds of value and the rules by which content types declare their fields.
 
 A rule is a plain function from one value to a sentence, or to None where the value keeps it. It is applied to whole
-columns, once for each distinct text. Whose rule it is (D7's, Meta's, or plain reason) is part of the sentence, since
-D7's pages do not document every limit that WhatsApp has.
+columns, once for each distinct text. Whose rule it is (D7's or Meta's) is part of the sentence, since D7's pages do not
+document every limit that WhatsApp has.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from d7nb.content.binding.cells import by_distinct
 from d7nb.content.binding.text_columns import length_bound
-from d7nb.content.binding.values import Invalid, plain_text, plain_texts, read_date, read_number
+from d7nb.content.binding.values import Invalid, plain_text, plain_texts, read_date, read_number, without_fraction
 from d7nb.errors import with_article
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 D7 = "D7"
 META = "Meta"
-
-Owner = Literal["D7", "Meta", "reason"]
 
 
 class Kind(NamedTuple):
@@ -58,7 +56,7 @@ class Rule(NamedTuple):
         code: Short name, as in ``plan.problems.code``.
         fault: A function from the converted value to what is wrong with it, or None.
         hint: What to do about it.
-        by: Whose rule it is.
+        by: Whose rule it is: `D7`, `META`, or ``reason`` where it is plain common sense.
         severity: ``error``, or ``warning`` where the message would probably still be delivered.
         words: The allowed texts, where there is a choice of them; a form offers them.
         limit: The most characters that are allowed, where the rule is about length; 0 elsewhere.
@@ -88,7 +86,7 @@ class RowRule(NamedTuple):
             ``*`` stands for every item of a list.
         fault: A function from their values, in that order (None where a field is not set), to what is wrong, or None.
         hint: What to do about it.
-        by: Whose rule it is.
+        by: Whose rule it is: `D7`, `META`, or ``reason`` where it is plain common sense.
         severity: ``error`` or ``warning``.
     """
 
@@ -122,12 +120,12 @@ _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, 
 
 def _to_flag(value: Any) -> bool | Invalid:
     flag = _BOOLEANS.get(str(value).strip().lower().removesuffix(".0"))
-    return Invalid("it is neither true nor false") if flag is None else flag
+    return Invalid("it is neither yes nor no") if flag is None else flag
 
 
 def _to_phone(value: Any) -> str | Invalid:
     """Return a number as text; one that the table stores as a float gets no ``.0``."""
-    return plain_text(int(value) if isinstance(value, float) and value.is_integer() else value)
+    return plain_text(without_fraction(value))
 
 
 def _to_decimal_text(value: Any) -> str | Invalid:
@@ -224,7 +222,7 @@ def matches(pattern: str, wanted: str, by: str, code: str = "bad_form") -> Rule:
 
 
 COUNTRY_CODE = matches(r"[A-Za-z]{2}", "a country's two letters, such as AE", D7)
-PLACE_FROM_0 = matches(r"[0-9]{1,2}", "a place in digits, counted from 0", D7)
+PLACE_FROM_0 = matches(r"[0-9]{1,2}", "a position: 0 for the first, 1 for the second", D7)
 
 
 def _url_fault(value: str) -> str | None:

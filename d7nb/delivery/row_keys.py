@@ -16,7 +16,7 @@ import pandas as pd
 
 from d7nb.content.binding.cells import Cells, by_distinct
 from d7nb.content.binding.text_columns import SEPARATOR
-from d7nb.content.binding.values import Invalid
+from d7nb.content.binding.values import Invalid, without_fraction
 from d7nb.content.rendering import DIGEST_SIZE, digests_of
 from d7nb.content.rules import TEXT
 from d7nb.errors import PlanError
@@ -108,9 +108,7 @@ def key_texts(frame: pd.DataFrame, names: Sequence[Hashable]) -> tuple[list[tupl
 
 def _key_text(value: Any) -> str | Invalid:
     """Return a cell's text without surrounding spaces; 1.0 becomes ``1``, as pandas reads it beside an empty cell."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    text: str | Invalid = TEXT.convert(value)
+    text: str | Invalid = TEXT.convert(without_fraction(value))
     return text if isinstance(text, Invalid) else text.strip()
 
 

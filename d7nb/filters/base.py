@@ -26,7 +26,7 @@ ADDED = {
     "d7_country": "the number's region, such as AE",
     "d7_message_type": "D7's word for its content, such as TEXT",
     "d7_originator": "the business number that it comes from",
-    "d7_same_as": "the position of the first row with the same key: the same person, told the same",
+    "d7_same_as": "the position of the first row with the same key: the same recipient and content, or ``key=``",
 }
 """The columns that a filter is given beside the user's, and their meaning."""
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from d7nb.api.destinations import destination_of
-from d7nb.errors import PluginError, hides_internals
+from d7nb.errors import PluginError, hides_internals, type_in_words
 from d7nb.filters.base import RowFilter, as_ledger, column_of, reasons
 from d7nb.privacy import mask_text
 from d7nb.recipients.check import check_numbers
@@ -213,7 +213,7 @@ def _numbers(given: Any, column: str | None, filter_name: str) -> pd.Series:
         return column_of(given, name, filter_name)
     if isinstance(given, Mapping) or not isinstance(given, Iterable):
         raise PluginError(
-            f"{filter_name}: give a list, a series, a frame or a file of numbers, not {type(given).__name__}"
+            f"{filter_name}: give a list, a series, a frame or a file of numbers, not {type_in_words(given)}"
         )
     return given if isinstance(given, pd.Series) else pd.Series(list(given), dtype="object")
 

@@ -16,8 +16,9 @@ import pandas as pd
 
 from d7nb.api.destinations import destination_of
 from d7nb.content.binding.values import read_date
+from d7nb.display.text import plural
 from d7nb.errors import PluginError
-from d7nb.filters.base import RowFilter, as_ledger, column_of, reasons
+from d7nb.filters.base import ADDED, RowFilter, as_ledger, column_of, reasons
 from d7nb.recipients.variants import family
 
 if TYPE_CHECKING:
@@ -150,8 +151,10 @@ class Cap(RowFilter):
 
     def __init__(self, n: int, *, per: str | timedelta = "day", clock: Clock = utc_now) -> None:
         given: object = n
-        if not isinstance(given, int) or n < 0 or not per:
-            raise PluginError(f"Cap: {n!r} is not a whole number of rows, or {per!r} is not a column or a period")
+        if not isinstance(given, int) or n < 0:
+            raise PluginError(f"Cap: {n!r} is not a number of rows; give a whole number such as 3")
+        if not per:
+            raise PluginError(f"Cap: per={per!r} is neither a column nor a period; use hour, day or week, or a column")
         self._n, self._clock = n, clock
         self._period = _PERIODS.get(per) if isinstance(per, str) else per
         self._column = None if self._period is not None else per
@@ -164,7 +167,7 @@ class Cap(RowFilter):
         if self._column is not None:
             values = column_of(rows, self._column, self.name).reset_index(drop=True)
             earlier = values.groupby(values, dropna=False).cumcount().to_numpy()
-            return reasons(rows, earlier >= self._n, f"over the cap of {self._n:,} for each {self._column}")
+            return reasons(rows, earlier >= self._n, _over_cap(self._n, str(self._column)))
         return self._beyond(rows, self._remaining())
 
     def check_at_request(self, rows: pd.DataFrame) -> pd.Series:
@@ -184,6 +187,12 @@ class Cap(RowFilter):
     def _beyond(self, rows: pd.DataFrame, remaining: int) -> pd.Series:
         reason = f"over the cap of {self._n:,} per {self._per}; send it later"
         return reasons(rows, np.arange(len(rows)) >= remaining, reason)
+
+
+def _over_cap(n: int, column: str) -> str:
+    to_or_with = "to" if column == "d7_recipient" else "with"
+    name = column.removeprefix("d7_").replace("_", " ") if column in ADDED else column
+    return f"more than {plural(n, 'message')} {to_or_with} the same {name}"
 
 
 def _time_with_zone(cell: Any) -> datetime | None:

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     from d7nb.content.assignment import ByColumn
     from d7nb.content.schema.part import Content
-    from d7nb.planning.options import Envelope, PlanOptions
+    from d7nb.planning.envelope import Envelope
+    from d7nb.planning.options import PlanOptions
     from d7nb.plugins.manager import FilterEntry
 
 
@@ -121,7 +122,7 @@ def build_plan(
 
     Args:
         frame: The table, out of reach of later changes.
-        content: What the messages say; None to read columns named by D7's dotted paths.
+        content: What the messages say; None to read columns named after D7's fields.
         options: The options of the plan.
         released: The numbers that the user chose for held rows, by the rows' positions.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,10 +16,11 @@ import pandas as pd
 from d7nb.content.binding.cells import Cells, by_distinct
 from d7nb.content.binding.format_strings import Column, Rendered
 from d7nb.content.binding.text_columns import TextList
-from d7nb.content.binding.values import Invalid, plain_text
+from d7nb.content.binding.values import Invalid, plain_text, without_fraction
 from d7nb.content.rules import D7, TEXT, URL, Kind, matches
 from d7nb.content.schema.part import Part, leaf, nested
 from d7nb.errors import PlanError, did_you_mean
+from d7nb.hints import Hint, Option
 from d7nb.problems import Problem
 from d7nb.store.keys import base32
 from d7nb.tables.arrays import take_rows
@@ -33,8 +34,7 @@ KEY_TAG = "message_tag5"
 
 
 def _to_originator(value: Any) -> str | Invalid:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
+    value = without_fraction(value)
     text = plain_text(value)
     return (
         text.strip() if isinstance(text, str) and isinstance(value, str | Integral) else Invalid("it is not a number")
@@ -120,6 +120,22 @@ class Routing(Part):
     schedule: Any = leaf("schedule_time", SCHEDULE, default=None)
 
 
+class Envelope(NamedTuple):
+    """The parts of D7's request around a content, as the options give them.
+
+    Attributes:
+        routing: Originator, report URL and schedule.
+        reference: The user's reference, which comes back with reports.
+        now: The time at which the plan is made.
+        problems: The problems of a schedule that all rows share.
+    """
+
+    routing: Routing
+    reference: Reference
+    now: datetime
+    problems: list[Problem]
+
+
 def from_columns(
     frame: pd.DataFrame, originator: Any, report_url: Any, schedule: Any, reference: Mapping[str, Any] | None
 ) -> tuple[Any, Any, Any, Mapping[str, Any] | None]:
@@ -165,10 +181,8 @@ def read_reference(given: Mapping[str, Any] | None, key_in: str | None) -> Refer
             meant = did_you_mean(name, field_names) or f"it has {', '.join(field_names)}"
             raise PlanError(f"reference: D7 has no {name!r}; {meant}")
     if given and key_in in given:
-        message = (
-            f"reference: {key_in} carries each row's key; use another field, or give key_in= another field for the key"
-        )
-        raise PlanError(message)
+        advice = f"reference: {key_in} is used by d7nb itself: take another of D7's fields, or give d7nb another with "
+        raise PlanError(Hint(advice, Option("key_in")))
     return Reference(**(given or {}))
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from d7nb.errors import D7Error, FilterError, PluginError, begins_in
+from d7nb.display.text import plural
+from d7nb.errors import D7Error, FilterError, PluginError, begins_in, type_in_words
 from d7nb.filters.base import RowFilter
 from d7nb.planning.envelope import past
 from d7nb.plugins.manager import FilterEntry, in_order
@@ -140,20 +141,17 @@ def _ask(
     """
     answer: Any = _call(row_filter, question, rows, source)
     if not isinstance(answer, pd.Series):
-        _refuse(row_filter, source, f"returned {type(answer).__name__} instead of a series of reasons")
+        _refuse(row_filter, source, f"returned {type_in_words(answer)}; return a series with one value for each row")
     if len(answer) != len(rows) or not answer.index.equals(rows.index):
-        _refuse(
-            row_filter,
-            source,
-            f"returned a series of {len(answer):,} that does not fit its {len(rows):,} rows: keep their index",
-        )
+        fault = f"returned {plural(len(answer), 'value')} for {plural(len(rows), 'row')}, or in another order"
+        _refuse(row_filter, source, f"{fault}: keep rows.index")
     skip = np.flatnonzero(answer.notna().to_numpy())
     reasons = answer.iloc[skip].tolist() if len(skip) else []
-    wrong = {type(reason).__name__ for reason in reasons if not isinstance(reason, str) or not reason.strip()}
+    wrong = {type_in_words(reason) for reason in reasons if not isinstance(reason, str)}
+    wrong |= {"an empty text" for reason in reasons if isinstance(reason, str) and not reason.strip()}
     if wrong:
-        types = ", ".join(sorted(wrong))
         hint = "return a text for each row to skip, a missing value for each row to keep"
-        _refuse(row_filter, source, f"returned {types} where a reason is expected; {hint}")
+        _refuse(row_filter, source, f"gave {' and '.join(sorted(wrong))} as a reason; {hint}")
     return skip, reasons
 
 

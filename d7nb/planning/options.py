@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from d7nb.content.assignment import ByColumn
 from d7nb.content.binding.format_strings import Column
 from d7nb.content.rendering import columns_in
 from d7nb.content.schema.part import Content
 from d7nb.delivery.row_keys import check_campaign
-from d7nb.errors import PlanError
+from d7nb.errors import ColumnError, PlanError
 from d7nb.hints import Hint, Option
-from d7nb.planning.envelope import from_columns, read_reference, read_routing
-from d7nb.tables.frames import listed, require
+from d7nb.planning.envelope import Envelope, from_columns, read_reference, read_routing
+from d7nb.tables.frames import listed, require, similar_or_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from d7nb.filters.base import RowFilter
-    from d7nb.planning.envelope import Reference, Routing
-    from d7nb.problems import Problem
+
+
+DEFAULT_TO = "recipient"
+"""The column with the phone numbers, unless the user names another."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -41,22 +43,6 @@ class PlanOptions:
     filters: tuple[RowFilter, ...]
     key_in: str | None
     clock: Callable[[], datetime]
-
-
-class Envelope(NamedTuple):
-    """The parts of D7's request around a content, as the options give them.
-
-    Attributes:
-        routing: Originator, report URL and schedule.
-        reference: The user's reference, which comes back with reports.
-        now: The time at which the plan is made.
-        problems: The problems of a schedule that all rows share.
-    """
-
-    routing: Routing
-    reference: Reference
-    now: datetime
-    problems: list[Problem]
 
 
 def read_options(frame: pd.DataFrame, content: Content | ByColumn | None, options: PlanOptions) -> Envelope:
@@ -83,6 +69,9 @@ def read_options(frame: pd.DataFrame, content: Content | ByColumn | None, option
     reference = read_reference(reference_fields, options.key_in)
     routing, problems = read_routing(originator, report_url, schedule, now)
     columns = [*_columns_read(options.country, content), *columns_in(routing, reference)]
+    if options.to == DEFAULT_TO and DEFAULT_TO not in frame.columns:
+        fault = f"there is no column {DEFAULT_TO!r}: say which column has the phone numbers, with "
+        raise ColumnError(Hint(fault, Option("to"), f"; {similar_or_all(DEFAULT_TO, list(frame.columns))}"))
     require(frame, [options.to, *listed(options.key), *columns])
     return Envelope(routing, reference, now, problems)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from d7nb.errors import PlanError, hides_internals
+from d7nb.errors import PlanError, hides_internals, type_in_words
 from d7nb.filters.times import utc_now
 from d7nb.planning.build import build_plan
 from d7nb.planning.envelope import KEY_TAG
-from d7nb.planning.options import PlanOptions
+from d7nb.planning.options import DEFAULT_TO, PlanOptions
 from d7nb.planning.plans import Plan
 from d7nb.tables.frames import frozen
 
@@ -29,7 +29,7 @@ def plan(
     frame: pd.DataFrame,
     content: Content | ByColumn | None = None,
     *,
-    to: Hashable = "recipient",
+    to: Hashable = DEFAULT_TO,
     originator: Any = None,
     campaign: str = "default",
     key: Hashable | Sequence[Hashable] | None = None,
@@ -45,14 +45,14 @@ def plan(
 
     Args:
         frame: One row per message. It is not changed, and changing it later changes nothing in the plan.
-        content: What the messages say; None to read columns named by D7's dotted paths, such as ``text.body``.
+        content: What the messages say; None to read columns named after D7's fields, such as ``text.body``.
         to: The column with the phone numbers.
         originator: The registered number that the messages come from, or ``col(...)``.
         campaign: Your name for this mailing. The ledger recognises a row again by campaign and key.
         key: Column or columns that identify a row; without them, recipient and message do.
         country: The region whose national numbers are meant, such as ``"AE"``, or ``col(...)``.
         reference: Values that come back with reports: ``cust_ref``, ``message_tag1`` to ``message_tag5``,
-            ``conversation_id``; each a literal, a template or ``col(...)``.
+            ``conversation_id``; each a literal, a text with ``{columns}`` or ``col(...)``.
         report_url: Where D7 posts delivery events, or ``col(...)``.
         schedule: When D7 shall send: a datetime with a zone, its ISO text, or ``col(...)``.
         filters: Pre-send filters for this plan alone, beside the registered ones; see `d7nb.filters`.
@@ -92,5 +92,5 @@ def plan(
 
 def _reference_fields(reference: Any) -> dict[str, Any]:
     if not isinstance(reference, Mapping):
-        raise PlanError(f"reference= takes a dict such as {{'cust_ref': col('id')}}, not {type(reference).__name__}")
+        raise PlanError(f"reference= takes a dict such as {{'cust_ref': col('id')}}, not {type_in_words(reference)}")
     return dict(reference)

@@ -16,9 +16,9 @@ from d7nb.display.plans import PlanView, plan_html, plan_text
 from d7nb.errors import hides_internals
 from d7nb.hints import current_surface
 from d7nb.planning.build import Decision, build_plan
+from d7nb.planning.preview import preview_of_plan
 from d7nb.planning.release import chosen_numbers
 from d7nb.planning.trial import build_trial
-from d7nb.planning.views import preview_of_plan, view_of_decision
 from d7nb.plugins.registry import current
 from d7nb.problems import problem_frame
 
@@ -70,7 +70,7 @@ class Plan:
         """Everything wrong with the table, all at once: one row per problem and cell.
 
         Columns: ``row`` (position from 0), ``index`` (label), ``column``, ``value`` (masked), ``code``, ``message``,
-        ``hint``, ``severity`` (error, held, warning), ``field`` (D7's dotted path).
+        ``hint``, ``severity`` (error, held, warning), ``field`` (D7's name of it, such as ``text.body``).
         """
         return self._problems.copy(deep=False)
 
@@ -185,9 +185,7 @@ class Plan:
 
         Example:
             >>> import pandas as pd, d7nb
-            >>> people = pd.DataFrame(
-            ...     {"phone": ["+5215512345678"]}
-            ... )  # Mexico, in the form that only WhatsApp still uses
+            >>> people = pd.DataFrame({"phone": ["+5215512345678"]})  # Mexico, as only WhatsApp still writes it
             >>> plan = d7nb.plan(people, d7nb.Text("Hi"), to="phone", originator="+12025550100")
             >>> plan.summary["held"], plan.release().rows["recipient"].tolist()
             (1, ['+525512345678'])
@@ -393,4 +391,15 @@ def plan_view(plan: Plan, rate: int | None = RATE) -> PlanView:
     decision, surface = plan._decision, current_surface()
     is_notebook = surface == "notebook"
     problems = plan.problems if is_notebook else problem_frame(decision.verdicts.problems, decision.frame, surface)
-    return view_of_decision(decision, problems, rate)
+    return PlanView(
+        campaign=plan.campaign,
+        content="from columns named after D7's fields, such as text.body"
+        if decision.content is None
+        else repr(decision.content),
+        recipient_column=decision.options.to,
+        originators=decision.request_builder.by_originator(decision.ready),
+        rate=rate,
+        summary=decision.verdicts.count(),
+        problems=problems,
+        filters=[(result.row_filter.name, result.saw, len(result.positions)) for result in decision.filter_results],
+    )

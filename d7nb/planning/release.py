@@ -53,7 +53,10 @@ def _choose(row: int, candidates: list[str], choose: Any) -> str:
     number = choose.get(row)
     if number not in candidates:
         shown = ", ".join(mask_number(candidate) for candidate in candidates)
-        raise PlanError(f"the row at position {row}: choose one of its candidates in full, {shown}; see check_numbers")
+        raise PlanError(
+            f"the row at position {row}: give one of its candidates, {shown}; "
+            'd7nb.check_numbers(frame["phone"])["candidates"] shows them unmasked, with country= as in the plan'
+        )
     return str(number)
 
 

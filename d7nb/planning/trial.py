@@ -43,7 +43,17 @@ def build_trial(decision: Decision, rows: np.ndarray, to: Any) -> Decision:
     )
     trial = build_plan(with_columns(frame, {_TO: [to] * len(frame)}), decision.content, options, {})
     if not len(trial.ready):
-        reasons = trial.verdicts.frame(frame.index, trial.numbers["recipient"])["reason"].dropna()
-        why = reasons.iloc[0] if len(reasons) else "no row of this plan is ready"
-        raise PlanError(f"no test message can be sent: {why}")
+        raise PlanError(_why_none_is_ready(trial))
     return trial
+
+
+def _why_none_is_ready(trial: Decision) -> str:
+    if not len(trial.frame):
+        return "there is nothing to test: no row of this plan is ready"
+    number = trial.numbers.iloc[0]
+    if number["code"] == "missing":
+        return "type your own number with '+' and the country code, such as +971..., to get a test message"
+    if number["verdict"] in {"broken", "ambiguous"}:
+        return f"the number to test with can't be used: {number['message']}"
+    reason = trial.verdicts.frame(trial.frame.index, trial.numbers["recipient"])["reason"].iloc[0]
+    return f"no test message may be sent to this number: {reason}"

@@ -285,7 +285,11 @@ def _categorical(values: Sequence[str], kinds: np.ndarray, categories: Iterable[
 
 _HINTS = {
     "broken": "correct the number",
-    "ambiguous": Hint("choose one with ", Call("plan.release")),
+    "ambiguous": Hint(
+        "correct the number in the table; or take the likelier one with plan = ",
+        Call("plan.release"),
+        ", and send this plan",
+    ),
     "no_country": Hint("write '+' and the country code, or give ", Option("country")),
 }
 """What to do, by code or else by verdict."""

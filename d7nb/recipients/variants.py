@@ -40,6 +40,8 @@ class _CountryRule(NamedTuple):
 #   green-api and whapi put it in: so the form without the 1 first.
 # - Argentina: libphonenumber, green-api and whapi have a 9 after 54: so the form with the 9 first. Yet the allow-list
 #   of a test number knew only the form without it (kevinrivm/vocero-crm#35), which is also how a landline is written.
+# Row keys and the hashes of people are computed from the form that these rules lead to: with a new rule, rows of its
+# country that were sent count as not sent, and its opt-outs are lost.
 _RULES = (
     _CountryRule(
         "BR", "+55", r"\+55[1-9]{2}9[016-9][0-9]{7}", r"\+55[1-9]{2}[016-9][0-9]{7}", "9", 5, modern_is_longer=True

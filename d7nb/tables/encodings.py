@@ -7,6 +7,7 @@ import re
 from itertools import islice
 
 from d7nb.errors import TableError
+from d7nb.hints import Hint, Option
 
 _SAMPLE = 65_536
 
@@ -66,10 +67,9 @@ def guess_encoding(name: str, data: bytes) -> tuple[str, bool]:
         broken = text.count("\ufffd")
         if len(text) - len(data.translate(None, _HIGH)) > 2 * broken:  # most of what is not ASCII is correct
             line = data.count(b"\n", 0, error.start) + 1
-            raise TableError(
-                f"{name} is UTF-8 with broken characters, {broken} in all, the first in line {line}: mend them, or "
-                'pass encoding="utf-8", encoding_errors="replace".'
-            ) from None
+            fault = f"{name} is UTF-8 with broken characters, {broken} in all, the first in line {line}: mend them, or "
+            advice = (Option("encoding", "utf-8"), " and ", Option("encoding_errors", "replace"), ".")
+            raise TableError(Hint(fault, "give ", *advice)) from None
         return _guess_code_page(name, data), True
     return "utf-8", False
 
@@ -109,8 +109,6 @@ def _guess_code_page(name: str, data: bytes) -> str:
         if fitting > most:
             best, most, share = page, fitting, fitting / total if total else 1.0
     if share < 0.8:  # 1 in tables of the languages above, below 0.7 in those of other encodings
-        raise TableError(
-            f"{name} is in no encoding that could be recognised: save it as CSV UTF-8, or pass encoding=, "
-            'such as "cp1252" (Western), "mac_roman", "gbk" or "shift_jis".'
-        )
+        fault = f"{name} is in no encoding that could be recognised: save it as CSV UTF-8, or give its "
+        raise TableError(Hint(fault, Option("encoding"), ', such as "cp1252" (Western), "mac_roman" or "gbk".'))
     return best

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _COLLECTIONS = (list, dict, set, bytearray, np.ndarray)
 
 _MOST_LISTED = 12  # column names in a message
+_EXAMPLE = 'such as people["city"] == "Oslo"'
 
 
 def frozen(frame: Any) -> pd.DataFrame:
@@ -109,6 +110,11 @@ def require(frame: pd.DataFrame, names: Sequence[Hashable]) -> None:
         raise ColumnError(f"several columns are called {called}; rename or drop all but one")
 
 
+def similar_or_all(name: Hashable, names: Sequence[Hashable]) -> str:
+    """Return the end of a message about a missing column: the name that was probably meant, or all that there are."""
+    return did_you_mean(name, names) or _listed(names)
+
+
 def _listed(names: Sequence[Hashable]) -> str:
     listed_names = ", ".join(repr(name) for name in names[:_MOST_LISTED])
     return (
@@ -140,14 +146,20 @@ def positions(rows: Any, frame: pd.DataFrame, option: str = "rows") -> np.ndarra
         array = array.astype(bool)
     if array.dtype == bool:
         if isinstance(rows, pd.Series) and len(rows) == count and not rows.index.equals(frame.index):
-            raise PlanError(f"{option}= is a series with another index than the table's: make it from the same rows")
+            raise PlanError(f"{option}= is a series with another index than the table's: make it from the same table")
         if len(array) != count:
-            raise PlanError(f"{option}= is a mask of {len(array):,} for {count:,} rows; give one for each row")
+            values = (
+                f"{option}= has {len(array):,} value{'s' * (len(array) != 1)} for {count:,} row{'s' * (count != 1)}"
+            )
+            raise PlanError(f"{values}: give True or False for each row, {_EXAMPLE}")
         return np.flatnonzero(array)
     if array.size and (array.dtype.kind not in "iu" or array.min() < 0 or array.max() >= count):
         last = max(count - 1, 0)
-        raise PlanError(f"{option}= takes positions from 0 to {last:,}, as in plan.problems.row, or a mask")
+        raise PlanError(
+            f"{option}= takes positions from 0 to {last:,}, as in plan.problems.row, or True or False for each row"
+        )
     may_be_mask = isinstance(rows, pd.Series) or len(np.unique(array)) < array.size
     if array.size == count and may_be_mask and np.isin(array, (0, 1)).all():
-        raise PlanError(f"{option}= holds 0 and 1 for each row, which could be positions: make it a mask, with == 1")
+        ambiguous = f"{option}= has 0 or 1 for each row, which could be positions"
+        raise PlanError(f"{ambiguous}: give True or False for each row, {_EXAMPLE}")
     return array.astype(np.int64)

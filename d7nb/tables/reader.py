@@ -23,6 +23,7 @@ from typing import IO, TYPE_CHECKING, Any
 import pandas as pd
 
 from d7nb.errors import TableError, hides_internals
+from d7nb.hints import Hint, Option, render
 from d7nb.privacy import mask_text
 from d7nb.tables.encodings import guess_encoding
 
@@ -49,6 +50,12 @@ _NEVER, _END = (
     "\x1f",
     "\x1e",
 )  # characters that no text contains: the separator of a single column, and a line put after the last
+
+_MEND_LINE = (
+    "Put quotes around a cell that holds a separator, or save the table in Excel as .xlsx, or as CSV UTF-8 with the "
+    "column names in the first line; or give "
+)
+_NO_SEPARATOR = Hint("save the table in Excel as .xlsx, or pass ", Option("sep"), " or ", Option("skiprows"))
 
 
 @hides_internals
@@ -157,7 +164,7 @@ def _read_excel(name: str, data: bytes, kwargs: dict[str, Any]) -> tuple[pd.Data
         "%s: took the Excel sheet %r%s.",
         name,
         names[sheet] if isinstance(sheet, int) else sheet,
-        f", the first of {len(names)} (for another, pass sheet_name=)" if unsure else "",
+        f", the first of {len(names)} (for another, move it to the front, or pass sheet_name=)" if unsure else "",
     )
     frame = frame.map(_cell_text).astype("str")
     if kwargs.get("header", 0) is not None:
@@ -186,7 +193,8 @@ def _read_csv(
         separator = separator or (declared[1] if declared else _guess_separator(sample))
         frame = _parse(name, lines, separator or _NEVER, skip, kwargs)
     except UnicodeError:
-        raise TableError(f"{name} is not {encoding} throughout: pass another encoding=, or leave it out.") from None
+        fault = f"{name} is not {encoding} throughout: save it as CSV UTF-8, or give another "
+        raise TableError(Hint(fault, Option("encoding"), ", or none.")) from None
     except pd.errors.EmptyDataError as error:
         raise TableError(f"{name} has no line to take the column names from.") from error
     except (pd.errors.ParserError, pd.errors.ParserWarning, csv.Error) as error:
@@ -199,9 +207,11 @@ def _read_csv(
         "%s: took %s%s, separator %s%s.",
         name,
         "the text as opened" if known_encoding else f"encoding {encoding}",
-        ", which fits its words best (if names look wrong, pass encoding=)" if guessed else "",
+        ", which fits its words best (if names look wrong, save the table as CSV UTF-8, or pass encoding=)"
+        if guessed
+        else "",
         _SEPARATORS.get(separator, repr(separator)) if separator else "none and one column",
-        ", for its first line holds none (if that is wrong, pass sep= or skiprows=)" if unsure else "",
+        f", for its first line holds none (if that is wrong: {render(_NO_SEPARATOR)})" if unsure else "",
     )
     details = {"encoding": None if known_encoding else encoding, "separator": separator, "guessed": guessed or unsure}
     return frame, {"format": "csv", **details}
@@ -286,18 +296,23 @@ def _check_lines(name: str, lines: Iterable[str], separator: str, skip: int) -> 
             elif cells < width:
                 short, first_short = short + 1, first_short or skip + begin + 1
             elif any(record[width:]):  # empty cells at the end come from needless separators
-                raise TableError(
-                    f"{name}, line {skip + begin + 1}: {cells} cells, but the first line has {width}. Put quotes "
-                    "around a cell that holds a separator, or pass sep=; if titles come first, pass skiprows=."
-                )
+                fault = f"{name}, line {skip + begin + 1}: {cells} cells, but the first line has {width}. "
+                advice = (_MEND_LINE, Option("sep"), " or, if titles come first, ", Option("skiprows"), ".")
+                raise TableError(Hint(fault, *advice))
     except csv.Error:  # a cell longer than csv.field_size_limit()
         begin, record = end, [""]
     if record != [_END]:
         raise TableError(
-            f"{name}, line {skip + begin + 1}: a quote opens a cell and none closes it. Close it, or pass quoting=3 "
-            "if quotes mean nothing in this file."
+            Hint(
+                f"{name}, line {skip + begin + 1}: a quote opens a cell and none closes it. Close it, or give ",
+                Option("quoting", 3),
+                " if quotes mean nothing in this file.",
+            )
         )
-    if short:
-        message = "%s: lines with fewer cells than the first line: %d, from line %d on; what they lack is missing."
+    if short == 1:
+        message = "%s: line %d has fewer cells than the first line; missing cells count as empty."
+        logger.warning(message, name, first_short)
+    elif short:
+        message = "%s: %d lines have fewer cells than the first line (from line %d on); missing cells count as empty."
         logger.warning(message, name, short, first_short)
     return width, blank

@@ -11,6 +11,7 @@ import pytest
 import d7nb
 from d7nb import Attachment, Location, Text, by_column, col
 from d7nb.errors import ColumnError, PlanError
+from d7nb.hints import render, speaking
 from tests.support.plans import LINK, ORIGINATOR, PHONES, contents_by_row, plan_of, problem_cells, table
 
 FAR = dt.datetime(2100, 1, 1, 9, 0, tzinfo=dt.UTC)
@@ -228,7 +229,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "unknown_field",
         "the items of a list are numbered from 0, as in contacts.0",
     ),
-    "below_a_value": ({**TEXT, "text.preview_url.x": 1}, "text.preview_url.x", "unknown_field", "holds one value"),
+    "below_a_value": ({**TEXT, "text.preview_url.x": 1}, "text.preview_url.x", "unknown_field", "D7 has no such field"),
     "whole_list": (
         {"contacts.0.name": "Sara", "contacts.0.phones": "1"},
         "contacts.0.phones",
@@ -270,13 +271,13 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str, str]] = {
         {**BUTTONS, "interactive.header": "Order 17"},
         "interactive.header",
         "conflict",
-        "interactive.header is filled, and so are columns for its parts",
+        "both interactive.header and columns for parts of it, such as interactive.header.document.link, are filled",
     ),
     "parts_and_whole": (
         {"contacts.0.name.first_name": "Sara", "contacts.0.name": "Sara"},
         "contacts.0.name",
         "conflict",
-        "contacts.0.name is filled, and so are columns for its parts",
+        "both contacts.0.name and columns for parts of it, such as contacts.0.name.first_name, are filled",
     ),
     "two_types": (
         {"message_type": None, "text.body": "Hi", "location.latitude": 1, "location.longitude": 2},
@@ -301,8 +302,13 @@ def test_a_mistake_in_the_paths_is_a_problem_of_the_rows_that_make_it(name: str)
 
 
 def test_a_table_that_holds_no_content_at_all_is_refused() -> None:
-    with pytest.raises(PlanError, match=r"no column has one of D7's dotted paths as its name, such as text\.body"):
+    with pytest.raises(
+        PlanError, match=r"nothing to send: give a content such as Text\('Hi {name}'\), or name columns"
+    ):
         plan_of({"name": "Ali", "customer.name": "Ali"})
+    with speaking("shell"), pytest.raises(PlanError) as error:
+        plan_of({"name": "Ali"})
+    assert render(error.value.args[0], "shell").startswith("there is nothing to send: give --text 'Hi {name}', or name")
 
 
 def test_a_path_that_is_there_twice_is_refused() -> None:

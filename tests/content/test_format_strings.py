@@ -276,12 +276,12 @@ def test_doubled_braces_are_braces() -> None:
 
 
 MALFORMED = {
-    "{name.__class__}": "no attributes",
-    "{name.upper}": "no attributes",
-    "{name[0]}": "no indexing",
-    "{0}": "is a position",
-    "{}": "is a position",
-    "{ }": "is a position",
+    "{name.__class__}": "can't stand in braces: rename the column",
+    "{name.upper}": "can't stand in braces: rename the column",
+    "{name[0]}": "can't stand in braces: rename the column",
+    "{0}": "write a column's name between the braces, such as {name}",
+    "{}": "write a column's name between the braces, such as {name}",
+    "{ }": "write a column's name between the braces, such as {name}",
     "{name!r}": "leave out !r",
     "{name!s:>10}": "leave out !s",
     "{x:{y}}": "the format '{y}' of {x}",
@@ -308,6 +308,6 @@ def test_a_template_names_columns_and_nothing_else(source: str, words: str) -> N
         lambda text: ReplyButtons(text, ["a"]),
         lambda text: Template("a", "en", body_parameters=[text]),
     ):
-        with pytest.raises(TemplateError, match=r"template") as caught:
+        with pytest.raises(TemplateError, match=r"the text ") as caught:
             make(source)
         assert words in str(caught.value)

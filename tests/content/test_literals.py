@@ -156,7 +156,7 @@ LITERALS = [
         "button_index_in_words",
         lambda: due(quick_replies=[{"button_index": "first", "button_payload": "a"}]),
         [("bad_form", "buttons.quick_replies.0.button_index")],
-        "counted from 0 (D7)",
+        "it is not a position: 0 for the first, 1 for the second (D7)",
     ),
     Literal("latitude_91", lambda: Location(91, 0), [("out_of_range", "latitude")], "not between -90 and 90"),
     Literal(
@@ -225,12 +225,12 @@ LITERALS = [
         [("emoji", "action.parameters.flow_cta")],
         "can't show an emoji (Meta)",
     ),
-    Literal("half_a_character", lambda: Text("\ud83d"), [("bad_value", "body")], "half a character"),
+    Literal("half_a_character", lambda: Text("\ud83d"), [("bad_value", "body")], "broken character"),
     Literal(
         "preview_maybe",
         lambda: Text("a", preview_url=untyped("maybe")),
         [("bad_value", "preview_url")],
-        "neither true nor false",
+        "neither yes nor no",
     ),
     # what does not go together
     Literal(
@@ -307,6 +307,12 @@ LITERALS = [
         "give a list of buttons; ",
     ),
     Literal(
+        "no_buttons_yet",
+        lambda: ReplyButtons("Which?", untyped(None)),
+        [("not_a_list", "action.buttons")],
+        "action.buttons: add at least one button",
+    ),
+    Literal(
         "buttons_in_a_column",
         lambda: ReplyButtons("Which?", col("buttons")),
         [("not_a_list", "action.buttons")],
@@ -364,7 +370,7 @@ LITERALS = [
         "a_series_for_a_text",
         lambda: Text(untyped(pd.Series(["a"]))),
         [("bad_value", "body")],
-        "it is a Series, not one value (give a text, or col('...') for a column)",
+        "it is a Series, not one value: give a text, or, in Python, col('...') for a column",
     ),
     Literal(
         "a_mapping_for_a_text",

@@ -91,16 +91,16 @@ CASES = {
         Attachment(col("x"), LINK), "image", "gif", "unknown_word", "not one of image, document, video, audio"
     ),
     "country": Case(AddressMessage("a", col("x")), "IN", "India", "bad_form", "a country's two letters"),
-    "preview": Case(Text("a", preview_url=col("x")), "yes", "perhaps", "bad_value", "neither true nor false"),
+    "preview": Case(Text("a", preview_url=col("x")), "yes", "perhaps", "bad_value", "neither yes nor no"),
     "day": Case(BORN, "1990-02-28", "1990-02-30", "bad_value", "not a date of the form 2026-11-30"),
     "seconds": Case(due(limited_time_offer=col("x")), 1_796_029_200_000, 1_796_029_200, "out_of_range", "not between"),
     "line_break": Case(due(body_parameters=["{x}"]), "a b", "a\nb", "bad_parameter", "can't hold a line break"),
     "tab": Case(due(body_parameters=[col("x")]), "a b", "a\tb", "bad_parameter", "a tab or more than four spaces"),
     "five_spaces": Case(due(body_parameters=[col("x")]), "a    b", "a     b", "bad_parameter", "in a row (Meta)"),
     "emoji": Case(Flow("a", "1", col("x")), "Go", "Go 👍", "emoji", "a flow's button can't show an emoji (Meta)"),
-    "infinite": Case(Text("{x}"), 1.5, float("inf"), "bad_value", "it is not a finite number"),
-    "infinite_decimal": Case(Text(col("x")), Decimal(1), Decimal("-Infinity"), "bad_value", "not a finite number"),
-    "half_a_character": Case(Text(col("x")), "a", "\udfff", "bad_value", "half a character (a lone surrogate)"),
+    "infinite": Case(Text("{x}"), 1.5, float("inf"), "bad_value", "it is not a usable number"),
+    "infinite_decimal": Case(Text(col("x")), Decimal(1), Decimal("-Infinity"), "bad_value", "not a usable number"),
+    "half_a_character": Case(Text(col("x")), "a", "\udfff", "bad_value", "it has a broken character"),
     # values that a format does not fit
     "german": Case(Text("{x:,.2f}"), "1234.50", "1.234,50", "bad_format", "the cell is not a number in plain form"),
     "english": Case(Text("{x:,.2f}"), "1234.50", "1,234.50", "bad_format", "the cell is not a number in plain form"),
@@ -156,7 +156,7 @@ ALL = {
         Text("{long} {x}"),
         {"long": ("a" * 9, "a" * 9), "x": ("a", "\ud83d")},
         [("x", "bad_value")],
-        "half a character",
+        "broken character",
     ),
     **{name: Several(c.content, {"x": (c.good, c.bad)}, [("x", c.code)], c.words) for name, c in CASES.items()},
 }
@@ -273,3 +273,12 @@ def test_a_missing_column_is_told_with_the_nearest_one(people: pd.DataFrame) -> 
 def test_a_column_itself_is_no_columns_name(people: pd.DataFrame) -> None:
     with pytest.raises(PlanError, match=r"col\('name'\), not a Series"):
         col(people["name"])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("spec", "example"), [(",.2f", "1234.50"), ("d", "1234"), ("%d.%m.%Y", "2026-11-30"), (">10", "one text")]
+)
+def test_the_hint_shows_what_the_format_can_read(spec: str, example: str) -> None:
+    frame = pd.DataFrame({"recipient": PHONES[:1], "x": [["not", "readable"]]})
+    plan = d7nb.plan(frame, Text(f"{{x:{spec}}}"), originator=ORIGINATOR)
+    assert plan.problems["hint"].unique().tolist() == [f"write the cell as {example}"]

@@ -283,7 +283,7 @@ def test_what_failed_goes_again_and_nothing_else(sandbox: Sandbox, client: d7nb.
     ("resend", "words"),
     [
         ("all", "resend= takes 'failed', 'changed', True, or a boolean for each row, not 'all'"),
-        ([True], "resend= is a mask of 1 for 3 rows"),
+        ([True], "resend= has 1 value for 3 rows"),
         (pd.Series([True, False, True], index=[1, 2, 3]), "a series with another index"),
         ([3], "resend= takes positions from 0 to 2"),
         ([None, True, False], "resend= takes positions"),

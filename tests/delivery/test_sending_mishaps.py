@@ -83,7 +83,7 @@ def test_zeros_and_ones_are_not_taken_for_positions(sandbox: Sandbox, column: An
         with pytest.raises(PlanError, match="resend= holds 0 and 1 for each row, which could be positions"):
             planned(3).send(client, progress=False, resend=column)
         pair = pd.Series([1, 0])
-        with pytest.raises(PlanError, match="make it a mask, with == 1"):
+        with pytest.raises(PlanError, match="which could be positions: give True or False for each row"):
             planned(2).send(client, progress=False, resend=pair)
 
 

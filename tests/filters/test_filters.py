@@ -111,7 +111,7 @@ class TestLists:
         ("given", "told"),
         [
             (pd.DataFrame({"a": ["1"], "b": ["2"]}), "name the one with the numbers: column="),
-            (42, "give a list, a series, a frame or a file of numbers, not int"),
+            (42, "give a list, a series, a frame or a file of numbers, not a number"),
         ],
     )
     def test_what_is_no_list_is_told(self, given: Any, told: str) -> None:
@@ -259,7 +259,7 @@ class TestCap:
     def test_so_many_for_each_value_of_a_column(self) -> None:
         frame = pd.DataFrame({"phone": numbers(5), "city": ["A", "A", "A", None, None]})
         plan = planned(frame, Cap(1, per="city"))
-        told = "over the cap of 1 for each city"
+        told = "more than 1 message with the same city"
         assert skipped(plan) == [None, told, told, None, told]
 
     def test_so_many_a_day(self) -> None:
@@ -281,8 +281,14 @@ class TestCap:
         assert planned(frame, cap).summary["ready"] == 3
 
     def test_a_negative_cap_is_told(self) -> None:
-        with pytest.raises(PluginError, match="is not a whole number of rows"):
+        with pytest.raises(PluginError, match="Cap: -1 is not a number of rows; give a whole number"):
             Cap(-1)
+        with pytest.raises(PluginError, match="Cap: per='' is neither a column nor a period; use hour, day or week"):
+            Cap(1, per="")
+
+    def test_the_reason_names_the_recipient_in_words(self) -> None:
+        rows = pd.DataFrame({"d7_recipient": numbers(1) * 3})
+        assert Cap(2, per="d7_recipient").check(rows).tolist()[2] == "more than 2 messages to the same recipient"
 
 
 class TestAtTheRequest:

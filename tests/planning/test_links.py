@@ -218,7 +218,7 @@ def test_a_size_is_never_told_as_the_limit_that_it_exceeds() -> None:
     with serving(head) as server:
         problems = checked(at(server))
     assert told(problems) == [("too_large", "error"), ("wrong_type", "error")]
-    assert "has 5.1 MB, an image may have 5 MB (D7, Meta)" in problems["message"][0]
+    assert "is 5.1 MB; an image may be at most 5 MB (D7, Meta)" in problems["message"][0]
 
 
 def test_a_size_that_nobody_tells_is_no_problem() -> None:

@@ -15,6 +15,7 @@ import pytest
 import d7nb
 from d7nb import Attachment, Flow, ReplyButtons, Text, by_column, col
 from d7nb.errors import ColumnError, ContentError, PlanError
+from d7nb.hints import render
 
 ORIGINATOR = "+12025550100"
 PERSON, OTHER, THIRD = "+12025550123", "+12025550124", "+61491570006"
@@ -305,6 +306,17 @@ def test_a_column_that_is_there_twice_can_t_be_used() -> None:
     assert sent(planned(frame, Text("Hello"))) == [(PERSON, "Hello")]
 
 
+def test_the_option_for_the_numbers_is_named_where_it_was_left_out() -> None:
+    frame = pd.DataFrame({"phone": [PERSON], "name": ["Ali"]})
+    with pytest.raises(ColumnError) as error:
+        d7nb.plan(frame, Text("Hi {name}"), originator=ORIGINATOR)
+    fault = "there is no column 'recipient': say which column has the phone numbers, with"
+    rest = "; there are 'phone', 'name'"
+    assert str(error.value) == f"{fault} to={rest}"
+    assert render(error.value.args[0], "shell") == f"{fault} --to{rest}"
+    assert render(error.value.args[0], "form") == f"{fault} Numbers in{rest}"
+
+
 def test_an_originator_is_needed_and_must_be_a_number() -> None:
     with pytest.raises(PlanError, match="no originator was given"):
         planned(one(), originator=None)
@@ -482,7 +494,7 @@ def test_a_row_without_a_usable_key_can_t_go() -> None:
         (", but it is the row's key", "")
     ] * 2
     assert "not one value" in messages[2]
-    assert "half a character" in messages[3]
+    assert "broken character" in messages[3]
 
 
 def test_references_take_literals_templates_and_columns() -> None:
@@ -513,7 +525,7 @@ def test_a_reference_that_d7_does_not_have_is_refused_with_the_nearest() -> None
 
 
 def test_the_key_s_place_must_be_free() -> None:
-    with pytest.raises(PlanError, match="message_tag5 carries each row's key"):
+    with pytest.raises(PlanError, match="message_tag5 is used by d7nb itself: take another of D7's fields"):
         planned(one(), reference={"message_tag5": "mine"})
 
 
@@ -714,7 +726,7 @@ def test_a_plan_shows_its_counts_and_the_first_problems() -> None:
     plan = planned(frame, campaign="balance-2026-11")
     lines = repr(plan).splitlines()
     assert lines[:2] == ["Plan of campaign balance-2026-11: 1 ready, 7 invalid", "  Text(body='Hi {name}')"]
-    assert "  7 problems, the first 5 (the other 2 are in .problems):" in lines
+    assert "  7 problems, the first 5 (for all: plan.problems):" in lines
     assert repr(plan).count("    row ") == 5
     assert "1 of 8 rows would go" in plan._repr_html_()
 

@@ -28,7 +28,9 @@ def test_nothing_ambiguous_goes_without_a_word(people: pd.DataFrame, sandbox: d7
     assert plan.rows["verdict"].tolist() == ["held", "ready", "invalid", "held"]
     held = plan.problems.query("severity == 'held'")
     assert held["row"].tolist() == [0, 3]
-    assert held["hint"].unique().tolist() == ["choose one with plan.release()"]
+    assert held["hint"].unique().tolist() == [
+        "correct the number in the table; or take the likelier one with plan = plan.release(), and send this plan"
+    ]
     assert plan.send(sandbox.client(), progress=False).summary["held"] == 2
     assert sandbox.messages["recipient"].tolist() == ["+12025550123"]
 
@@ -61,10 +63,10 @@ def test_a_mask_names_rows_too(people: pd.DataFrame) -> None:
     ("rows", "choose", "told"),
     [
         ([1], "first", "the row at position 1 is not held"),
-        ([0], {0: "+12025550199"}, "choose one of its candidates in full"),
+        ([0], {0: "+12025550199"}, "give one of its candidates, .* shows them unmasked"),
         ([0], "last", "choose= takes 'first', or a number for each row"),
         ([9], "first", "positions from 0 to 3"),
-        ([True], "first", "a mask of 1 for 4 rows"),
+        ([True], "first", "rows= has 1 value for 4 rows: give True or False for each row"),
         (["Ana"], "first", "positions from 0 to 3"),
     ],
 )

@@ -84,7 +84,11 @@ def test_every_kind_of_content_can_be_tested(sandbox: Sandbox, client: d7nb.Clie
 
 @pytest.mark.parametrize(
     ("to", "words"),
-    [("call me", "no test message can be sent: "), ("", "no test message can be sent: "), (None, "no test")],
+    [
+        ("call me", "the number to test with can't be used: it has letters"),
+        ("", r"type your own number with '\+' and the country code"),
+        (None, "type your own number"),
+    ],
 )
 def test_a_number_that_is_none_is_refused(sandbox: Sandbox, client: d7nb.Client, to: Any, words: str) -> None:
     with pytest.raises(PlanError, match=words):

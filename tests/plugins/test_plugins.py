@@ -325,15 +325,15 @@ class TestFailClosed:
         [
             (lambda rows: 1 / 0, "failed: ZeroDivisionError: division by zero"),
             (lambda rows: rows["nmae"], "failed: KeyError: 'nmae'"),
-            (lambda rows: ["no"] * len(rows), "returned list instead of a series of reasons"),
-            (lambda rows: pd.Series(["no"]), "returned a series of 1 that does not fit its 3 rows"),
+            (lambda rows: ["no"] * len(rows), "returned a list; return a series with one value for each row"),
+            (lambda rows: pd.Series(["no"]), "returned 1 value for 3 rows, or in another order: keep rows.index"),
             (
                 lambda rows: pd.Series(["no"] * 3, index=[7, 8, 9]),
-                "returned a series of 3 that does not fit its 3 rows",
+                "returned 3 values for 3 rows, or in another order: keep rows.index",
             ),
-            (lambda rows: rows["balance"] < 0, "returned bool where a reason is expected"),
-            (lambda rows: pd.Series([1.5, 2, None], index=rows.index), "returned float where a reason is expected"),
-            (lambda rows: pd.Series(["", None, None], index=rows.index), "returned str where a reason is expected"),
+            (lambda rows: rows["balance"] < 0, "gave a true/false value as a reason"),
+            (lambda rows: pd.Series([1.5, 2, None], index=rows.index), "gave a number as a reason"),
+            (lambda rows: pd.Series(["", None, None], index=rows.index), "gave an empty text as a reason"),
         ],
     )
     def test_a_filter_that_fails_stops_the_plan(self, people: pd.DataFrame, answer: Any, told: str) -> None:

@@ -127,7 +127,7 @@ def test_a_short_line_is_filled_and_said(caplog: pytest.LogCaptureFixture) -> No
     frame = read_table(io.StringIO("a,b,c\n1,2,3\n4,5\n6\n"))
     assert frame.fillna("-").to_numpy().tolist() == [["1", "2", "3"], ["4", "5", "-"], ["6", "-", "-"]]
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
-        "the buffer: lines with fewer cells than the first line: 2, from line 3 on; what they lack is missing."
+        "the buffer: 2 lines have fewer cells than the first line (from line 3 on); missing cells count as empty."
     ]
 
 
@@ -167,8 +167,9 @@ def test_the_separator_is_found(text: str, separator: str | None, columns: list[
 
 def test_one_column_is_a_guess_where_lines_hold_separators(caplog: pytest.LogCaptureFixture) -> None:
     assert read_table(io.StringIO("text\nHi, Anna\n")).attrs["d7nb"]["guessed"]
+    advice = "save the table in Excel as .xlsx, or pass sep= or skiprows="
     said = "took the text as opened, separator none and one column, for its first line holds none"
-    assert caplog.records[-1].getMessage() == f"the buffer: {said} (if that is wrong, pass sep= or skiprows=)."
+    assert caplog.records[-1].getMessage() == f"the buffer: {said} (if that is wrong: {advice})."
     assert not read_table(io.StringIO("text\nHi Anna\n")).attrs["d7nb"]["guessed"]
 
 
@@ -234,9 +235,8 @@ def test_the_code_page_is_found(page: str, names: str, upper: bool, caplog: pyte
     assert frame["name"].to_list() == people
     assert frame["note"].unique().tolist() == ["“5 €” – it’s ok"]
     assert (frame.attrs["d7nb"]["encoding"], frame.attrs["d7nb"]["guessed"]) == (page, True)
-    said = (
-        f"took encoding {page}, which fits its words best (if names look wrong, pass encoding=), separator semicolon."
-    )
+    advice = "if names look wrong, save the table as CSV UTF-8, or pass encoding="
+    said = f"took encoding {page}, which fits its words best ({advice}), separator semicolon."
     assert [(r.levelno, r.getMessage()) for r in caplog.records] == [(logging.WARNING, f"the buffer: {said}")]
 
 
@@ -279,7 +279,9 @@ def test_a_late_letter_counts(encoding: str) -> None:
 )
 def test_an_encoding_out_of_reach_is_refused_and_may_be_named(encoding: str, names: list[str]) -> None:
     data = "\n".join(["name", *names]).encode(encoding)
-    with pytest.raises(TableError, match="in no encoding that could be recognised: save it as CSV UTF-8, or pass enc"):
+    with pytest.raises(
+        TableError, match="in no encoding that could be recognised: save it as CSV UTF-8, or give its enc"
+    ):
         read_table(io.BytesIO(data))
     frame = read_table(io.BytesIO(data), encoding=encoding)
     assert frame["name"].to_list() == names
@@ -558,9 +560,8 @@ def test_one_sheet_is_taken_and_said(caplog: pytest.LogCaptureFixture) -> None:
         return workbook(["a"], [1], more=[["b"], [2]])
 
     assert read_table(book()).to_dict("list") == {"a": ["1"]}
-    assert caplog.records[-1].getMessage() == (
-        "the buffer: took the Excel sheet 'Sheet', the first of 2 (for another, pass sheet_name=)."
-    )
+    advice = "for another, move it to the front, or pass sheet_name="
+    assert caplog.records[-1].getMessage() == f"the buffer: took the Excel sheet 'Sheet', the first of 2 ({advice})."
     assert read_table(book(), sheet_name="more").to_dict("list") == {"b": ["2"]}
     assert read_table(book(), sheet_name=1).to_dict("list") == {"b": ["2"]}
     for sheets in (None, [0, 1]):

@@ -1,7 +1,7 @@
 """Format strings such as ``"Hi {name}"`` and ``col(...)``, and filling them from the cells of a table.
 
 A format string names columns and nothing else: no attributes, no indexing, no calls. A cell's text takes the place of
-its placeholder and is never read as a format string itself. (Users read "template" for it in messages.)
+its placeholder and is never read as a format string itself. (Users read "text" for it in messages.)
 """
 
 from __future__ import annotations
@@ -102,9 +102,9 @@ class Placeholder:
         invalid = [position for position, text in enumerate(texts) if isinstance(text, Invalid)]
         messages = [texts[position].message for position in invalid]
         texts = [None if isinstance(text, Invalid) else text for text in texts]
-        code, hint = "bad_value", "put one value into the cell"
+        code, hint = "bad_value", "put one text, number or date into the cell"
         if self.spec:
-            code, hint = "bad_format", f"{self} reads numbers such as 1234.50 and dates such as 2026-11-30"
+            code, hint = "bad_format", f"write the cell as {_example(self.spec)}"
         return texts, [Problem(code, messages, hint, column=self.name, rows=cells.rows[invalid])]
 
     def __str__(self) -> str:
@@ -169,7 +169,7 @@ def parse_format_string(text: str) -> FormatString | str:
     try:
         parsed = list(Formatter().parse(text))
     except ValueError as error:
-        message = f"the template {_abridged(text)} can't be read: {error}; write {{{{ and }}}} for braces themselves"
+        message = f"the text {_abridged(text)} can't be read: {error}; write {{{{ and }}}} for braces themselves"
         raise TemplateError(message) from None
     placeholders = tuple(
         _placeholder(text, name, spec or "", conversion) for _, name, spec, conversion in parsed if name is not None
@@ -186,9 +186,13 @@ def parse_format_string(text: str) -> FormatString | str:
 
 def _placeholder(text: str, name: str, spec: str, conversion: str | None) -> Placeholder:
     if not name.strip() or name.strip().isdecimal():
-        fault = f"{{{name}}} is a position: a template names columns (for a column called {name or '0'!r} use col)"
+        fault = f"{{{name}}} names no column: write a column's name between the braces, such as {{name}}"
+        fault += f" (for a column called {name}, in Python, use col({name!r}))" * bool(name.strip())
     elif "." in name or "[" in name:
-        fault = f"{{{name}}} asks for more than a column's value: no attributes, no indexing (for such a name use col)"
+        fault = (
+            f"a column with a dot or a bracket in its name, as in {{{name}}}, can't stand in braces: rename the column"
+        )
+        fault += f" (or, in Python, use col({name!r}))"
     elif conversion:
         fault = f"{{{name}!{conversion}}} has a conversion: leave out !{conversion}"
     elif "{" in spec or not any(pattern.fullmatch(spec) for pattern in _SPECS):
@@ -197,7 +201,7 @@ def _placeholder(text: str, name: str, spec: str, conversion: str | None) -> Pla
         )
     else:
         return Placeholder(name, spec)
-    raise TemplateError(f"in the template {_abridged(text)}: {fault}")
+    raise TemplateError(f"in the text {_abridged(text)}: {fault}")
 
 
 def escape_braces(text: str) -> str:
@@ -207,6 +211,12 @@ def escape_braces(text: str) -> str:
 
 def _abridged(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "...")
+
+
+def _example(spec: str) -> str:
+    if _WHOLE_SPEC.fullmatch(spec):
+        return "1234"
+    return "1234.50" if _NUMERIC_SPEC.fullmatch(spec) else "2026-11-30" if _DATE_SPEC.fullmatch(spec) else "one text"
 
 
 def _formatted(values: list[Any], spec: str) -> list[Any]:

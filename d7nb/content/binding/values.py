@@ -33,11 +33,7 @@ _SCALARS = (bool, int, float, Decimal, Fraction, date, time, timedelta, np.gener
 def plain_text(value: Any) -> str | Invalid:
     """Return a cell's value as the text that a message shows."""
     if isinstance(value, str):
-        return (
-            value
-            if is_encodable(value)
-            else Invalid("it holds half a character (a lone surrogate), which can't be sent")
-        )
+        return value if is_encodable(value) else Invalid("it has a broken character: type the text again")
     if isinstance(value, Iterable):
         return Invalid(f"it is {type_in_words(value)}, not one value")
     if not isinstance(value, _SCALARS):
@@ -46,8 +42,20 @@ def plain_text(value: Any) -> str | Invalid:
     if isinstance(value, datetime) and not value.tzinfo and value.time() == datetime.min.time():
         return value.date().isoformat()
     if isinstance(value, float | np.floating | Decimal) and not math.isfinite(value):
-        return Invalid("it is not a finite number")
+        return Invalid("it is not a usable number (infinite, or not a number)")
     return str(value)
+
+
+def without_fraction(value: Any) -> Any:
+    """Return a whole float as an int, and anything else as it is: pandas reads 1 as 1.0 beside an empty cell.
+
+    A NumPy ``float32`` stays as it is, since row keys are computed from the result.
+
+    Example:
+        >>> without_fraction(1.0), without_fraction(1.5), without_fraction("1.0")
+        (1, 1.5, '1.0')
+    """
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def plain_texts(values: Sequence[Any]) -> Sequence[Any]:

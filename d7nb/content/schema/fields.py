@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self
 
 from d7nb.content.binding.cells import is_missing
@@ -16,7 +17,7 @@ from d7nb.content.binding.format_strings import Column, FormatString, parse_form
 from d7nb.content.binding.values import Invalid
 from d7nb.content.schema.paths import Fixed, Tree, child_path, items_by_position, leaves
 from d7nb.errors import ContentError, TemplateError, suggest, with_article
-from d7nb.problems import Problem
+from d7nb.problems import Problem, concatenate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,7 +103,7 @@ class Leaf(NamedTuple):
         """Convert one value, and return it with the problems by the rules that it breaks."""
         converted = self.kind.convert(value)
         if isinstance(converted, Invalid):
-            hint = f"{self.kind.hint}, or col('...') for a column"
+            hint = f"{self.kind.hint}, or, in Python, col('...') for a column"
             return None, [Problem("bad_value", converted.message, hint, field=self.at)]
         return converted, [
             Problem(rule.code, fault, rule.hint, rule.severity, self.at)
@@ -126,8 +127,8 @@ class Leaf(NamedTuple):
         """
         if not isinstance(node, Mapping | list):
             return node
-        message = "the field above it holds one value, and has nothing below it"
-        raise content_error(self.at, [Problem("unknown_field", message, field=path) for path, _ in leaves(node)])
+        message, hint = f"D7 has no such field: {self.at} is a single value", "rename or remove this column"
+        raise content_error(self.at, [Problem("unknown_field", message, hint, field=path) for path, _ in leaves(node)])
 
 
 class Nested(NamedTuple):
@@ -169,6 +170,8 @@ class Items(NamedTuple):
         """Return the parts that the items of a list stand for, and the problems with them and with their number."""
         if not self.required and (value is None or (isinstance(value, Sequence) and not value)):
             return None, []
+        if value is None:
+            return None, [Problem("not_a_list", f"add at least one {noun_of(self.part)}", field=self.at)]
         if not isinstance(value, Sequence) or isinstance(value, str | bytes):
             message = (
                 f"give a list of {plural_of(self.part)}; a column can fill a value of an item, but not the whole list"
@@ -183,7 +186,8 @@ class Items(NamedTuple):
             limit = f"at least {self.least}" if self.most is None else f"{self.least} to {self.most}"
             count = "there is 1" if len(value) == 1 else f"there are {len(value)}"
             message = f"{count}, {self.by} takes {limit}"
-            problems.append(Problem("bad_count", message, "add or take away", field=self.at))
+            hint = f"add {plural_of(self.part)}" if len(value) < self.least else f"take {plural_of(self.part)} away"
+            problems.append(Problem("bad_count", message, hint, field=self.at))
         return tuple(part for part in parts if part is not None), problems
 
     def tree(self, value: Sequence[PartLike]) -> Tree:
@@ -344,4 +348,5 @@ def with_prefix(problems: Sequence[Problem], prefix: str) -> list[Problem]:
 def content_error(name: str, problems: Sequence[Problem]) -> ContentError:
     """Return the error whose message lists all of some problems."""
     count = "" if len(problems) == 1 else f" ({len(problems)} problems)"
-    return ContentError(f"{name}{count}: " + "; ".join(problem.sentence() for problem in problems), problems)
+    sentences = chain.from_iterable(("; ", problem.sentence()) for problem in problems)
+    return ContentError(concatenate(f"{name}{count}: ", *islice(sentences, 1, None)), problems)

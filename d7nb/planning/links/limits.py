@@ -196,10 +196,12 @@ def faults_of_file(url: str, kind: str, response: FileResponse) -> Iterator[Prob
     if limit is None:
         return
     if size and size > limit.max_size:
-        message = f"the file at {name} has {_size(size)}, {_as(kind)} may have {_size(limit.max_size)} ({limit.source})"
+        message = (
+            f"the file at {name} is {_size(size)}; {_as(kind)} may be at most {_size(limit.max_size)} ({limit.source})"
+        )
         yield Problem("too_large", message, "make it smaller")
     elif size and kind == "sticker" and size > STILL_STICKER:
-        message = f"the file at {name} has {_size(size)}, a sticker that is not animated may have 100 KB ({META})"
+        message = f"the file at {name} is {_size(size)}; a sticker that is not animated may be at most 100 KB ({META})"
         yield Problem("too_large", message, "make it smaller, unless it is animated", "warning")
     accepted = f"{_as(kind)} may be {', '.join(limit.types)} ({META})"
     if response.type in PAGES:
@@ -207,7 +209,8 @@ def faults_of_file(url: str, kind: str, response: FileResponse) -> Iterator[Prob
         yield Problem("wrong_type", message, "give the address of the file itself; a link for sharing leads to a page")
     elif response.type in UNTYPED:
         message = f"the host of {name} does not say what type of file it is; {accepted}"
-        yield Problem("unknown_type", message, "let the host send the right Content-Type", "warning")
+        hint = "ask whoever runs the website to send the file with its type (Content-Type), such as image/png"
+        yield Problem("unknown_type", message, hint, "warning")
     elif response.type not in limit.types:
         message = f"the file at {name} is {response.type[:60]}; {accepted}"
         # No page says that all other documents are refused, and another spelling of a type may be accepted.

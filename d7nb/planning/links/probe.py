@@ -76,7 +76,7 @@ def probe_all(
                 probe.start()
             if not running:
                 return responses
-            ended = {probe: FileResponse("timeout", at=probe.url) for probe in running if probe.is_over()}
+            ended = {probe: FileResponse("timeout", at=probe.url) for probe in running if probe.close_if_late()}
             with suppress(Empty):
                 probe, response = answers.get(timeout=_POLL_SECONDS)
                 if isinstance(response, Exception):
@@ -152,8 +152,8 @@ class _Probe:
         """Start the thread."""
         threading.Thread(target=self._run, name="d7nb-link", daemon=True).start()
 
-    def is_over(self) -> bool:
-        """Tell whether to give the address up; when its time is over, its connection is closed, a moment before that.
+    def close_if_late(self) -> bool:
+        """Close the connection when its time is over, and return whether to give the address up, a moment after that.
 
         A host name that is being looked up can't be stopped.
         """
