@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from d7nb.api.parsing import parse_id, parse_phone_number, parse_text, parse_time
 from d7nb.api.statuses import InboundMessage
+from d7nb.hints import Hint, Wording
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +65,10 @@ class InboundShape:
 
     def __post_init__(self) -> None:
         if not self.sender:
-            raise ValueError("an inbound shape needs sender=, the path to the sender's number")
+            option = Wording("sender=", "--inbound-sender", "sender=")
+            raise ValueError(
+                Hint("the format of incoming messages needs ", option, ", the path to the sender's number")
+            )
         wildcards = self.sender.split(".").count(WILDCARD)
         for path in (self.sender, self.originator, self.at, self.kind, self.message_id, *self._texts):
             if path and not all(path.split(".")):

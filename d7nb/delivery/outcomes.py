@@ -149,9 +149,9 @@ class OutcomeTable:
         self.set_outcome(rows, "unsent", _NOT_TRIED, "d7nb")
 
     def close(self, reason: str) -> None:
-        """Give a final reason to the rows that were not sent, or not answered, when the send ended."""
+        """Give their final reasons to the rows that were not sent, and to those not answered, when the send ended."""
         with self._lock:
-            self._reasons.fill(self._reasons.isin(_NOT_TRIED), f"not tried: {reason}")
+            self._reasons.fill(self._reasons.isin(_NOT_TRIED), reason)
             self._reasons.fill(self._reasons.isin(_ON_ITS_WAY), _LOST)
 
     def rows_with(self, outcome: str) -> np.ndarray:

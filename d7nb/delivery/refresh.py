@@ -16,6 +16,7 @@ from d7nb.delivery.eligibility import find_ready_states, outcomes_known
 from d7nb.delivery.polling import fetch_reports
 from d7nb.display.text import plural
 from d7nb.errors import Forbidden, PlanError, Unauthorized
+from d7nb.hints import Call, Hint
 from d7nb.store.incoming import take_in
 from d7nb.store.message_status import find_statuses
 from d7nb.store.schema import HEARD
@@ -65,17 +66,17 @@ class PollSummary(NamedTuple):
 
     def warnings(self) -> list[str]:
         """Return a sentence for each kind of report that is missing or could not be matched."""
-        sentences = []
+        sentences: list[str] = []
+        again = Call("delivery.refresh")
         if self.pending:
-            sentences.append(f"D7 has no report yet of {plural(self.pending, 'request')}: refresh() again later")
+            no_report = f"D7 has no report on {plural(self.pending, 'request')} yet: call "
+            sentences.append(Hint(no_report, again, " again later"))
         if self.faults:
-            fault = self.faults[0].message
-            sentences.append(
-                f"{plural(len(self.faults), 'report')} could not be read: {fault}; refresh() asks for them again"
-            )
+            unreadable = f"{plural(len(self.faults), 'report')} could not be read: {self.faults[0].message}; "
+            sentences.append(Hint(unreadable, again, " asks for them again"))
         if self.unmatched:
-            messages = plural(self.unmatched, "message")
-            sentences.append(f"D7 reported on {messages} of no known row: Ledger().aside() shows what it said")
+            not_in_ledger = f"D7 reported on {plural(self.unmatched, 'message')} not in this ledger: "
+            sentences.append(Hint(not_in_ledger, Call("d7nb.Ledger().aside"), " lists them"))
         return sentences
 
 

@@ -124,7 +124,7 @@ def presume_unknown(connection: Connection, stored_requests: Iterable[Request], 
             values: dict[str, Any] = {
                 "outcome": "unknown",
                 "code": PRESUMED,
-                "reason": f"its run on {request.process.host} did not record what became of it",
+                "reason": f"the send on {request.process.host} stopped before D7's answer was recorded",
                 "recorded_at": to_number(at),
             }
             connection.execute(update(requests).where(requests.c.id == request.id).values(values))

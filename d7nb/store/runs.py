@@ -356,7 +356,11 @@ class Run:
             How many requests were freed.
         """
         unrecorded = select(requests.c.id).where(requests.c.run == self.id, requests.c.outcome.is_(None))
-        values = {"outcome": "unsent", "reason": "it was not sent: its claim failed", "recorded_at": to_number(at)}
+        values = {
+            "outcome": "unsent",
+            "reason": "it was not sent, because the ledger could not be written",
+            "recorded_at": to_number(at),
+        }
         with self._database.writing(self._connection) as connection:
             strays = set(connection.execute(unrecorded).scalars()) - self._own_requests
             for stray in strays:

@@ -133,6 +133,9 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def __str__(self) -> str:
+        return self._database.address
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._database.address!r})"
 

@@ -477,9 +477,9 @@ def test_a_row_without_a_usable_key_can_t_go() -> None:
     assert plan.rows["verdict"].tolist() == ["ready", *["invalid"] * 4]
     assert set(plan.rows["decided_by"].dropna()) == {"key"}
     messages = plan.problems["message"].tolist()
-    assert messages[:2] == ["the cell is empty, but it is the row's key"] * 2
-    assert [message.partition(", but it is the row's key")[1:] for message in messages[2:]] == [
-        (", but it is the row's key", "")
+    assert messages[:2] == ["the cell is empty, but this column tells rows apart"] * 2
+    assert [message.partition(", but this column tells rows apart")[1:] for message in messages[2:]] == [
+        (", but this column tells rows apart", "")
     ] * 2
     assert "not one value" in messages[2]
     assert "half a character" in messages[3]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from d7nb.display.text import plural
 from d7nb.errors import LedgerError
+from d7nb.hints import Call, Hint
 from d7nb.store.keys import key_bytes
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ class LedgerWriter:
 
         Must be called when no request is in flight any more.
         """
-        warnings = []
+        warnings: list[str] = []
         try:
             self.write()
             if self._claim_failed:
@@ -158,13 +159,15 @@ class LedgerWriter:
         except LedgerError:
             unwritten = sum(len(fields["rows"]) for _, _, fields in self._pending)
             if unwritten:
-                warnings.append(
+                not_written = (
                     f"the outcome of {plural(unwritten, 'row')} could not be written to the ledger, so a later run "
-                    "will call them unknown: settle them then, with the outcomes in this delivery's .frame"
+                    "will call them unknown: settle them then, with the outcomes from "
                 )
+                warnings.append(Hint(not_written, Call("delivery.frame", arguments=None)))
         if self._superseded:
-            warnings.append(
-                f"D7 answered about {plural(self._superseded, 'row')} so late that a person or another run had decided "
-                "about them by then: plan.delivery(client) shows what the ledger has"
+            they = "it" if self._superseded == 1 else "they"
+            too_late = (
+                f"D7's answer for {plural(self._superseded, 'row')} came after {they} had been settled or sent again: "
             )
+            warnings.append(Hint(too_late, Call("plan.delivery", arguments=("client",)), " shows what the ledger has"))
         return warnings

@@ -22,6 +22,7 @@ from d7nb.delivery.outcomes import TAKEN_APART
 from d7nb.delivery.sending.queue import Queue
 from d7nb.delivery.sending.refusals import CircuitBreaker, action_for
 from d7nb.errors import D7Error, LedgerError
+from d7nb.hints import Hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -148,7 +149,7 @@ class SendLoop:
 
     def _finish(self) -> None:
         """Give the last rows their outcome, and write what is still to be written."""
-        self._outcomes.close(self._stop_reason or "the send ended early")
+        self._outcomes.close(Hint("not tried: ", self._stop_reason or "the send ended early"))
         self.warnings += self._ledger.close()
 
     def _start_requests(self, pool: ThreadPoolExecutor) -> float | None:
@@ -351,7 +352,7 @@ class SendLoop:
         jitter = random.random()  # noqa: S311  (spreads the load, guards no secret)
         seconds = wait_before_retry(request.tries + 1, error.retry_after, jitter)
         if seconds is None:
-            reason = error.message + _when_to_go_on(error.retry_after)
+            reason = Hint(error.message, _when_to_send_again(error.retry_after))
             self.stop(reason)
             self._record(in_flight, "unsent", response, reason)
             return
@@ -389,8 +390,8 @@ class SendLoop:
             self._queue.requeue(*(self._queue.narrow(request, half) for half in halves))
 
 
-def _when_to_go_on(seconds: float | None) -> str:
+def _when_to_send_again(seconds: float | None) -> str:
     if not seconds:
         return ""
     until = datetime.now().astimezone() + timedelta(seconds=min(seconds, _YEAR))
-    return f"; go on after {until.isoformat(sep=' ', timespec='seconds')}"
+    return f"; send again after {until.isoformat(sep=' ', timespec='seconds')}"
