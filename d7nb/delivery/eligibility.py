@@ -39,7 +39,7 @@ class Eligibility(NamedTuple):
 
     Attributes:
         to_send: Positions of the rows to send.
-        override_of: For every row, the number of the earlier request in spite of which it is sent; 0 for none.
+        override_of: For every row, the number of the earlier request that ``resend=`` allows to repeat; 0 for none.
         last_request_seen: The number of the campaign's last request that this decision is based on.
         excluded: Positions of the ready rows that are not sent.
         excluded_outcomes: Their outcomes.

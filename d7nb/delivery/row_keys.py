@@ -66,7 +66,9 @@ def keys_by_content(campaign: str, recipients: pd.Series[str], digests: np.ndarr
     for start in range(0, len(rows), _SLICE):
         part = rows[start : start + _SLICE]
         numbers = family(pd.Series(take_rows(recipients.array, part))).tolist()
-        people = f"{f' {SEPARATOR}'.join(numbers)} ".encode().split(SEPARATOR.encode())
+        # All numbers are encoded together, as one by one is slower; the space ends the number before the content.
+        joined = f" {SEPARATOR}".join(numbers) + " "
+        people = joined.encode().split(SEPARATOR.encode())
         keys[part] = digests_of(map(add, people, contents[part].tolist()), hasher)
     if len(rows) < len(keys):
         without = np.ones(len(keys), dtype=bool)

@@ -12,7 +12,7 @@ from d7nb.errors import PlanError
 from d7nb.hints import Call, Hint
 from d7nb.store.lookup import find_row_states
 from d7nb.store.schema import SETTLED
-from d7nb.store.settle import settle
+from d7nb.store.settle import OUTCOME_OF_DECISION, settle
 from d7nb.tables.frames import positions
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from d7nb.delivery.mailing import Mailing
     from d7nb.delivery.outcomes import OutcomeTable
     from d7nb.store.campaign import CampaignLedger
-
-_OUTCOME_OF = {"sent": "accepted", "not_sent": "unsent"}
 
 
 def settle_rows(
@@ -52,7 +50,7 @@ def settle_rows(
         states = find_row_states(campaign_ledger, keys, people, at=now)
     has_outcome = np.flatnonzero(states.outcome.astype(bool))
     outcomes.update_from_ledger(settled[has_outcome], outcomes_known(states, has_outcome))
-    if conflicts := int((states.outcome != _OUTCOME_OF[decision]).sum()):
+    if conflicts := int((states.outcome != OUTCOME_OF_DECISION[decision]).sum()):
         settled_before = (
             f"{plural(conflicts, 'row')} had been settled differently before, and nothing was changed there: "
         )

@@ -326,7 +326,7 @@ def test_an_originator_column_is_checked_row_by_row() -> None:
 
 @pytest.mark.parametrize("campaign", [None, 7, "", "  ", "\ud800"])
 def test_a_campaign_is_a_text(campaign: Any) -> None:
-    with pytest.raises(PlanError, match="a campaign.s name is a text"):
+    with pytest.raises(PlanError, match="a campaign's name is a text"):
         planned(one(), campaign=campaign)
 
 

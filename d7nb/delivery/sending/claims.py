@@ -48,8 +48,8 @@ class LedgerWriter:
     Args:
         run: The send's run in the ledger.
         mailing: The plan's rows.
-        override_of: For every row, the number of the earlier request in spite of which it is sent; 0 for none.
-        unless_arrived: Whether a row stays after all if that request's message was delivered by the time of the claim.
+        override_of: For every row, the number of the earlier request that ``resend=`` allows to repeat; 0 for none.
+        unless_arrived: Whether to refuse a row anyway if that request's message has arrived.
     """
 
     def __init__(self, run: Run, mailing: Mailing, override_of: np.ndarray, *, unless_arrived: bool = False) -> None:
@@ -155,7 +155,7 @@ class LedgerWriter:
         try:
             self.write()
             if self._claim_failed:
-                self._run.release_strays(self._mailing.clock())
+                self._run.free_unconfirmed_claims(self._mailing.clock())
         except LedgerError:
             unwritten = sum(len(fields["rows"]) for _, _, fields in self._pending)
             if unwritten:
