@@ -222,7 +222,7 @@ def test_what_a_run_leaves_unrecorded_is_unknown_from_then_on(ledger: Ledger, ot
     known = look_up(other, [0, 1])
     assert outcomes(known) == ["unknown"] * 2
     assert not known.sending.any()
-    assert "did not record" in known.reason[0]
+    assert "stopped before D7's answer was recorded" in known.reason[0]
     with start_run(other) as run:
         assert claim(run, [0]).outcome == ["unknown"]
 
