@@ -12,7 +12,9 @@ from d7nb.api.client import Client
 from d7nb.api.destinations import BASE_URL
 from d7nb.api.error_codes import with_advice
 from d7nb.api.statuses import FINAL
-from d7nb.delivery.eligibility import find_ready_states, outcomes_known
+from d7nb.delivery.eligibility import find_ready_states
+from d7nb.delivery.ledger_outcomes import outcomes_from_states
+from d7nb.delivery.outcomes import STATUS_COLUMNS
 from d7nb.delivery.polling import fetch_reports
 from d7nb.display.text import plural
 from d7nb.errors import Forbidden, PlanError, Unauthorized
@@ -104,7 +106,7 @@ def load_follow_up(
         is_new = ~outcomes.is_accepted()[ready] | (outcomes.request_ids()[ready] != states.request_id)
         changed = np.flatnonzero(is_new & (states.outcome == "accepted"))
         if len(changed):
-            outcomes.update_from_ledger(ready[changed], outcomes_known(states, changed))
+            outcomes.update_from_ledger(ready[changed], outcomes_from_states(states, changed))
     is_final = np.isin(statuses.status.astype("str"), list(FINAL))
     if len(outcomes.rows_with("unknown")):
         is_final &= states.code != HEARD  # the request's report may also tell of its rows that are still in doubt
@@ -204,12 +206,9 @@ def store_reports(
 
 def status_columns(statuses: MessageStatuses) -> dict[str, Any]:
     """Return the status of each row as columns that are joined to the user's frame."""
-    return {
-        "d7_msg_id": pd.array(statuses.msg_id, dtype="str"),
-        "d7_status": pd.array(statuses.status, dtype="str"),
-        "d7_status_reason": pd.array(statuses.reason, dtype="str"),
-        "d7_status_at": pd.Series(statuses.reached).dt.tz_localize("UTC").array,
-    }
+    texts = (pd.array(column, dtype="str") for column in (statuses.msg_id, statuses.status, statuses.reason))
+    reached = pd.Series(statuses.reached).dt.tz_localize("UTC").array
+    return dict(zip(STATUS_COLUMNS, (*texts, reached), strict=True))
 
 
 def add_failure_reasons(columns: dict[str, Any], accepted: np.ndarray) -> None:

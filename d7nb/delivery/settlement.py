@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from d7nb.delivery.eligibility import outcomes_known
+from d7nb.delivery.ledger_outcomes import outcomes_from_states
 from d7nb.display.text import plural
 from d7nb.errors import PlanError
 from d7nb.hints import Call, Hint
@@ -49,7 +49,7 @@ def settle_rows(
         settle(campaign_ledger, keys, decision, now)
         states = find_row_states(campaign_ledger, keys, people, at=now)
     has_outcome = np.flatnonzero(states.outcome.astype(bool))
-    outcomes.update_from_ledger(settled[has_outcome], outcomes_known(states, has_outcome))
+    outcomes.update_from_ledger(settled[has_outcome], outcomes_from_states(states, has_outcome))
     if conflicts := int((states.outcome != OUTCOME_OF_DECISION[decision]).sum()):
         settled_before = (
             f"{plural(conflicts, 'row')} had been settled differently before, and nothing was changed there: "

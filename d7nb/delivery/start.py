@@ -17,13 +17,13 @@ from d7nb.delivery.delivery import Delivery
 from d7nb.delivery.eligibility import (
     check_eligibility,
     find_ready_states,
-    outcomes_so_far,
     resend_is,
     with_sent_rows_ready,
 )
+from d7nb.delivery.ledger_outcomes import outcomes_of_ready_rows
 from d7nb.delivery.outcomes import OutcomeTable
 from d7nb.delivery.refresh import load_follow_up
-from d7nb.delivery.sending.claims import LedgerWriter
+from d7nb.delivery.sending.ledger_writer import LedgerWriter
 from d7nb.delivery.sending.loop import SendLoop
 from d7nb.delivery.sending.queue import Canary
 from d7nb.errors import ConfirmError, LedgerWarning, PlanError
@@ -148,7 +148,7 @@ def restore_delivery(
         mailing = with_sent_rows_ready(mailing, campaign)
         states = find_ready_states(mailing, campaign)
         outcomes = OutcomeTable(mailing.verdicts)
-        outcomes.update_from_ledger(*outcomes_so_far(mailing, states))
+        outcomes.update_from_ledger(*outcomes_of_ready_rows(mailing, states))
         outcomes.close(unsent_reason)
         follow_up = load_follow_up(mailing, outcomes, campaign, states=states)
     return Delivery(mailing, outcomes, ledger, client=client, follow_up=follow_up)

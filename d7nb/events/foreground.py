@@ -111,6 +111,7 @@ class _Protocol(H11Protocol):
             self._head_timer = None
 
 
+# The sandbox's server has such functions of its own: it shares no code with d7nb (CONTRIBUTING.md).
 def listen(host: str, port: int) -> socket.socket:
     """Open a listening socket for uvicorn.
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from d7nb.api.statuses import InboundMessage, StatusUpdate
+    from d7nb.api.inbound import InboundMessage
+    from d7nb.api.statuses import StatusUpdate
     from d7nb.store.dead_letters import DeadLetter
 
 PATIENCE = 30.0

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 import d7nb
-from d7nb.api.statuses import InboundMessage
+from d7nb.api.inbound import InboundMessage
 from d7nb.cli import main
 from d7nb.store.dead_letters import DeadLetter
 

@@ -93,10 +93,10 @@ def test_it_ends_at_a_signal_and_never_showed_the_secret_or_a_number(sqlite: str
 
 IMPATIENT = """
 import sys, d7nb
-from d7nb.events import server
-server._HEAD_TIMEOUT = 0.4
+from d7nb.events import foreground
+foreground._HEAD_TIMEOUT = 0.4
 with d7nb.Ledger(sys.argv[1]) as ledger:
-    server.serve(ledger, sys.argv[2])
+    foreground.serve(ledger, sys.argv[2])
 """
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from d7nb.api.retry import wait_before_retry
-from d7nb.delivery.eligibility import outcomes_refused
+from d7nb.delivery.ledger_outcomes import outcomes_from_claim
 from d7nb.delivery.mailing import Batch
 from d7nb.delivery.outcomes import TAKEN_APART
 from d7nb.delivery.sending.queue import Queue
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from d7nb.api.client import Client
     from d7nb.api.responses import SendResponse
     from d7nb.delivery.outcomes import OutcomeTable
-    from d7nb.delivery.sending.claims import ClaimedRows, LedgerWriter
+    from d7nb.delivery.sending.ledger_writer import ClaimedRows, LedgerWriter
     from d7nb.delivery.sending.queue import Canary, PendingRequest
     from d7nb.delivery.sending.requests import RequestBuilder
     from d7nb.errors import ApiError
@@ -268,7 +268,7 @@ class SendLoop:
         """Give the rows that were not granted the outcome that the ledger has for them."""
         refused = np.flatnonzero(~claimed.claim.granted)
         if len(refused):
-            self._outcomes.update_from_ledger(claimed.rows[refused], outcomes_refused(claimed.claim).take(refused))
+            self._outcomes.update_from_ledger(claimed.rows[refused], outcomes_from_claim(claimed.claim).take(refused))
 
     def _apply_send_time_filters(self, request: PendingRequest) -> PendingRequest | None:
         """Skip the rows that a filter which reads the clock rules out by now, and return the others."""
