@@ -34,7 +34,7 @@ def ledger(context: click.Context, ledger: str | None) -> int:  # the option's n
         return DONE
     with Ledger(ledger) as opened:
         campaigns = opened.campaigns()
-        print(f"{opened}" + (f"\nwarning: {opened.warning}" if opened.warning else ""))
+        print(f"ledger: {opened}" + (f"\nwarning: {opened.warning}" if opened.warning else ""))
     if campaigns.empty:
         print("nothing was sent yet")
         return DONE
