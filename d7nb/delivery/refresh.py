@@ -145,7 +145,7 @@ def check_refresh_client(client: Client | None, destination: str) -> Client:
     """
     if client is None and destination != BASE_URL:
         raise PlanError(
-            "these messages were not sent to the real API: give refresh() or watch() the client that sent them"
+            "these messages were not sent to the real API: give the client that sent them, such as refresh(client)"
         )
     client = Client() if client is None else client
     if not isinstance(client, Client):
