@@ -151,7 +151,7 @@ class ApiError(D7Error, OSError):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
-        self.message = mask_text(message)
+        self.message: str = _masked(message)
         self.status = status
         self.code = code
         self.details = tuple(details)

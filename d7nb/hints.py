@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ FLAGS = frozenset(
         "canary",
         "confirm",
         "country",
+        "force",
         "ledger",
         "originator",
         "rate",
@@ -40,7 +42,7 @@ FLAGS = frozenset(
         "to",
     }
 )
-"""The options that the command line has, too: ``--stop-if`` for ``stop_if=``."""
+"""The options that the command line has, too: ``--stop-if`` for ``stop_if=``, and ``--force`` for ``force=True``."""
 _FLAG_VALUES = {("resend", True): "all"}
 
 
@@ -70,14 +72,22 @@ class Call(NamedTuple):
     arguments: tuple[str, ...] | None = ()
 
 
-Part = str | Option | Call
+class Wording(NamedTuple):
+    """A part of a sentence for which each surface has its own words; empty where it says nothing."""
+
+    notebook: str = ""
+    shell: str = ""
+    form: str = ""
+
+
+Part = str | Option | Call | Wording
 
 
 class Hint(str):
     """A sentence with options and calls in it. As a text it speaks Python, which is what a notebook understands.
 
     Args:
-        *parts: Texts, options and calls, in the order in which they are read.
+        *parts: Texts, options, calls and wordings, in the order in which they are read.
 
     Example:
         >>> hint = Hint("write '+' and the country code, or give ", Option("country", "AE"))
@@ -93,9 +103,10 @@ class Hint(str):
     parts: tuple[Part, ...]
 
     def __new__(cls, *parts: Part) -> Self:
-        """Write the sentence for a notebook, and keep its parts."""
-        hint = super().__new__(cls, "".join(_write(part, "notebook") for part in parts))
-        hint.parts = parts
+        """Write the sentence for a notebook, and keep its parts; those of a hint in it are among them."""
+        flat = tuple(chain.from_iterable(part.parts if isinstance(part, Hint) else (part,) for part in parts))
+        hint = super().__new__(cls, "".join(_write(part, "notebook") for part in flat))
+        hint.parts = flat
         return hint
 
     def __reduce__(self) -> tuple[type[Self], tuple[Part, ...]]:
@@ -137,6 +148,8 @@ def render(text: str, surface: Surface | None = None) -> str:
         'fill the cell in'
         >>> render(Hint("choose a number with ", Call("plan.release")), "shell")
         'choose a number with plan.release() in a notebook'
+        >>> render(Hint("then ", Call("delivery.refresh")), "shell")
+        'then plan.delivery(d7nb.Client()).refresh() in a notebook with the same plan'
     """
     surface = surface or _surface.get()
     return "".join(_write(part, surface) for part in text.parts) if isinstance(text, Hint) else str(text)
@@ -145,6 +158,8 @@ def render(text: str, surface: Surface | None = None) -> str:
 def _write(part: Part, surface: Surface) -> str:
     if isinstance(part, Option):
         return _WRITE_OPTION[surface](part)
+    if isinstance(part, Wording):
+        return str(getattr(part, surface))
     return _WRITE_CALL[surface](part) if isinstance(part, Call) else part
 
 
@@ -159,7 +174,7 @@ def _option_in_shell(option: Option) -> str:
         return f"{_option_in_python(option)} in a notebook"
     flag = f"--{option.name.replace('_', '-')}"
     value = _FLAG_VALUES.get((option.name, option.value), option.value)
-    return flag if value is None else f"{flag} {shlex.quote(str(value))}"
+    return flag if value is None or value is True else f"{flag} {shlex.quote(str(value))}"
 
 
 def _option_in_form(option: Option) -> str:
@@ -176,18 +191,40 @@ def _call_in_python(call: Call) -> str:
 
 
 def _call_in_shell(call: Call) -> str:
-    if call.function == "plan.send" and FLAGS.issuperset(option.name for option in call.options):
-        flags = " ".join(map(_option_in_shell, call.options))
-        return f"the same command with {flags}" if flags else "the same command again"
-    return _SHELL_CALLS.get(call.function, f"{_call_in_python(call)} in a notebook")
+    if call.function in _SHELL_CALLS:
+        return _SHELL_CALLS[call.function]
+    arguments = [argument for argument in call.arguments or () if argument != "client"]
+    is_same_command = call.function == "plan.send" and _SHELL_ARGUMENTS.keys() >= set(arguments)
+    if is_same_command and FLAGS.issuperset(option.name for option in call.options):
+        flags = [*map(_SHELL_ARGUMENTS.__getitem__, arguments), *map(_option_in_shell, call.options)]
+        return f"the same command with {' '.join(flags)}" if flags else "the same command again"
+    return _call_in_notebook(call)
+
+
+def _call_in_notebook(call: Call) -> str:
+    """Return a call for a reader of the shell, who has neither a client nor a delivery in a notebook yet."""
+    client = _call_in_python(Call("d7nb.Client"))
+    arguments = call.arguments and tuple(client if argument == "client" else argument for argument in call.arguments)
+    place = "in a notebook"
+    if call.function.startswith("delivery."):
+        call = call._replace(function=f"plan.delivery({client}).{call.function.removeprefix('delivery.')}")
+        place = "in a notebook with the same plan"
+    return f"{_call_in_python(call._replace(arguments=arguments))} {place}"
 
 
 def _call_in_form(call: Call) -> str:
-    return "the Send button" if call == SEND_AGAIN else f"form.{_call_in_python(call)} in a cell"
+    if call == SEND_AGAIN:
+        return "the Send button"
+    return f"{'' if call.function.startswith('d7nb.') else 'form.'}{_call_in_python(call)} in a cell"
 
 
 SEND_AGAIN = Call("plan.send", arguments=("client",))
-_SHELL_CALLS = {"plan.problems": "python -m d7nb check TABLE --all", "delivery.frame": "--out FILE"}
+_SHELL_CALLS = {
+    "d7nb.Ledger().aside": "python -m d7nb ledger aside",
+    "delivery.frame": "--out FILE",
+    "plan.problems": "python -m d7nb check TABLE --all",
+}
+_SHELL_ARGUMENTS = {"resend=rows": "--resend all"}  # the command line can't name single rows
 _WRITE_OPTION: Mapping[Surface, Callable[[Option], str]] = {
     "notebook": _option_in_python,
     "shell": _option_in_shell,

@@ -64,7 +64,7 @@ class Ledger(Store):
 
         Args:
             frame: The table; it need not be the one that was sent.
-            campaign: The name of the mailing.
+            campaign: The campaign's name.
             to: The column with the phone numbers: each row tells what its person got last in this campaign.
             key: The column or columns that were the plan's ``key=``, if it had one: then these find the row.
             country: As for `d7nb.plan`.

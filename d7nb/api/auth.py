@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from requests.auth import AuthBase
 
 from d7nb.errors import TokenError
-from d7nb.hints import Call, Hint, Option
+from d7nb.hints import Hint, Wording
 
 if TYPE_CHECKING:
     from requests import PreparedRequest
@@ -65,8 +65,11 @@ def find_token(token: str | None, *, ask: bool = True) -> Bearer:
     if token is None:
         token = os.environ.get(VARIABLE) or _from_keyring() or (_from_person() if ask else None)
     if not token or not token.strip():
-        store_it = "no API token: set D7_API_TOKEN, store it with keyring set d7nb api-token, or give "
-        raise TokenError(Hint(store_it, Call("d7nb.Client", (Option("token"),))))
+        store_it = (
+            f"no D7 token was found: set the environment variable {VARIABLE}, or run `keyring set d7nb api-token` "
+            "in a shell, then try again"
+        )
+        raise TokenError(Hint(store_it, Wording(notebook="; or give Client(token=...)")))
     token = token.strip()
     is_valid = token.isascii() and token.isprintable() and " " not in token
     bearer = Bearer(token)

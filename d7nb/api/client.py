@@ -18,6 +18,7 @@ from d7nb.api.responses import SendResponse, ambiguous, parse_date, parse_error,
 from d7nb.api.session import FAILURES, Session, describe_failure, failed_call, iter_body, json_object, not_connected
 from d7nb.api.transport import open_session
 from d7nb.errors import ApiError, NotConnected, TokenError, hides_internals
+from d7nb.hints import Hint, Option, Wording
 from d7nb.version import version
 
 if TYPE_CHECKING:
@@ -99,13 +100,12 @@ class Client:
         origin, parts = origin_of(base_url), urlsplit(base_url)
         self.is_local = parts.hostname in {"127.0.0.1", "localhost", "::1"}
         if parts.scheme == "http" and not self.is_local:
-            message = (
-                "base_url must begin with https: http would send the token unencrypted, and is for this machine only"
-            )
-            raise TokenError(message)
+            only_https = " must begin with https: http would send the token unencrypted, and is for this machine only"
+            raise TokenError(Hint(Option("base_url"), only_https))
         if workers < 1 or batch_size < 1 or (rate is not None and rate < 1):
-            message = "workers, batch_size and rate must be 1 or more (rate=None means no limit)"
-            raise ValueError(message)
+            name = "workers" if workers < 1 else "batch_size" if batch_size < 1 else "rate"
+            no_limit = Wording(notebook=", or None for no limit") if name == "rate" else ""
+            raise ValueError(Hint(Option(name), " must be 1 or more", no_limit))
         self.base_url = origin + parts.path.rstrip("/")
         self.timeout = timeout if isinstance(timeout, tuple) else (timeout, timeout)
         if rate is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from d7nb.hints import Hint, Option
+
 BASE_URL = "https://api.d7networks.com"
 
 
@@ -33,8 +35,8 @@ def origin_of(base_url: str) -> str:
     """
     parts = urlsplit(base_url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or set(base_url) & set("@?#"):
-        message = f"base_url must be an http(s) address such as {BASE_URL}, without a user, a query or a fragment"
-        raise ValueError(message)
+        rules = f" must be an http(s) address such as {BASE_URL}, without a user, a query or a fragment"
+        raise ValueError(Hint(Option("base_url"), rules))
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     port = "" if parts.port in {None, {"http": 80, "https": 443}[parts.scheme]} else f":{parts.port}"
     return f"{parts.scheme}://{host}{port}"

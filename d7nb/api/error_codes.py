@@ -70,7 +70,7 @@ _D7 = (
     ("http_404", "D7 does not know the originator, the id or the address", ASK, _SEND),
     ("http_408", "D7 gave up; it does not say whether it took the messages", ASK, _INFERRED),
     ("http_409", "something else was under way; D7 does not say whether it took the messages", ASK, _INFERRED),
-    ("http_413", "the request is too large; lower batch_size", FIX, _INFERRED),
+    ("http_413", "the request is too large; choose a smaller batch size", FIX, _INFERRED),
     ("http_422", "a field is missing or breaks a rule; D7's words name it", FIX, _SEND),
     ("http_429", "too many requests at once", WAIT, _SDK),
     ("http_5xx", "D7 failed; it does not say whether it took the messages", ASK, _SDK),

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from d7nb.api.parsing import parse_id, parse_phone_number, parse_text, parse_time
-from d7nb.api.statuses import InboundMessage
+from d7nb.hints import Hint, Wording
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +22,26 @@ WILDCARD = "*"
 _MAX_MESSAGES = 1_000
 """Messages read from one event: with two wildcards in a path, a small body could hold millions."""
 _Path = tuple[str | int, ...]
+
+
+class InboundMessage(NamedTuple):
+    """A message that a person wrote to a business number.
+
+    Attributes:
+        sender: The person's number, digits with or without a plus.
+        originator: The business number, likewise; empty where it is not known.
+        at: When it was written.
+        text: What was written; empty where it was no text.
+        kind: The kind of message, such as ``text`` or ``image``.
+        message_id: Its id.
+    """
+
+    sender: str
+    originator: str
+    at: datetime
+    text: str = ""
+    kind: str = ""
+    message_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,7 +84,10 @@ class InboundShape:
 
     def __post_init__(self) -> None:
         if not self.sender:
-            raise ValueError("an inbound shape needs sender=, the path to the sender's number")
+            option = Wording("sender=", "--inbound-sender", "sender=")
+            raise ValueError(
+                Hint("the format of incoming messages needs ", option, ", the path to the sender's number")
+            )
         wildcards = self.sender.split(".").count(WILDCARD)
         for path in (self.sender, self.originator, self.at, self.kind, self.message_id, *self._texts):
             if path and not all(path.split(".")):

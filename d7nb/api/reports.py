@@ -13,9 +13,9 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from d7nb.api.inbound import META, SANDBOX, InboundShape
+from d7nb.api.inbound import META, SANDBOX, InboundMessage, InboundShape
 from d7nb.api.parsing import LONGEST_ID, parse_id, parse_phone_number, parse_text, parse_time
-from d7nb.api.statuses import InboundMessage, StatusUpdate, parse_status
+from d7nb.api.statuses import StatusUpdate, parse_status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

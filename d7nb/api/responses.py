@@ -15,6 +15,7 @@ import orjson
 from d7nb import errors
 from d7nb.api.error_codes import ASK, meaning_of, with_advice
 from d7nb.api.parsing import EARLIEST
+from d7nb.hints import Hint, Option
 from d7nb.privacy import mask_text
 
 if TYPE_CHECKING:
@@ -156,8 +157,8 @@ def parse_error(status: int, headers: Mapping[str, str], body: Any, now: datetim
         now: The time, for a Retry-After that is a date.
     """
     if 300 <= status < 400:
-        message = f"D7's address answered {status}, a redirect; it is not followed: check base_url"
-        return errors.Misdirected(message, status=status)
+        redirected = f"D7's address answered {status}, a redirect, which is not followed: check "
+        return errors.Misdirected(Hint(redirected, Option("base_url")), status=status)
     details = parse_details(body)
     code = details[0].code if details else ""
     d7_message = "; ".join(dict.fromkeys(_sentence(detail) for detail in details[:3]))

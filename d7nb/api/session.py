@@ -16,6 +16,7 @@ from d7nb.api.downloads import CHUNK
 from d7nb.api.responses import parse_error, parse_json
 from d7nb.api.transport import NeverConnected
 from d7nb.errors import ApiError, NotConnected
+from d7nb.hints import Hint, Option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -93,15 +94,17 @@ class Session:
         self._http.close()
 
 
+_AND_ADDRESS = ", and ", Option("base_url"), " if you gave it"
+
+
 def not_connected(failure: Exception) -> NotConnected | None:
     """Return the error for a request that can't have left, None for a failure that came later."""
     if not isinstance(failure, NeverConnected):
         return None
     if isinstance(failure.__cause__, ssl.SSLCertVerificationError):
-        return NotConnected(
-            "the certificate of D7's address can't be trusted, so nothing was sent; check base_url and proxies"
-        )
-    return NotConnected("no connection to D7 could be made; check the network, proxies and base_url")
+        untrusted = "the certificate of D7's address can't be trusted, so nothing was sent: check your proxy"
+        return NotConnected(Hint(untrusted, *_AND_ADDRESS))
+    return NotConnected(Hint("no connection to D7: check your internet connection and proxy", *_AND_ADDRESS))
 
 
 def describe_failure(failure: Exception) -> str:

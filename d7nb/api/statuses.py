@@ -54,26 +54,6 @@ class StatusUpdate(NamedTuple):
     recipient: str = ""
 
 
-class InboundMessage(NamedTuple):
-    """A message that a person wrote to a business number.
-
-    Attributes:
-        sender: The person's number, digits with or without a plus.
-        originator: The business number, likewise; empty where it is not known.
-        at: When it was written.
-        text: What was written; empty where it was no text.
-        kind: The kind of message, such as ``text`` or ``image``.
-        message_id: Its id.
-    """
-
-    sender: str
-    originator: str
-    at: datetime
-    text: str = ""
-    kind: str = ""
-    message_id: str = ""
-
-
 def parse_status(status: str) -> tuple[str, str]:
     """Translate D7's status into one of `STAGES`, and return it with D7's own word where that says more.
 

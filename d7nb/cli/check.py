@@ -60,4 +60,4 @@ def _problem_line(problem: Mapping[Any, Any]) -> str:
     column, message, hint = (mask_text(str(problem[name])) for name in ("column", "message", "hint"))
     position = f"row {problem['row']}, {column}" if problem["row"] != "" else "the whole plan"
     value = f" [{problem['value']}]" if problem["value"] else ""
-    return f"{position}{value}: {problem['severity']} {problem['code']}: {message}" + f" ({hint})" * bool(hint)
+    return f"{position}{value}: {problem['severity']} {problem['code']}: {message}" + f": {hint}" * bool(hint)

@@ -19,7 +19,8 @@ from d7nb import plugins
 from d7nb.api.auth import VARIABLE, find_token, token_source
 from d7nb.api.client import Client
 from d7nb.display.text import duration_text, plural
-from d7nb.errors import ApiError, D7Error, Misdirected, Unauthorized
+from d7nb.errors import ApiError, D7Error, Misdirected, Unauthorized, message_of
+from d7nb.hints import Call, Hint, render
 from d7nb.ledger import Ledger
 from d7nb.plugins.manager import ALLOWED, BUILT_IN
 from d7nb.store.database import may_create_tables
@@ -89,7 +90,7 @@ def run_checks(target: Target) -> Iterator[Finding]:
         try:
             yield from check(target)
         except (D7Error, ValueError) as error:
-            yield Finding("fail", subject, str(error))
+            yield Finding("fail", subject, message_of(error))
         except Exception as error:  # noqa: BLE001  (a defect of one check must not hide what the others report)
             yield Finding("fail", subject, f"the check itself failed: {type(error).__name__}: {error}")
 
@@ -118,7 +119,7 @@ def check_token(_: Target) -> Iterator[Finding]:
     """Check that there is a token, and say where it is."""
     source = token_source()
     if source is None:
-        advice = f"set {VARIABLE}, or store it with keyring set d7nb api-token; a sandbox needs none"
+        advice = f"set the environment variable {VARIABLE}, or run `keyring set d7nb api-token`; a sandbox needs none"
         yield Finding("warn", "token", "none found; a notebook or a terminal would ask for it", advice)
         return
     find_token(None, ask=False)  # raises if it is malformed
@@ -158,11 +159,14 @@ def _reachability(token_check: TokenCheck, base_url: str) -> Finding:
         return Finding("ok", "D7", f"{base_url} answers")
     if error.status is None:
         advice = "without a network, plans, previews and the sandbox still work"
-        return Finding("fail", "D7", f"{base_url}: {error}", advice)
+        return Finding("fail", "D7", f"{base_url}: {message_of(error)}", advice)
     if isinstance(error, Misdirected):
-        return Finding("fail", "D7", f"{base_url}: {error}")
+        return Finding("fail", "D7", f"{base_url}: {message_of(error)}")
     return Finding(
-        "warn", "D7", f"{base_url} answers, but not as D7 does: {error}", "check --base-url, or try again later"
+        "warn",
+        "D7",
+        f"{base_url} answers, but not as D7 does: {message_of(error)}",
+        "check --base-url, or try again later",
     )
 
 
@@ -203,13 +207,16 @@ def check_ledger(target: Target) -> Iterator[Finding]:
     with Ledger(target.ledger, patience=TIMEOUT) as opened:  # raises if it can't be written
         campaigns, warning = opened.campaigns(), opened.warning
     counts = campaigns.drop(columns=["campaign", "destination", "last"]).sum()
-    contents = f"{plural(len(campaigns), 'mailing')}, {plural(int(counts.sum()), 'row')}"
+    contents = f"{plural(len(campaigns), 'campaign')}, {plural(int(counts.sum()), 'row')}"
     yield Finding("ok", "ledger", f"{location.address} can be read and written (schema {SCHEMA}): {contents}")
     if counts["unknown"]:
         message = f"{plural(int(counts['unknown']), 'row')} may have been sent, but nobody knows"
-        yield Finding(
-            "warn", "ledger", message, 'find out, then call plan.delivery(client).settle("sent") or .settle("not_sent")'
+        advice = Hint(
+            "look for the message in D7's dashboard, or ask a recipient; then record it: ",
+            Call("delivery.settle", arguments=('"sent"',)),
+            ', or .settle("not_sent")',
         )
+        yield Finding("warn", "ledger", message, render(advice, "shell"))
     if counts["claimed"]:
         message = f"{plural(int(counts['claimed']), 'row')} being sent now, or by a send that was cut off"
         yield Finding("info", "ledger", message)

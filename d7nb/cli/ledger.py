@@ -13,6 +13,7 @@ from d7nb.cli.table_options import StrictOptions, ledger_option
 from d7nb.privacy import mask_text
 
 SHOWN_ASIDE = 50
+_NOT_IN_LEDGER = "it is about a message that is not in this ledger; perhaps another program uses the same D7 account"
 
 
 class _LedgerGroup(StrictOptions, click.Group):
@@ -33,7 +34,7 @@ def ledger(context: click.Context, ledger: str | None) -> int:  # the option's n
         return DONE
     with Ledger(ledger) as opened:
         campaigns = opened.campaigns()
-        print(f"{opened}" + (f"\nwarning: {opened.warning}" if opened.warning else ""))
+        print(f"ledger: {opened}" + (f"\nwarning: {opened.warning}" if opened.warning else ""))
     if campaigns.empty:
         print("nothing was sent yet")
         return DONE
@@ -62,14 +63,16 @@ def export(out: Path, ledger: str | None) -> int:
 @ledger.command(cls=StrictOptions)
 @ledger_option
 def aside(ledger: str | None) -> int:
-    """Show the latest events that could not be understood."""
+    """Show the latest events that could not be understood, or are about no message in the ledger."""
     from d7nb.display.text import in_terminal  # noqa: PLC0415
     from d7nb.ledger import Ledger  # noqa: PLC0415
+    from d7nb.store.dead_letters import UNMATCHED  # noqa: PLC0415
 
     with Ledger(ledger) as opened:
         events = opened.aside().tail(SHOWN_ASIDE)
     for received_at, reason, text in events.itertuples(index=False):
-        print(f"{received_at:%Y-%m-%d %H:%M UTC}  {in_terminal(reason)}\n    {in_terminal(text)}")
+        shown_reason = _NOT_IN_LEDGER if reason == UNMATCHED else in_terminal(reason)
+        print(f"{received_at:%Y-%m-%d %H:%M UTC}  {shown_reason}\n    {in_terminal(text)}")
     if events.empty:
         print("nothing was put aside")
     return DONE

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from d7nb.errors import TableError
+from d7nb.errors import TableError, missing_extra
 from d7nb.privacy import mask_text
 
 if TYPE_CHECKING:
@@ -37,12 +37,19 @@ def write(frame: pd.DataFrame, out: Path) -> None:
         else:
             _without_zones(frame).to_excel(out, index=False)
     except Exception as error:  # noqa: BLE001  (Excel can't hold everything, but no outcome may be lost)
-        reason = type(error).__name__
-        print(f"d7nb: {mask_text(out.name)} could not be written ({reason}); writing CSV instead", file=sys.stderr)
         folder = out.parent if out.suffix == ".xlsx" else Path(tempfile.mkdtemp())
         written = str(folder / f"{out.stem}.csv")
         frame.to_csv(written, index=False)
+        instead = f"the table was written to {Path(written).name} instead"
+        print(mask_text(f"d7nb: {_reason_of(error, out.name)}; {instead}"), file=sys.stderr)
     print(f"wrote {mask_text(written)}")
+
+
+def _reason_of(error: Exception, name: str) -> str:
+    """Return why a file could not be written, and what to install where that helps."""
+    if isinstance(error, ModuleNotFoundError):
+        return str(missing_extra(error, name, "excel", {"openpyxl"}))
+    return f"{name} could not be written ({type(error).__name__})"
 
 
 def _without_zones(frame: pd.DataFrame) -> pd.DataFrame:

@@ -35,10 +35,10 @@ _INBOUND_OPTIONS = {
 """The fields of an `InboundShape` that options of the same names set."""
 _ADVICE = """\
 D7 must be able to reach this receiver: let a tunnel or a reverse proxy with TLS pass https://YOUR-HOST/SECRET on to it,
-without logging paths, and give D7 that address in its dashboard or as the report_url of a plan.
+without logging paths, and give D7 that address in its dashboard, or as report_url= of d7nb.plan() in a notebook.
 D7 documents neither a signature of its events nor whether it repeats one that was not answered. Keep the secret to
-yourself, because nothing else tells D7's events from forged ones, and call `delivery.refresh()` to ask D7 for
-statuses that never came."""
+yourself, because nothing else tells D7's events from forged ones. To ask D7 for statuses that never came: in a
+notebook, make the same plan and run plan.delivery(d7nb.Client()).refresh()."""
 
 
 def _inbound_options(command: F) -> F:
@@ -69,7 +69,7 @@ def _inbound_options(command: F) -> F:
     "shape_names",
     type=click.Choice(["meta", "sandbox"]),
     multiple=True,
-    help="Format of incoming messages, may be repeated; both if neither it nor a path below is given.",
+    help="Format of incoming messages, may be repeated. Without this option and without --inbound-..., both are read.",
 )
 @_inbound_options
 @click.option(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=StrictOptions)
 @table_options
-@click.option("--campaign", default="default", show_default=True, metavar="NAME", help="Name of this mailing.")
+@click.option("--campaign", default="default", show_default=True, metavar="NAME", help="Name of the campaign.")
 @click.option("--schedule", metavar="TIME", help="Time when D7 is to send, such as 2026-11-30T09:00+04:00.")
 @click.option("--batch-size", type=int, default=100, show_default=True, metavar="N", help="Recipients per request.")
 @click.option("--rate", type=int, default=RATE, show_default=True, metavar="N", help="Recipients per second.")

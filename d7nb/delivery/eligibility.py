@@ -8,25 +8,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from d7nb.api.error_codes import NEVER, advice_for
-from d7nb.delivery.outcomes import LedgerOutcomes
+from d7nb.delivery.ledger_outcomes import (
+    got_other_text,
+    hold_for_other_text,
+    may_be_sent,
+    outcomes_from_states,
+)
 from d7nb.errors import PlanError
 from d7nb.hints import Hint, Option
-from d7nb.store.claims import OTHER_TEXT
 from d7nb.store.lookup import find_row_states, has_earlier_request_in_doubt
 from d7nb.store.message_status import find_statuses
-from d7nb.store.schema import SETTLED
 from d7nb.tables.arrays import group_codes, take_ordered
 from d7nb.tables.frames import positions
 
 if TYPE_CHECKING:
     from d7nb.delivery.mailing import Mailing
+    from d7nb.delivery.outcomes import LedgerOutcomes
     from d7nb.store.campaign import CampaignLedger
-    from d7nb.store.claims import Claim
     from d7nb.store.lookup import RowStates
 
-LEDGER = "ledger"
 RESENDS = ("failed", "changed")
-_DECIDERS = {"accepted": LEDGER, "rejected": "D7", "unknown": "d7nb", "unsent": "d7nb"}
 
 
 def resend_is(resend: Any, option: str) -> bool:
@@ -39,7 +40,7 @@ class Eligibility(NamedTuple):
 
     Attributes:
         to_send: Positions of the rows to send.
-        override_of: For every row, the number of the earlier request in spite of which it is sent; 0 for none.
+        override_of: For every row, the number of the earlier request that ``resend=`` allows to repeat; 0 for none.
         last_request_seen: The number of the campaign's last request that this decision is based on.
         excluded: Positions of the ready rows that are not sent.
         excluded_outcomes: Their outcomes.
@@ -88,16 +89,16 @@ def check_eligibility(mailing: Mailing, campaign: CampaignLedger, resend: Any) -
     requested = _requested_rows(resend, mailing)[ready]
     override_of = np.zeros(len(mailing.frame), dtype=np.int64)
     if not states.last_request_seen:  # nothing was sent in this campaign yet
-        return Eligibility(ready, override_of, 0, ready[:0], outcomes_known(states, slice(0)))
+        return Eligibility(ready, override_of, 0, ready[:0], outcomes_from_states(states, slice(0)))
     if resend_is(resend, "failed"):
         requested |= _may_arrive_next_time(mailing, campaign, states)
-    maybe_sent = _maybe_sent(states.outcome)
-    changed = _got_other_text(mailing, states) & ~maybe_sent & ~states.sending
+    maybe_sent = may_be_sent(states.outcome)
+    changed = got_other_text(mailing, states) & ~maybe_sent & ~states.sending
     allowed = requested | changed if resend_is(resend, "changed") else requested
     is_excluded = ((maybe_sent | changed) & ~allowed) | states.sending
     excluded = np.flatnonzero(is_excluded)
-    excluded_outcomes = outcomes_known(states, excluded, by_earlier_run=True)
-    _hold(excluded_outcomes, changed[excluded])
+    excluded_outcomes = outcomes_from_states(states, excluded, by_earlier_run=True)
+    hold_for_other_text(excluded_outcomes, changed[excluded])
     override_of[ready] = np.where(requested, states.request, 0)
     return Eligibility(ready[~is_excluded], override_of, states.last_request_seen, ready[excluded], excluded_outcomes)
 
@@ -115,63 +116,13 @@ def with_sent_rows_ready(mailing: Mailing, campaign: CampaignLedger) -> Mailing:
     if not len(skipped):
         return mailing
     states = _find_keyed_states(mailing, campaign)
-    sent = mailing.keyed[_maybe_sent(states.outcome) | states.sending]
+    sent = mailing.keyed[may_be_sent(states.outcome) | states.sending]
     by_precedence = np.concatenate([mailing.ready, skipped])
     first_of_key = by_precedence[np.unique(group_codes(mailing.keys[by_precedence]), return_index=True)[1]]
     becomes_ready = np.zeros(len(mailing.frame), dtype=bool)
     becomes_ready[np.intersect1d(np.intersect1d(skipped, first_of_key), sent)] = True
     verdicts = mailing.verdicts.assign(verdict=mailing.verdicts["verdict"].mask(becomes_ready, "ready"))
     return replace(mailing, verdicts=verdicts)
-
-
-def outcomes_so_far(mailing: Mailing, states: RowStates) -> tuple[np.ndarray, LedgerOutcomes]:
-    """Return the positions of the ready rows that have an outcome in the ledger, and these outcomes.
-
-    Args:
-        mailing: The plan's rows.
-        states: What `find_ready_states` returned.
-    """
-    outcomes = outcomes_known(states)
-    _hold(outcomes, _got_other_text(mailing, states) & ~_maybe_sent(outcomes.outcome) & ~states.sending)
-    indices = np.flatnonzero(outcomes.outcome.astype(bool))
-    return mailing.ready[indices], outcomes.take(indices)
-
-
-def outcomes_known(
-    states: RowStates, indices: np.ndarray | slice = slice(None), *, by_earlier_run: bool = False
-) -> LedgerOutcomes:
-    """Return what the ledger knows of rows, in the form in which a delivery shows it.
-
-    Args:
-        states: The rows' states in the ledger.
-        indices: Which of these rows; all of them unless given.
-        by_earlier_run: Whether sent rows are ``already_sent``, as seen from a new run; otherwise ``accepted``.
-    """
-    columns = states.outcome, states.reason, states.request_id, states.created_at
-    outcome, reason, request_id, created_at = (column[indices].copy() for column in columns)
-    is_sent, is_settled = outcome == "accepted", states.code[indices] == SETTLED
-    decided_by = np.array([_DECIDERS.get(value) for value in outcome.tolist()], dtype=object)
-    if by_earlier_run:
-        outcome[is_sent] = "already_sent"
-    else:
-        reason[is_sent & ~is_settled] = None
-        decided_by[is_sent] = None
-    decided_by[is_settled] = SETTLED
-    return LedgerOutcomes(outcome, reason, decided_by, request_id, created_at)
-
-
-def outcomes_refused(claim: Claim) -> LedgerOutcomes:
-    """Return the outcome of each row that a claim did not grant; rows that it granted have none."""
-    outcome, reason = (np.array(column, dtype=object) for column in (claim.outcome, claim.reason))
-    decided_by = np.where(outcome == "unknown", "d7nb", LEDGER).astype(object)
-    request_id, created_at = (np.array(column, dtype=object) for column in (claim.request_id, claim.created_at))
-    return LedgerOutcomes(outcome, reason, decided_by, request_id, created_at)
-
-
-def _maybe_sent(outcome: np.ndarray) -> np.ndarray:
-    """Return for each outcome whether the row was sent, or may have been."""
-    maybe_sent: np.ndarray = (outcome == "accepted") | (outcome == "unknown")
-    return maybe_sent
 
 
 def _may_arrive_next_time(mailing: Mailing, campaign: CampaignLedger, states: RowStates) -> np.ndarray:
@@ -184,17 +135,6 @@ def _may_arrive_next_time(mailing: Mailing, campaign: CampaignLedger, states: Ro
     may_pass = np.array([reason not in permanent for reason in statuses.reason.tolist()], dtype=bool)
     may_arrive: np.ndarray = failed & may_pass & ~has_earlier_request_in_doubt(campaign, keys)
     return may_arrive
-
-
-def _got_other_text(mailing: Mailing, states: RowStates) -> np.ndarray:
-    """Return which rows' people got another text in this campaign; with ``key=`` a corrected text is the same row."""
-    return states.other_text if mailing.by_content else np.zeros(len(states.other_text), dtype=bool)
-
-
-def _hold(outcomes: LedgerOutcomes, mask: np.ndarray) -> None:
-    """Set rows to ``held``, since their person got another text."""
-    for column, value in zip(outcomes, ("held", OTHER_TEXT, LEDGER, None, None), strict=True):
-        column[mask] = value
 
 
 def _requested_rows(resend: Any, mailing: Mailing) -> np.ndarray:

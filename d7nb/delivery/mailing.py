@@ -25,7 +25,7 @@ class Mailing:
     Attributes:
         frame: The user's table.
         verdicts: For each row ``verdict``, ``reason``, ``decided_by``, ``recipient``.
-        campaign: The name of the mailing.
+        campaign: The campaign's name.
         keys: Each row's key, ``uint8`` of shape (rows, 16); zeros where it has none.
         keyed: Positions of the rows that have a key: ready rows, and rows that only a filter or the schedule skipped.
         by_content: Whether keys are made of recipient and content; otherwise of the user's ``key=`` columns.

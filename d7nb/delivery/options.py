@@ -44,8 +44,8 @@ class SendOptions:
 
     def __post_init__(self) -> None:
         if (self.canary is not None and self.canary < 1) or not 0 <= self.stop_if <= 1:
-            share = " is a share from 0 to 1"
-            raise PlanError(Hint(Option("canary"), " counts rows from 1, and ", Option("stop_if"), share))
+            share = " a share from 0 to 1, such as 0.05 for 5 %"
+            raise PlanError(Hint(Option("canary"), " must be 1 row or more, and ", Option("stop_if"), share))
         if self.resend is True and self.confirm is None:
             to_everybody = " sends again to everybody: give the number of rows as "
             raise ConfirmError(Hint(Option("resend", True), to_everybody, Option("confirm")))

@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 OUTCOMES = ("accepted", "rejected", "unknown", "unsent", "already_sent", "invalid", "held", "skipped")
 """All outcomes that a row can have, in the order of their codes."""
 
-COLUMNS = (
-    *("d7_outcome", "d7_reason", "d7_decided_by", "d7_recipient", "d7_request_id", "d7_created_at"),
-    *("d7_msg_id", "d7_status", "d7_status_reason", "d7_status_at"),
-)
+_OUTCOME_COLUMNS = ("d7_outcome", "d7_reason", "d7_decided_by", "d7_recipient", "d7_request_id", "d7_created_at")
+STATUS_COLUMNS = ("d7_msg_id", "d7_status", "d7_status_reason", "d7_status_at")
+COLUMNS = (*_OUTCOME_COLUMNS, *STATUS_COLUMNS)
 """The columns that a delivery adds to the input frame; columns that already have these names are replaced."""
 
 REQUEST_COLUMNS = ("request_id", "created_at", "outcome", "rows", "originator", "status", "code", "attempts", "reason")
@@ -149,9 +148,9 @@ class OutcomeTable:
         self.set_outcome(rows, "unsent", _NOT_TRIED, "d7nb")
 
     def close(self, reason: str) -> None:
-        """Give a final reason to the rows that were not sent, or not answered, when the send ended."""
+        """Give their final reasons to the rows that were not sent, and to those not answered, when the send ended."""
         with self._lock:
-            self._reasons.fill(self._reasons.isin(_NOT_TRIED), f"not tried: {reason}")
+            self._reasons.fill(self._reasons.isin(_NOT_TRIED), reason)
             self._reasons.fill(self._reasons.isin(_ON_ITS_WAY), _LOST)
 
     def rows_with(self, outcome: str) -> np.ndarray:
@@ -222,14 +221,12 @@ class OutcomeTable:
         """
         with self._lock:
             ids = pd.DataFrame(self._ids, columns=["request_id", "created_at"]).astype("str")
-            return {
-                "d7_outcome": self._outcomes.categorical(),
-                "d7_reason": self._reasons.array(),
-                "d7_decided_by": self._deciders.array(),
-                "d7_recipient": recipients.array,
-                "d7_request_id": _take_or_missing(ids["request_id"], self._request_of),
-                "d7_created_at": _take_or_missing(_times(ids["created_at"]), self._request_of),
-            }
+            values = (
+                *(self._outcomes.categorical(), self._reasons.array(), self._deciders.array(), recipients.array),
+                _take_or_missing(ids["request_id"], self._request_of),
+                _take_or_missing(_times(ids["created_at"]), self._request_of),
+            )
+        return dict(zip(_OUTCOME_COLUMNS, values, strict=True))
 
 
 def _take_or_missing(values: pd.Series, indices: np.ndarray) -> Any:

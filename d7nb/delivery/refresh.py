@@ -12,10 +12,13 @@ from d7nb.api.client import Client
 from d7nb.api.destinations import BASE_URL
 from d7nb.api.error_codes import with_advice
 from d7nb.api.statuses import FINAL
-from d7nb.delivery.eligibility import find_ready_states, outcomes_known
+from d7nb.delivery.eligibility import find_ready_states
+from d7nb.delivery.ledger_outcomes import outcomes_from_states
+from d7nb.delivery.outcomes import STATUS_COLUMNS
 from d7nb.delivery.polling import fetch_reports
 from d7nb.display.text import plural
 from d7nb.errors import Forbidden, PlanError, Unauthorized
+from d7nb.hints import Call, Hint
 from d7nb.store.incoming import take_in
 from d7nb.store.message_status import find_statuses
 from d7nb.store.schema import HEARD
@@ -65,17 +68,17 @@ class PollSummary(NamedTuple):
 
     def warnings(self) -> list[str]:
         """Return a sentence for each kind of report that is missing or could not be matched."""
-        sentences = []
+        sentences: list[str] = []
+        again = Call("delivery.refresh")
         if self.pending:
-            sentences.append(f"D7 has no report yet of {plural(self.pending, 'request')}: refresh() again later")
+            no_report = f"D7 has no report on {plural(self.pending, 'request')} yet: call "
+            sentences.append(Hint(no_report, again, " again later"))
         if self.faults:
-            fault = self.faults[0].message
-            sentences.append(
-                f"{plural(len(self.faults), 'report')} could not be read: {fault}; refresh() asks for them again"
-            )
+            unreadable = f"{plural(len(self.faults), 'report')} could not be read: {self.faults[0].message}; "
+            sentences.append(Hint(unreadable, again, " asks for them again"))
         if self.unmatched:
-            messages = plural(self.unmatched, "message")
-            sentences.append(f"D7 reported on {messages} of no known row: Ledger().aside() shows what it said")
+            not_in_ledger = f"D7 reported on {plural(self.unmatched, 'message')} not in this ledger: "
+            sentences.append(Hint(not_in_ledger, Call("d7nb.Ledger().aside"), " lists them"))
         return sentences
 
 
@@ -103,7 +106,7 @@ def load_follow_up(
         is_new = ~outcomes.is_accepted()[ready] | (outcomes.request_ids()[ready] != states.request_id)
         changed = np.flatnonzero(is_new & (states.outcome == "accepted"))
         if len(changed):
-            outcomes.update_from_ledger(ready[changed], outcomes_known(states, changed))
+            outcomes.update_from_ledger(ready[changed], outcomes_from_states(states, changed))
     is_final = np.isin(statuses.status.astype("str"), list(FINAL))
     if len(outcomes.rows_with("unknown")):
         is_final &= states.code != HEARD  # the request's report may also tell of its rows that are still in doubt
@@ -142,7 +145,7 @@ def check_refresh_client(client: Client | None, destination: str) -> Client:
     """
     if client is None and destination != BASE_URL:
         raise PlanError(
-            "these messages were not sent to the real API: give refresh() or watch() the client that sent them"
+            "these messages were not sent to the real API: give the client that sent them, such as refresh(client)"
         )
     client = Client() if client is None else client
     if not isinstance(client, Client):
@@ -203,12 +206,9 @@ def store_reports(
 
 def status_columns(statuses: MessageStatuses) -> dict[str, Any]:
     """Return the status of each row as columns that are joined to the user's frame."""
-    return {
-        "d7_msg_id": pd.array(statuses.msg_id, dtype="str"),
-        "d7_status": pd.array(statuses.status, dtype="str"),
-        "d7_status_reason": pd.array(statuses.reason, dtype="str"),
-        "d7_status_at": pd.Series(statuses.reached).dt.tz_localize("UTC").array,
-    }
+    texts = (pd.array(column, dtype="str") for column in (statuses.msg_id, statuses.status, statuses.reason))
+    reached = pd.Series(statuses.reached).dt.tz_localize("UTC").array
+    return dict(zip(STATUS_COLUMNS, (*texts, reached), strict=True))
 
 
 def add_failure_reasons(columns: dict[str, Any], accepted: np.ndarray) -> None:

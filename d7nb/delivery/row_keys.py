@@ -20,6 +20,7 @@ from d7nb.content.binding.values import Invalid, without_fraction
 from d7nb.content.rendering import DIGEST_SIZE, digests_of
 from d7nb.content.rules import TEXT
 from d7nb.errors import PlanError
+from d7nb.hints import Hint, Option
 from d7nb.problems import Problem
 from d7nb.recipients.variants import family
 from d7nb.tables.arrays import take_rows
@@ -43,14 +44,16 @@ def check_campaign(campaign: Any) -> None:
     """
     name = TEXT.convert(campaign) if isinstance(campaign, str) else None
     if not isinstance(name, str) or not name.strip():
-        raise PlanError("campaign is the name of the mailing: give it as a text that is not empty")
+        raise PlanError(
+            Hint("a campaign's name is a text that is not empty, such as ", Option("campaign", "newsletter"))
+        )
 
 
 def keys_by_content(campaign: str, recipients: pd.Series[str], digests: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Make keys from each row's recipient and content.
 
     Args:
-        campaign: The name of the mailing.
+        campaign: The campaign's name.
         recipients: Each row's number, E.164; all national variants of a number give the same key.
         digests: Each row's content digest, ``uint8`` of shape (rows, 16); overwritten with the keys, to save memory.
         rows: Positions of the rows that get a key, in order.
@@ -63,7 +66,9 @@ def keys_by_content(campaign: str, recipients: pd.Series[str], digests: np.ndarr
     for start in range(0, len(rows), _SLICE):
         part = rows[start : start + _SLICE]
         numbers = family(pd.Series(take_rows(recipients.array, part))).tolist()
-        people = f"{f' {SEPARATOR}'.join(numbers)} ".encode().split(SEPARATOR.encode())
+        # All numbers are encoded together, as one by one is slower; the space ends the number before the content.
+        joined = f" {SEPARATOR}".join(numbers) + " "
+        people = joined.encode().split(SEPARATOR.encode())
         keys[part] = digests_of(map(add, people, contents[part].tolist()), hasher)
     if len(rows) < len(keys):
         without = np.ones(len(keys), dtype=bool)
@@ -76,7 +81,7 @@ def keys_by_columns(campaign: str, rows: Iterable[tuple[str, ...]]) -> np.ndarra
     """Make keys from the texts of the user's ``key=`` columns.
 
     Args:
-        campaign: The name of the mailing.
+        campaign: The campaign's name.
         rows: Each row's texts, as `key_texts` gives them.
 
     Returns:
@@ -101,8 +106,10 @@ def key_texts(frame: pd.DataFrame, names: Sequence[Hashable]) -> tuple[list[tupl
         ]
         rows = np.flatnonzero(faults)
         if len(rows):
-            messages = [f"{faults[row]}, but it is the row's key" for row in rows]
-            problems.append(Problem("bad_key", messages, "give each row a key", column=name, rows=rows))
+            messages = [f"{faults[row]}, but this column tells rows apart" for row in rows]
+            problems.append(
+                Problem("bad_key", messages, "give every row a value in this column", column=name, rows=rows)
+            )
     return list(zip(*columns, strict=True)), problems
 
 

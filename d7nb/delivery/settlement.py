@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from d7nb.delivery.eligibility import outcomes_known
+from d7nb.delivery.ledger_outcomes import outcomes_from_states
 from d7nb.display.text import plural
 from d7nb.errors import PlanError
+from d7nb.hints import Call, Hint
 from d7nb.store.lookup import find_row_states
 from d7nb.store.schema import SETTLED
-from d7nb.store.settle import settle
+from d7nb.store.settle import OUTCOME_OF_DECISION, settle
 from d7nb.tables.frames import positions
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from d7nb.delivery.mailing import Mailing
     from d7nb.delivery.outcomes import OutcomeTable
     from d7nb.store.campaign import CampaignLedger
-
-_OUTCOME_OF = {"sent": "accepted", "not_sent": "unsent"}
 
 
 def settle_rows(
@@ -50,10 +49,12 @@ def settle_rows(
         settle(campaign_ledger, keys, decision, now)
         states = find_row_states(campaign_ledger, keys, people, at=now)
     has_outcome = np.flatnonzero(states.outcome.astype(bool))
-    outcomes.update_from_ledger(settled[has_outcome], outcomes_known(states, has_outcome))
-    if conflicts := int((states.outcome != _OUTCOME_OF[decision]).sum()):
-        message = f"a person or another run had decided otherwise about {plural(conflicts, 'row')}: see .frame"
-        raise PlanError(message)
+    outcomes.update_from_ledger(settled[has_outcome], outcomes_from_states(states, has_outcome))
+    if conflicts := int((states.outcome != OUTCOME_OF_DECISION[decision]).sum()):
+        settled_before = (
+            f"{plural(conflicts, 'row')} had been settled differently before, and nothing was changed there: "
+        )
+        raise PlanError(Hint(settled_before, Call("delivery.frame", arguments=None), " shows which"))
 
 
 def _rows_to_settle(mailing: Mailing, outcomes: OutcomeTable, decision: str, rows: Any) -> np.ndarray:
@@ -68,6 +69,6 @@ def _rows_to_settle(mailing: Mailing, outcomes: OutcomeTable, decision: str, row
     allowed = np.union1d(unknown, settled_as_unsent) if decision == "sent" else unknown
     chosen = np.unique(positions(rows, mailing.frame))
     if len(others := np.setdiff1d(chosen, allowed)):
-        message = f"the row at position {others[0]} is not unknown, so there is nothing to settle; see .frame"
-        raise PlanError(message)
+        needs_none = f"the row at position {others[0]} needs no settling, since its outcome is already known: see "
+        raise PlanError(Hint(needs_none, Call("delivery.frame", arguments=None)))
     return chosen

@@ -17,16 +17,15 @@ from d7nb.delivery.delivery import Delivery
 from d7nb.delivery.eligibility import (
     check_eligibility,
     find_ready_states,
-    outcomes_so_far,
     resend_is,
     with_sent_rows_ready,
 )
+from d7nb.delivery.ledger_outcomes import outcomes_of_ready_rows
 from d7nb.delivery.outcomes import OutcomeTable
 from d7nb.delivery.refresh import load_follow_up
-from d7nb.delivery.sending.claims import LedgerWriter
+from d7nb.delivery.sending.ledger_writer import LedgerWriter
 from d7nb.delivery.sending.loop import SendLoop
 from d7nb.delivery.sending.queue import Canary
-from d7nb.display.text import plural
 from d7nb.errors import ConfirmError, LedgerWarning, PlanError
 from d7nb.hints import Call, Hint, Option
 from d7nb.store.runs import LEEWAY, Run
@@ -117,12 +116,15 @@ def _check_confirmed(confirm: int | None, eligibility: Eligibility) -> None:
     to_send, excluded = len(eligibility.to_send), len(eligibility.excluded)
     if confirm is None or confirm == to_send:
         return
-    others = f"{excluded:,} {'other' if excluded == 1 else 'others'}"
-    why: tuple[str | Call, ...] = ()
+    confirmed = f"{confirm!r} {'row' if confirm == 1 else 'rows'}"  # a text that looks like a number is shown as one
+    parts: list[str | Call | Option] = [f"you confirmed {confirmed}, but {to_send:,} would be sent"]
     if excluded:
-        why = f", and the ledger keeps back {others} (", Call("plan.delivery", arguments=("client",)), " shows why)"
-    advice = "; nothing was sent. Check the plan, and then confirm the number of rows that should go"
-    raise ConfirmError(Hint(Option("confirm", confirm), f", but {plural(to_send, 'row')} would go", *why, advice))
+        were_sent = "was sent before or is" if excluded == 1 else "were sent before or are"
+        show_why = Call("plan.delivery", arguments=("client",))
+        parts += [f"; {excluded:,} {were_sent} held (", show_why, " shows why)"]
+    parts += [". Nothing was sent. Check the plan"]
+    parts += [", then give ", Option("confirm", to_send)] if to_send else []
+    raise ConfirmError(Hint(*parts))
 
 
 def _request_lifetime(client: Client) -> timedelta:
@@ -132,7 +134,7 @@ def _request_lifetime(client: Client) -> timedelta:
 
 
 def restore_delivery(
-    mailing: Mailing, ledger: LedgerOrLocation, client: Client | None, unsent_reason: str = "no send has reached it"
+    mailing: Mailing, ledger: LedgerOrLocation, client: Client | None, unsent_reason: str = "not sent yet"
 ) -> Delivery:
     """Return what the ledger knows of a plan's rows as a delivery; nothing is sent.
 
@@ -146,7 +148,7 @@ def restore_delivery(
         mailing = with_sent_rows_ready(mailing, campaign)
         states = find_ready_states(mailing, campaign)
         outcomes = OutcomeTable(mailing.verdicts)
-        outcomes.update_from_ledger(*outcomes_so_far(mailing, states))
+        outcomes.update_from_ledger(*outcomes_of_ready_rows(mailing, states))
         outcomes.close(unsent_reason)
         follow_up = load_follow_up(mailing, outcomes, campaign, states=states)
     return Delivery(mailing, outcomes, ledger, client=client, follow_up=follow_up)

@@ -3,9 +3,9 @@
 D7 documents neither signatures nor retries. So the URL's path is a secret, and events may come in any order and more
 than once. D7 is answered when an event is on the disk.
 
-    app.py       the receiver as a web application
-    intake.py    the queue that writes events to the ledger in groups
-    server.py    the receiver in the foreground of a shell
+    app.py           the receiver as a web application
+    intake.py        the queue that writes events to the ledger in groups
+    foreground.py    the receiver in the foreground of a shell
 
     app = receiver(d7nb.Ledger(), os.environ["D7NB_EVENTS_SECRET"])     # for any ASGI server
 

@@ -149,7 +149,9 @@ class Intake:
     def _set_aside(self, parsed: ParsedEvents, error: Exception) -> WriteResult:
         """Keep events that can't be written as dead letters."""
         reason = f"it could not be written: {type(error).__name__}"  # the error's text may quote the event
-        logger.error("an event could not be written (%s); ledger.aside() lists it", type(error).__name__)
+        logger.error(
+            "an event could not be written (%s); see it with: python -m d7nb ledger aside", type(error).__name__
+        )
         try:
             letters = [
                 DeadLetter(reason, repr(event)) for event in (*parsed.updates, *parsed.inbound, *parsed.unparsed)
@@ -157,7 +159,7 @@ class Intake:
             self._ledger.take_in(self._destination, aside=letters, at=self._clock())
         except Exception as second_error:  # noqa: BLE001
             self._log_problem(
-                f"an event could not be written, nor kept for ledger.aside(): {type(second_error).__name__}"
+                f"an event could not be written, and could not be put aside either: {type(second_error).__name__}"
             )
             return WriteResult.NOT_WRITABLE
         return WriteResult.SET_ASIDE

@@ -9,7 +9,7 @@ It imports nothing of d7nb but its errors, so that tests can compare two indepen
     state.py, lifecycle.py                   accepted requests, the clock, statuses and reports
     schema/                                  the models of a send request
     events/                                  delivery events: their time, their shape and how they are posted
-    inbox.py, replies.py                     the customers' messages, and how they are written
+    inbox.py, customer_writer.py             the customers' messages, and how they are written
 """
 
 from typing import Any

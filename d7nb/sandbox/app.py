@@ -144,14 +144,14 @@ class Api:
         """Handle POST /whatsapp/v2/send."""
         if not _JSON.match(request.headers.get("content-type", "application/json")):
             return validation_error([{"loc": ["body"], "msg": "Content-Type is not JSON", "type": "dict_type"}])
-        envelope = self.reader.parse(body)
-        if isinstance(envelope, list):
-            return validation_error(envelope)
-        refusal = self.rules.refuse(envelope) or self.faults.refuse(envelope)
+        send_request = self.reader.parse(body)
+        if isinstance(send_request, list):
+            return validation_error(send_request)
+        refusal = self.rules.refuse(send_request) or self.faults.refuse(send_request)
         if refusal is not None:
             return refusal
-        accepted = self.state.add(envelope, body)
-        self.scheduler.add(accepted, {message.report_url for message in envelope.messages})
+        accepted = self.state.add(send_request, body)
+        self.scheduler.add(accepted, {message.report_url for message in send_request.messages})
         return responses.send_response("accepted", accepted.created_at, accepted.request_id)
 
     def report(self, request: Request, _: bytes) -> Response:

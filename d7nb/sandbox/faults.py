@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from d7nb.sandbox.schema.request import Envelope
+    from d7nb.sandbox.schema.request import SendRequest
 
 SEND_PATH = "/whatsapp/v2/send"
 
@@ -142,8 +142,8 @@ class QueuedFault:
     remaining: int  # requests that it strikes
     by_chance: Callable[[], bool] | None  # decides on each request; `remaining` then does not count down
 
-    def strikes(self, path: str) -> bool:
-        """Return whether it strikes a request to a path, and count that request."""
+    def take_hit(self, path: str) -> bool:
+        """Count down for a request to a path, and return whether the fault strikes it."""
         if not path.startswith(self.path):
             return False
         if self.by_chance is not None:
@@ -206,11 +206,11 @@ class Faults:
     def strike(self, path: str) -> Effect:
         """Return the effect on a request to a path: that of the first queued fault that strikes it."""
         with self._lock:
-            fault = next((queued for queued in self._queue if queued.strikes(path)), None)
+            fault = next((queued for queued in self._queue if queued.take_hit(path)), None)
             self._queue = [queued for queued in self._queue if queued.remaining]
         return Effect() if fault is None else fault.effect
 
-    def refuse(self, envelope: Envelope) -> Response | None:
+    def refuse(self, send_request: SendRequest) -> Response | None:
         """Return the response to a request with refused recipients, or None."""
         with self._lock:
             refusals = dict(self._refusals)
@@ -218,7 +218,7 @@ class Faults:
             return None
         refused = [
             (["body", "messages", m, "recipients", r, "recipient"], refusals[digits])
-            for m, message in enumerate(envelope.messages)
+            for m, message in enumerate(send_request.messages)
             for r, recipient in enumerate(message.recipients)
             if (digits := recipient["recipient"].removeprefix("+")) in refusals
         ]

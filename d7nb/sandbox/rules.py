@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
-    from d7nb.sandbox.schema.request import Envelope
+    from d7nb.sandbox.schema.request import SendRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +27,14 @@ class Rules:
     templates: Mapping[str, int] | None = None  # parameters by template; others are not counted
     max_recipients: int | None = None  # in one request
 
-    def refuse(self, envelope: Envelope) -> Response | None:
+    def refuse(self, send_request: SendRequest) -> Response | None:
         """Return the response to a request that breaks a rule, or None."""
-        if self.max_recipients is not None and envelope.recipient_count > self.max_recipients:
+        if self.max_recipients is not None and send_request.recipient_count > self.max_recipients:
             return too_many_recipients(self.max_recipients)
-        originators = dict.fromkeys(message.originator for message in envelope.messages)
+        originators = dict.fromkeys(message.originator for message in send_request.messages)
         if unknown := [originator for originator in originators if not self._is_registered(originator)]:
             return unknown_originators(unknown)
-        return next(filter(None, (self._refuse_content(message.content) for message in envelope.messages)), None)
+        return next(filter(None, (self._refuse_content(message.content) for message in send_request.messages)), None)
 
     def _is_registered(self, originator: str) -> bool:
         if not re.fullmatch(PHONE_NUMBER, originator):

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from d7nb.errors import SandboxError, hides_internals
 from d7nb.sandbox.app import TOKEN, Api
+from d7nb.sandbox.customer_writer import CustomerWriter
 from d7nb.sandbox.events.scheduler import build_scheduler
 from d7nb.sandbox.events.webhooks import RETRY_PAUSES
 from d7nb.sandbox.faults import Faults
@@ -17,7 +18,6 @@ from d7nb.sandbox.frames import events_frame, messages_frame, replies_frame
 from d7nb.sandbox.inbox import INBOUND_SHAPES, Inbox
 from d7nb.sandbox.lifecycle import STATUS_LIFE
 from d7nb.sandbox.options import as_list, choose
-from d7nb.sandbox.replies import Customers
 from d7nb.sandbox.rules import Rules, registered_digits
 from d7nb.sandbox.schema.request import RequestReader
 from d7nb.sandbox.state import State
@@ -126,7 +126,9 @@ class Sandbox:
         inbox = Inbox()
         state = State(reader, life, scripts, inbox if windows else None)
         scheduler = build_scheduler(state, events, event_format, event_pauses)
-        self._customers = Customers(state, inbox, rules.originators, choose("inbound", inbound, INBOUND_SHAPES))
+        self._customer_writer = CustomerWriter(
+            state, inbox, rules.originators, choose("inbound", inbound, INBOUND_SHAPES)
+        )
         self._api = Api(
             reader, rules, state, Faults(), inbox=inbox, scheduler=scheduler, latency=latency, balance=balance
         )
@@ -354,7 +356,7 @@ class Sandbox:
                 ...
             d7nb.errors.SandboxError: there is no URL to post the message to: give the sandbox a callback_url=...
         """
-        return self._customers.write(
+        return self._customer_writer.write(
             number,
             text,
             originator=originator,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from d7nb.sandbox.inbox import Inbox
     from d7nb.sandbox.lifecycle import Life, ScriptedLife, Stage
-    from d7nb.sandbox.schema.request import Envelope, RecipientMessage, RequestReader
+    from d7nb.sandbox.schema.request import RecipientMessage, RequestReader, SendRequest
 
 # 100 ns steps from the Gregorian reform, where UUIDs of version 1 begin to count, to 1970.
 _UUID_EPOCH = 0x01B21DD213814000
@@ -150,13 +150,13 @@ class State:
             self._clock_offset = timedelta()
         self._cached_messages.cache_clear()
 
-    def add(self, envelope: Envelope, body: bytes) -> ReceivedRequest:
+    def add(self, send_request: SendRequest, body: bytes) -> ReceivedRequest:
         """Store an accepted request."""
-        now, schedule_time = self.now(), envelope.schedule_time
+        now, schedule_time = self.now(), send_request.schedule_time
         scripted_lives: dict[int, ScriptedLife] = {}
         with self._lock:
             position = 0
-            for message in envelope.messages:
+            for message in send_request.messages:
                 last_message = LastMessage(message.originator, message.report_url)
                 for recipient in message.recipients:
                     number = digits(recipient["recipient"])

@@ -123,6 +123,7 @@ class Server(uvicorn.Server):
             await server.wait_closed()
 
 
+# The receiver of events has such functions of its own: the sandbox shares no code with d7nb (CONTRIBUTING.md).
 def listen(host: str, port: int) -> socket.socket:
     """Open a listening socket.
 

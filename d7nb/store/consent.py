@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
-    from d7nb.api.statuses import InboundMessage
+    from d7nb.api.inbound import InboundMessage
     from d7nb.store.database import Database
 
     RecipientHasher = Callable[[Iterable[str | None]], list[bytes | None]]

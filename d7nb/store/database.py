@@ -39,16 +39,17 @@ if TYPE_CHECKING:
 HASH_SIZE = 16
 """Bytes of the HMAC that are kept: half of SHA-256's, far more than any ledger's people could make collide."""
 _SECRET_SIZE = 32
-_SILENCE = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 60_000}
+_KEEPALIVE = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 60_000}
 """After about a minute without a sign of life, a server is given up: a send must be able to end."""
 _LONGEST_STATEMENT = 300
-_MOMENT = 0.01
-"""Seconds between two tries of what SQLite does not wait for by itself."""
-_CHECKED = b"d7nb ledger secret"
-_BIRTH = 0x64376E62  # an advisory lock of PostgreSQL: one process at a time makes the tables
+_RETRY_SECONDS = 0.01
+"""Seconds between two tries of what SQLite refuses at once instead of waiting."""
+_SECRET_CHECK_TEXT = b"d7nb ledger secret"
+"""Hashed under the secret; the hash is stored, so that a secret of another ledger is noticed."""
+_CREATE_TABLES_LOCK = 0x64376E62  # an advisory lock of PostgreSQL: one process at a time makes the tables
 _DESTINATION = select(destinations.c.id).where(destinations.c.origin == bindparam("origin"))
-_NOTHING = update(meta).where(meta.c.name.is_(None)).values(value="")  # changes nothing, and needs the right to
-_TURN = select(meta.c.value).where(meta.c.name == "schema_version").with_for_update()
+_TEST_WRITE = update(meta).where(meta.c.name.is_(None)).values(value="")  # changes nothing, and needs the right to
+_LOCK_VERSION_ROW = select(meta.c.value).where(meta.c.name == "schema_version").with_for_update()
 
 
 class Database:
@@ -118,7 +119,7 @@ class Database:
                 hide_parameters=True,
                 paramstyle="format",
                 pool_pre_ping=True,
-                connect_args=_SILENCE | {"connect_timeout": max(math.ceil(patience), 2)},
+                connect_args=_KEEPALIVE | {"connect_timeout": max(math.ceil(patience), 2)},
             )
         except ImportError:
             raise LedgerError("a ledger in PostgreSQL needs psycopg: pip install 'd7nb[postgres]'") from None
@@ -169,7 +170,7 @@ class Database:
 
     def _wait_for_turn(self, connection: Connection) -> None:
         """Wait until nobody else writes: in SQLite, BEGIN IMMEDIATE did; in PostgreSQL, the version's row is locked."""
-        if self.dialect != "sqlite" and connection.execute(_TURN).scalar() != str(SCHEMA):
+        if self.dialect != "sqlite" and connection.execute(_LOCK_VERSION_ROW).scalar() != str(SCHEMA):
             raise LedgerError(f"the ledger {self.name} is being changed by another version of d7nb: open it again")
 
     def _check_identity(self) -> None:
@@ -186,7 +187,7 @@ class Database:
             if inspect(connection).has_table(meta.name):
                 notes = dict(connection.execute(select(meta.c.name, meta.c.value)).all())
                 self._check_version(notes.get("schema_version", ""))
-                connection.execute(_NOTHING)
+                connection.execute(_TEST_WRITE)
                 self._upgrade(connection, int(notes["schema_version"]))
                 return self._read_secret(notes)
             metadata.create_all(connection)
@@ -200,7 +201,7 @@ class Database:
         """Open a write transaction in a ledger that may not have its tables yet."""
         with self.engine.begin() as connection:
             if self.dialect != "sqlite":
-                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _BIRTH})
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _CREATE_TABLES_LOCK})
             yield connection
 
     def _check_version(self, version: str) -> None:
@@ -316,7 +317,7 @@ def _set_journal(connection: sqlite3.Connection, journal: str, patience: float) 
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & PRIMARY != sqlite3.SQLITE_BUSY or time.monotonic() > end:
                 raise
-            time.sleep(_MOMENT)
+            time.sleep(_RETRY_SECONDS)
         else:
             return
 
@@ -356,7 +357,7 @@ def prepare(engine: Engine, statement: ClauseElement) -> Callable[..., CursorRes
 
 
 def _check_of(secret: bytes) -> str:
-    return hmac.digest(secret, _CHECKED, "sha256").hex()
+    return hmac.digest(secret, _SECRET_CHECK_TEXT, "sha256").hex()
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

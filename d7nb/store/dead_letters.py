@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 KEPT = 10_000
 """So many of the latest dead letters are kept: an account may send messages that are not ours."""
-_UNMATCHED = "no row of this ledger has its key, or its request and recipient"
+UNMATCHED = "no row of this ledger has its key, or its request and recipient"
+"""Stored with a status that belongs to no row. Never change it: repeated statuses are recognised by it."""
 
 
 class DeadLetter(NamedTuple):
@@ -50,9 +51,9 @@ def keep(connection: Connection, dead_letters: Sequence[DeadLetter], at: datetim
         {"at": now, "why": storable(mask_text(why), LONGEST_TEXT), "text": storable(mask_text(text), LONGEST_TEXT)}
         for why, text in dead_letters
     ]
-    repeated = list(dict.fromkeys(value["text"] for value in values if value["why"] == _UNMATCHED))
+    repeated = list(dict.fromkeys(value["text"] for value in values if value["why"] == UNMATCHED))
     for chunk in chunks(repeated):  # every report repeats them, which must not push out all the rest
-        connection.execute(delete(aside).where(aside.c.why == _UNMATCHED, aside.c.text.in_(chunk)))
+        connection.execute(delete(aside).where(aside.c.why == UNMATCHED, aside.c.text.in_(chunk)))
     connection.execute(insert(aside), values)
     newest = select(func.max(aside.c.id)).scalar_subquery()
     connection.execute(delete(aside).where(aside.c.id <= newest - KEPT))
@@ -60,4 +61,4 @@ def keep(connection: Connection, dead_letters: Sequence[DeadLetter], at: datetim
 
 def unmatched(update: StatusUpdate) -> DeadLetter:
     """Return the dead letter for a status that belongs to no row: another program may use the same account."""
-    return DeadLetter(_UNMATCHED, f"{update.status}, request {update.request_id}, message {update.msg_id}")
+    return DeadLetter(UNMATCHED, f"{update.status}, request {update.request_id}, message {update.msg_id}")

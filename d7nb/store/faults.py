@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 
 _ELSEWHERE = "or set D7NB_LEDGER to another file"
-_DAMAGED = f"is damaged or no ledger: put a copy of it back, {_ELSEWHERE} (which knows of no earlier send)"
+_DAMAGED = f"is damaged, or is not a ledger: restore a backup, {_ELSEWHERE} (which knows of no earlier send)"
 _UNWRITABLE = f"can't be written: make file and folder writable, {_ELSEWHERE}"
 _BUSY = "is locked by another program: wait until that is done, or end it"
 _FULL = f"can't be written, perhaps because the disk is full: make room, {_ELSEWHERE}"
+_CHECK_SERVER = "check that the server is running, and that your user and password are right"
 _SQLITE = {
     sqlite3.SQLITE_PERM: _UNWRITABLE,
     sqlite3.SQLITE_BUSY: _BUSY,
@@ -72,7 +73,7 @@ def _sentence(error: Exception) -> str:
     if isinstance(cause, OSError):
         return f"can't be used: {cause.strerror or type(cause).__name__}"
     state = getattr(cause, "sqlstate", None) or ""
-    return _POSTGRES.get(state, f"can't be used: {_first_line(cause)}; see that the server runs and lets you in")
+    return _POSTGRES.get(state, f"can't be used: {_first_line(cause)}; {_CHECK_SERVER}")
 
 
 def _first_line(error: BaseException | None) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, func, select, tuple_
 
 from d7nb.errors import LedgerError
+from d7nb.hints import Call, Hint, Option
 from d7nb.store.schema import decided, deciding, last, requests, rows, statuses, to_number
 
 if TYPE_CHECKING:
@@ -34,8 +35,7 @@ def forget(database: Database, campaign: str, before: datetime, destination: str
     with database.writing() as connection:
         count = connection.execute(select(func.count()).select_from(decided).where(*of_rows, in_doubt)).scalar_one()
         if count and not force:
-            rows_are = "1 row of this campaign is" if count == 1 else f"{count:,} rows of this campaign are"
-            raise LedgerError(f"{rows_are} unknown or being sent: settle first, or use force=True to delete anyway")
+            raise LedgerError(_refusal(count))
         old_rows = select(rows.c.destination, rows.c.key).select_from(decided).where(*of_rows).correlate(None)
         of_campaign = select(requests.c.id).where(requests.c.campaign == campaign)
         its_destination = select(requests.c.destination).where(requests.c.id == statuses.c.request).scalar_subquery()
@@ -46,3 +46,14 @@ def forget(database: Database, campaign: str, before: datetime, destination: str
         connection.execute(delete(statuses).where(statuses.c.request.in_(unused_requests)))
         connection.execute(delete(requests).where(*of_unused_requests))
     return deleted
+
+
+def _refusal(count: int) -> Hint:
+    rows_of, are, them = ("1 row", "is", "it") if count == 1 else (f"{count:,} rows", "are", "them")
+    return Hint(
+        f"{rows_of} of this campaign may have been sent, or {are} being sent: first record what happened (",
+        Call("delivery.settle", arguments=None),
+        "), or give ",
+        Option("force", True),
+        f" to delete {them} anyway",
+    )

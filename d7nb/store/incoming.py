@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from d7nb.api.statuses import InboundMessage, StatusUpdate
+    from d7nb.api.inbound import InboundMessage
+    from d7nb.api.statuses import StatusUpdate
     from d7nb.store.database import Database
 
 

@@ -83,9 +83,10 @@ def from_base32(texts: Sequence[str]) -> list[bytes | None]:
     characters = np.array([texts[position] for position in positions], dtype=f"S{_KEY_LENGTH}")
     digits = _DIGITS[characters.view(np.uint8).reshape(len(positions), -1)]
     bits = np.unpackbits(digits[:, :, None], axis=2)[:, :, 3:].reshape(len(positions), -1)
-    size = bits.shape[1] - bits.shape[1] % 8
-    is_valid = (digits < 32).all(axis=1) & ~bits[:, size:].any(axis=1)
-    joined, size = np.packbits(bits[:, :size], axis=1).tobytes(), size // 8
+    byte_count = bits.shape[1] // 8
+    bit_count = byte_count * 8
+    is_valid = (digits < 32).all(axis=1) & ~bits[:, bit_count:].any(axis=1)
+    joined = np.packbits(bits[:, :bit_count], axis=1).tobytes()
     for row in np.flatnonzero(is_valid).tolist():
-        digests[positions[row]] = joined[row * size : (row + 1) * size]
+        digests[positions[row]] = joined[row * byte_count : (row + 1) * byte_count]
     return digests

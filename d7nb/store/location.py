@@ -97,7 +97,9 @@ def find_location(path_or_url: str | os.PathLike[str] | None, environ: Mapping[s
         return LedgerLocation(url.set(drivername="postgresql+psycopg"), None)
     if url.drivername.partition("+")[0] == "sqlite":
         return _file_location(url.database or "")
-    raise LedgerError(f"a ledger lives in SQLite or PostgreSQL, not in {url.drivername}: give a path or another URL")
+    raise LedgerError(
+        f"a ledger can be an SQLite file or a PostgreSQL database, not {url.drivername}: give a path or another URL"
+    )
 
 
 def _file_location(text: str) -> LedgerLocation:

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from d7nb.store.database import HASH_SIZE
 from d7nb.store.keys import check_keys, key_bytes
 from d7nb.store.request_state import FEW, Request, presume_unknown, request_columns, request_from
-from d7nb.store.schema import HEXADECIMAL, KEY_SIZE, RELEASED, last, requests, rows, runs
+from d7nb.store.schema import HEXADECIMAL, KEY_SIZE, NOTHING_SENT, last, requests, rows, runs
 from d7nb.tables.arrays import group_codes
 
 if TYPE_CHECKING:
@@ -225,8 +225,10 @@ def _read_rows(connection: Connection, conditions: Sequence[ColumnElement[bool]]
     keys, persons, numbers, counts = bytearray(), bytearray(), [], []
     hexadecimal = HEXADECIMAL[connection.dialect.name]
     columns = [hexadecimal(rows.c.key), hexadecimal(func.coalesce(rows.c.person, _NOBODY))]
-    an_earlier_decides = last.c.outcome.in_(RELEASED) & rows.c.sent.is_not(None)  # `decided` in two parts: see below
-    the_last_decides = last.c.outcome.is_(None) | last.c.outcome.not_in(RELEASED) | rows.c.sent.is_(None)
+    an_earlier_decides = last.c.outcome.in_(NOTHING_SENT) & rows.c.sent.is_not(
+        None
+    )  # `decided` in two parts: see below
+    the_last_decides = last.c.outcome.is_(None) | last.c.outcome.not_in(NOTHING_SENT) | rows.c.sent.is_(None)
     # The first part comes in the order of an index, and holds nearly all; in one part, all would have to be sorted.
     for number, part in ((last.c.id, the_last_decides), (rows.c.sent, an_earlier_decides)):
         query = select(number, *(func.aggregate_strings(column, "") for column in columns))

@@ -9,8 +9,8 @@ from sqlalchemy import insert, select, update
 
 from d7nb.store.processes import Process, lives
 from d7nb.store.schema import (
+    NOTHING_SENT,
     PRESUMED,
-    RELEASED,
     SETTLED,
     decided,
     deciding,
@@ -54,7 +54,7 @@ class Request(NamedTuple):
     @property
     def free(self) -> bool:
         """Whether its rows may be claimed: nothing of it went out."""
-        return self.outcome in RELEASED
+        return self.outcome in NOTHING_SENT
 
     @property
     def settled_as_not_sent(self) -> bool:
@@ -62,9 +62,9 @@ class Request(NamedTuple):
         return self.free and self.code == SETTLED
 
     def is_being_sent(self, at: datetime) -> bool:
-        """Tell whether a run may be sending it at this moment.
+        """Return whether a run may be sending it at this moment.
 
-        A clock that goes backwards makes it younger; and what is no longer being sent is in doubt, never free.
+        If the clock was set back, the request counts as being sent for longer.
         """
         if self.outcome is not None or self.ended or to_number(at) - self.claimed_at > self.lifetime:
             return False
@@ -107,7 +107,7 @@ def request_from(row: Sequence[Any]) -> Request:
 
 
 def presume_unknown(connection: Connection, stored_requests: Iterable[Request], at: datetime) -> dict[int, Request]:
-    """Record of requests that nobody sends any more, and nobody recorded, that it is unknown what became of them.
+    """Mark abandoned requests, whose run ended without a result, as unknown.
 
     Args:
         connection: In a write transaction.
@@ -124,7 +124,7 @@ def presume_unknown(connection: Connection, stored_requests: Iterable[Request], 
             values: dict[str, Any] = {
                 "outcome": "unknown",
                 "code": PRESUMED,
-                "reason": f"its run on {request.process.host} did not record what became of it",
+                "reason": f"the send on {request.process.host} stopped before D7's answer was recorded",
                 "recorded_at": to_number(at),
             }
             connection.execute(update(requests).where(requests.c.id == request.id).values(values))
@@ -163,16 +163,16 @@ class StoredRow(NamedTuple):
     Attributes:
         key: The key.
         request: The request that decides about it.
-        earlier: The number of an earlier request that surely sent it; None where none did.
+        earlier_request: The number of an earlier request that surely sent it; None where none did.
     """
 
     key: bytes
     request: Request
-    earlier: int | None
+    earlier_request: int | None
 
 
 _earlier = requests.alias("earlier")
-_STORED_ROWS = select(*request_columns(deciding), rows.c.key, _earlier.c.id.label("earlier")).select_from(
+_STORED_ROWS = select(*request_columns(deciding), rows.c.key, _earlier.c.id.label("earlier_request")).select_from(
     decided.join(runs, runs.c.id == deciding.c.run).outerjoin(
         _earlier, (_earlier.c.id == rows.c.sent) & (_earlier.c.outcome == "accepted")
     )
@@ -193,7 +193,7 @@ def find_rows(connection: Connection, destination_id: int, keys: Sequence[bytes]
         stored_rows = connection.execute(query).all()
         current = presume_unknown(connection, {row.id: request_from(row) for row in stored_rows}.values(), at)
         for row in stored_rows:
-            yield StoredRow(row.key, current[row.id], row.earlier)
+            yield StoredRow(row.key, current[row.id], row.earlier_request)
 
 
 def chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:

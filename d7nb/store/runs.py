@@ -23,8 +23,8 @@ from d7nb.store.request_state import StoredRow, chunks, find_rows
 from d7nb.store.schema import (
     HEARD,
     INSERT,
+    NOTHING_SENT,
     RECORDED,
-    RELEASED,
     SETTLED,
     deciding,
     requests,
@@ -161,9 +161,8 @@ class Run:
             people: Each row's recipient, one form for all national variants; only a keyed hash is stored.
             numbers: Each row's number; only a masked form is stored.
             at: Now.
-            override_of: For each row, the number of the request that may have sent it and does not prevent the claim,
-                since the user said so; 0 where there is none. Any other request does.
-            unless_arrived: Whether such a request prevents it if its message was delivered by now.
+            override_of: For each row, the number of the earlier request that ``resend=`` allows to repeat; 0 for none.
+            unless_arrived: Whether to refuse a row anyway if that request's message has arrived.
             is_own_key: Whether a key is one of the run's own rows. Given, rows are held whose person got another text,
                 under another key, from another run since this one began.
 
@@ -219,7 +218,7 @@ class Run:
                 "run": self.id,
             }
             later_requests = self._later_requests(connection, values).scalars().all()
-            may_have_sent = deciding.c.outcome.is_(None) | deciding.c.outcome.not_in(RELEASED)
+            may_have_sent = deciding.c.outcome.is_(None) | deciding.c.outcome.not_in(NOTHING_SENT)
             for chunk in chunks(later_requests):
                 query = select(rows.c.person, rows.c.key).join(deciding, deciding.c.id == rows.c.request)
                 query = query.where(rows.c.request.in_(chunk), rows.c.person.is_not(None), may_have_sent)
@@ -261,7 +260,7 @@ class Run:
                     "destination_id": claim.destination_id,
                     "row": stored.key,
                     "new_request": claim.request,
-                    "new_sent": None if request.free else stored.earlier or request.id,
+                    "new_sent": None if request.free else stored.earlier_request or request.id,
                     "new_person": hashes[row],
                     "new_recipient": masked[row],
                 }
@@ -346,8 +345,8 @@ class Run:
             before.append((claim, claim.open))
             yield connection
 
-    def release_strays(self, at: datetime) -> int:
-        """Free what was claimed by a commit whose success was never reported: nothing of it can have left.
+    def free_unconfirmed_claims(self, at: datetime) -> int:
+        """Free rows whose claim may have been committed without a confirmation, so that they were never sent.
 
         Args:
             at: Now, when nothing of the run is on its way any more.
@@ -356,12 +355,16 @@ class Run:
             How many requests were freed.
         """
         unrecorded = select(requests.c.id).where(requests.c.run == self.id, requests.c.outcome.is_(None))
-        values = {"outcome": "unsent", "reason": "it was not sent: its claim failed", "recorded_at": to_number(at)}
+        values = {
+            "outcome": "unsent",
+            "reason": "it was not sent, because the ledger could not be written",
+            "recorded_at": to_number(at),
+        }
         with self._database.writing(self._connection) as connection:
-            strays = set(connection.execute(unrecorded).scalars()) - self._own_requests
-            for stray in strays:
-                connection.execute(update(requests).where(requests.c.id == stray).values(values))
-        return len(strays)
+            unconfirmed = set(connection.execute(unrecorded).scalars()) - self._own_requests
+            for request_id in unconfirmed:
+                connection.execute(update(requests).where(requests.c.id == request_id).values(values))
+        return len(unconfirmed)
 
 
 def _find_arrived(connection: Connection, stored_rows: Sequence[StoredRow]) -> set[bytes]:

@@ -1,7 +1,9 @@
 """The tables of the ledger. They hold no message text, and of a phone number only a masked form and a keyed hash.
 
 The outcome is stored with the request, and rows point to it: a request of a hundred rows costs two small commits.
-A change of anything here needs a new `SCHEMA`, and an upgrade from the last one in `Database`.
+To add a table or an index, raise `SCHEMA`: `Database` then makes what an older ledger does not have, and stores the new
+number. Also add a ledger of the last version to ``tests/data``. Any other change, such as a column, needs statements of
+its own in `Database._upgrade`, and programs with an older d7nb that are running must be able to go on.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ SCHEMA = 2
 KEY_SIZE = 16
 """Bytes of a key."""
 
-RELEASED = ("rejected", "unsent")
+NOTHING_SENT = ("rejected", "unsent")
 """Outcomes after which a row is free again: nothing went out."""
 RECORDED = ("accepted", "rejected", "unknown", "unsent")
 """Outcomes that a request can have; one without has been claimed, and not recorded."""
@@ -167,7 +169,7 @@ deciding = requests.alias("deciding")
 decided = rows.join(last, last.c.id == rows.c.request).join(
     deciding,
     deciding.c.id
-    == case((and_(last.c.outcome.in_(RELEASED), rows.c.sent.is_not(None)), rows.c.sent), else_=rows.c.request),
+    == case((and_(last.c.outcome.in_(NOTHING_SENT), rows.c.sent.is_not(None)), rows.c.sent), else_=rows.c.request),
 )
 """Each row with the request that decides about it: its last, unless that sent nothing and an earlier one may have."""
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from d7nb.store.campaign import CampaignLedger
 
-_SETTLED = {"sent": ("accepted", "you said that it was sent"), "not_sent": ("unsent", "you said that it was not sent")}
+OUTCOME_OF_DECISION = {"sent": "accepted", "not_sent": "unsent"}
+"""The outcome of rows that a person settled."""
+_REASONS = {"sent": "you said that it was sent", "not_sent": "you said that it was not sent"}
 _MOVE = (
     update(rows)
     .where(rows.c.destination == bindparam("destination_id"), rows.c.key == bindparam("row"))
@@ -26,14 +28,14 @@ _MOVE = (
 )
 
 
-def settle(campaign: CampaignLedger, keys: np.ndarray, word: Literal["sent", "not_sent"], at: datetime) -> int:
+def settle(campaign: CampaignLedger, keys: np.ndarray, decision: Literal["sent", "not_sent"], at: datetime) -> int:
     """Settle rows of which it is unknown whether they went out, as a person says.
 
     Args:
         campaign: The campaign whose rows these are.
         keys: Each row's key; those with another outcome are passed over, but for those of which a person said
             that they were not sent: that can be taken back.
-        word: ``sent``: they count as sent; ``not_sent``: they are free.
+        decision: ``sent``: they count as sent; ``not_sent``: they are free.
         at: Now.
 
     Returns:
@@ -42,12 +44,12 @@ def settle(campaign: CampaignLedger, keys: np.ndarray, word: Literal["sent", "no
     Raises:
         LedgerError: Some are just being sent; none was settled.
     """
-    if word not in _SETTLED:
-        raise ValueError(f"word is 'sent' or 'not_sent', not {word!r}")
+    if decision not in OUTCOME_OF_DECISION:
+        raise ValueError(f"decision is 'sent' or 'not_sent', not {decision!r}")
     destination_id = campaign.destination_id
     if destination_id is None:
         return 0
-    outcome, reason = _SETTLED[word]
+    outcome, reason = OUTCOME_OF_DECISION[decision], _REASONS[decision]
     changes = {"outcome": outcome, "code": SETTLED, "reason": reason, "recorded_at": to_number(at)}
     with campaign.database.writing() as connection:
         stored_rows = list(find_rows(connection, destination_id, key_bytes(keys), at))
@@ -67,7 +69,7 @@ def settle(campaign: CampaignLedger, keys: np.ndarray, word: Literal["sent", "no
                 "destination_id": destination_id,
                 "row": row.key,
                 "new_request": settled[row.request.id],
-                "new_sent": row.earlier,
+                "new_sent": row.earlier_request,
             }
             for row in doubtful
         ]

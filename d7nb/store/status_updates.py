@@ -23,8 +23,8 @@ from d7nb.store.schema import (
     INSERT,
     LONGEST_TEXT,
     LONGEST_WORD,
+    NOTHING_SENT,
     RECORDED,
-    RELEASED,
     requests,
     rows,
     statuses,
@@ -64,14 +64,14 @@ _ANY_ID = frozenset({"same", "missing", "missing, the other request has it", "di
 
 _IN_DOUBT, _SENDING = frozenset({"unknown"}), frozenset({"sending"})
 _ANY_OUTCOME = frozenset({"sending", *RECORDED})
-_NOT_RELEASED = _ANY_OUTCOME - frozenset(RELEASED)
+_MAY_BE_SENT = _ANY_OUTCOME - frozenset(NOTHING_SENT)
 
 
 class _Rule(NamedTuple):
     """One line of the decision table of `_Candidates.choose`: the request that it chooses, and what must be true.
 
     Attributes:
-        chosen: The request that the update is about: the row's ``first`` or its ``last``.
+        chosen: The request that the update is about: the row's ``earlier_request`` or its ``last_request``.
         status: What the update's status may say: ``arrived``, ``failed``, or ``under way`` for all others.
         request_id: How the request's id may relate to the update's. A request that has an id of its own is no other's.
         outcome: The outcomes that the request may have; ``sending`` where none is recorded yet.
@@ -84,16 +84,16 @@ class _Rule(NamedTuple):
 
 
 _RULES = (
-    # Whoever has the message has it, whichever of two requests in doubt brought it.
-    _Rule("last", status=_ARRIVED, request_id=_NONE, outcome=_IN_DOUBT),
-    _Rule("last", status=_ARRIVED, request_id=_MISSING, outcome=_SENDING),
-    # Otherwise, of two in doubt, a status is the first's, so that the row stays in doubt.
-    _Rule("first", status=_ANY_STATUS, request_id=_SAME_OR_MISSING, outcome=_NOT_RELEASED),
-    _Rule("last", status=_ANY_STATUS, request_id=_SAME_OR_MISSING, outcome=_NOT_RELEASED),
-    _Rule("first", status=_NOT_FAILED, request_id=_SAME_OR_MISSING, outcome=_ANY_OUTCOME),
-    _Rule("last", status=_NOT_FAILED, request_id=_SAME_OR_MISSING, outcome=_ANY_OUTCOME),
-    # A message of the row that nobody remembers.
-    _Rule("last", status=_ARRIVED, request_id=_ANY_ID, outcome=_ANY_OUTCOME),
+    # Delivered or read: the row counts as sent, by its last request.
+    _Rule("last_request", status=_ARRIVED, request_id=_NONE, outcome=_IN_DOUBT),
+    _Rule("last_request", status=_ARRIVED, request_id=_MISSING, outcome=_SENDING),
+    # Otherwise, of two in doubt, it is the earlier request's, so that the row stays in doubt.
+    _Rule("earlier_request", status=_ANY_STATUS, request_id=_SAME_OR_MISSING, outcome=_MAY_BE_SENT),
+    _Rule("last_request", status=_ANY_STATUS, request_id=_SAME_OR_MISSING, outcome=_MAY_BE_SENT),
+    _Rule("earlier_request", status=_NOT_FAILED, request_id=_SAME_OR_MISSING, outcome=_ANY_OUTCOME),
+    _Rule("last_request", status=_NOT_FAILED, request_id=_SAME_OR_MISSING, outcome=_ANY_OUTCOME),
+    # Delivered, under an id that the ledger does not have: take the last request.
+    _Rule("last_request", status=_ARRIVED, request_id=_ANY_ID, outcome=_ANY_OUTCOME),
 )
 """The first rule that fits decides; where none does, the update is about neither request."""
 
@@ -101,13 +101,13 @@ _RULES = (
 class _Candidates(NamedTuple):
     """A row's requests: an earlier one that may have sent it, where there is one, and the last."""
 
-    first: _StoredRequest | None
-    last: _StoredRequest
+    earlier_request: _StoredRequest | None
+    last_request: _StoredRequest
 
     def choose(self, update: StatusUpdate) -> str | None:
-        """Return which request an update is about, ``first`` or ``last``, by `_RULES`; None for neither."""
+        """Return the name of the field whose request an update is about, by `_RULES`; None for neither."""
         status = "arrived" if update.status in ARRIVED else "failed" if update.status == "failed" else "under way"
-        requests = {"last": self.last} | ({"first": self.first} if self.first else {})
+        requests = {name: request for name, request in self._asdict().items() if request is not None}
         has_same_id = update.request_id in {request.request_id for request in requests.values()}
         for rule in _RULES:
             request = requests.get(rule.chosen)
@@ -203,19 +203,19 @@ class _Matcher:
         """Return for each key that the ledger knows the requests that may have carried its row."""
         if not keys:
             return {}  # as nearly always: even to build the query costs a millisecond
-        first, last = requests.alias(), requests.alias()
+        earlier, last = requests.alias(), requests.alias()
         query = select(
             rows.c.key,
-            *(alias.c[name] for alias in (first, last) for name in ("id", "request_id", "outcome")),
+            *(alias.c[name] for alias in (earlier, last) for name in ("id", "request_id", "outcome")),
         )
         query = query.select_from(
-            rows.join(last, last.c.id == rows.c.request).outerjoin(first, first.c.id == rows.c.sent)
+            rows.join(last, last.c.id == rows.c.request).outerjoin(earlier, earlier.c.id == rows.c.sent)
         ).where(rows.c.destination == self._destination_id)
         candidates = {}
         for chunk in chunks(sorted(keys)):
             for key, *columns in self._connection.execute(query.where(rows.c.key.in_(chunk))):
-                earlier = None if columns[0] is None else _StoredRequest(*columns[:3])
-                candidates[key] = _Candidates(earlier, _StoredRequest(*columns[3:]))
+                earlier_request = None if columns[0] is None else _StoredRequest(*columns[:3])
+                candidates[key] = _Candidates(earlier_request, _StoredRequest(*columns[3:]))
         return candidates
 
     def _match_candidates(
@@ -239,15 +239,16 @@ class _Matcher:
             number = self._accepted[old.number, request_id] = self._accepted_like(old.number, request_id)
         settled = candidates[key]._replace(**{choice: _StoredRequest(number, request_id, "accepted")})
         if old.outcome == "accepted" and old.request_id is not None:
-            settled = settled._replace(first=old)  # another message of the row, whose status may yet come
+            settled = settled._replace(earlier_request=old)  # another message of the row, whose status may yet come
         this_row = (rows.c.destination == self._destination_id, rows.c.key == key)
-        numbers = {"request": settled.last.number, "sent": settled.first and settled.first.number}
+        earlier = settled.earlier_request
+        numbers = {"request": settled.last_request.number, "sent": earlier and earlier.number}
         self._connection.execute(update(rows).where(*this_row).values(numbers))
         candidates[key] = settled
         return number, key
 
     def _accepted_like(self, number: int, request_id: str) -> int:
-        """Return the accepted request for rows of which D7 has the message, while others of the same are in doubt."""
+        """Return the accepted copy of a request, for those of its rows that D7 reported on."""
         like = requests.alias()
         query = select(requests.c.id).join(like, (like.c.run == requests.c.run) & (like.c.id == number))
         query = query.where(requests.c.request_id == request_id, requests.c.code == HEARD)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from d7nb.api.statuses import InboundMessage, StatusUpdate
+    from d7nb.api.inbound import InboundMessage
+    from d7nb.api.statuses import StatusUpdate
     from d7nb.store.dead_letters import DeadLetter
 
 PATIENCE = 30.0
@@ -101,14 +102,14 @@ class Store:
             destination: Where messages to them go, as a client's ``destination`` names it.
             people: One form for all variants of a number, as `d7nb.recipients.variants.family` makes it; None for
                 nobody.
-            originators: The business number for each, or None for any. What was written to a number that nobody
-                knows counts for all.
+            originators: The business number for each, or None for any. If the business number that a person
+                wrote to is not known, it counts for every one.
         """
         return last_inbound(self._database, destination, people, originators)
 
     @hides_internals
     def opted_out(self, destination: str, people: Sequence[str | None]) -> np.ndarray:
-        """Tell which people opted out; arguments as for `last_inbound`."""
+        """Return which people opted out; arguments as for `last_inbound`."""
         return opted_out(self._database, destination, people)
 
     @hides_internals
@@ -132,6 +133,9 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def __str__(self) -> str:
+        return self._database.address
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._database.address!r})"

@@ -128,7 +128,7 @@ FIELD = {"loc": ["body", "messages", 0, "recipients", 3, "recipient"], "msg": "f
         Refusal(404, {"detail": COUNT}, errors.NotFound, COUNT["code"], "takes 2"),
         Refusal(404, {"detail": "Not Found"}, errors.NotFound, "", "Not Found"),
         Refusal(405, {"detail": "Method Not Allowed"}, errors.Refused, "", "Method Not Allowed"),
-        Refusal(413, "<html>", errors.InvalidRequest, "", "lower batch_size"),
+        Refusal(413, "<html>", errors.InvalidRequest, "", "a smaller batch size"),
         Refusal(418, {"detail": []}, errors.Refused, "", "418"),
         Refusal(422, {"detail": [FIELD]}, errors.InvalidRequest, "missing", "messages.0.recipients.3.recipient: field"),
         Refusal(422, {"detail": [FIELD, COUNT, "and this"]}, errors.InvalidRequest, "missing", "; and this"),

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 import d7nb
-from d7nb.api.statuses import InboundMessage
+from d7nb.api.inbound import InboundMessage
 from d7nb.cli import main
 from d7nb.store.dead_letters import DeadLetter
 
@@ -100,7 +100,7 @@ def test_rows_that_do_not_go_make_the_exit_code_one(tmp_path: Path) -> None:
         (["--text", "Hi {name"], "can't be read"),
         (["--to", "phones"], "did you mean 'phone'"),
         (["--out", "sent.txt"], ".csv or .xlsx"),
-        (["--confirm", "3"], "2 rows would go"),
+        (["--confirm", "3"], "2 would be sent"),
     ],
 )
 def test_what_can_t_be_done_is_told_in_one_line(
@@ -241,7 +241,7 @@ def test_a_rehearsal_from_the_shell_leaves_no_trace(table: str, capsys: pytest.C
 def test_a_canary_from_the_shell(table: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["send", table, *WORDS, "--sandbox", "--canary", "1", "--stop-if", "0"]) == 0
     assert main(["send", table, *WORDS, "--sandbox", "--canary", "0"]) == 2
-    assert "canary= counts rows from 1" in capsys.readouterr().err
+    assert "--canary must be 1 row or more" in capsys.readouterr().err
 
 
 def test_the_ledger_is_listed_exported_and_forgotten(
@@ -284,7 +284,9 @@ def test_what_may_have_gone_out_is_not_forgotten_by_mistake(
         assert main(["send", table, *WORDS, "--base-url", sandbox.url, "--confirm", "2"]) == 1
     words = ["ledger", "forget", "default", "--before", "2100-01-01"]
     assert main(words) == 2
-    assert "2 rows of this campaign are unknown or being sent" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "2 rows of this campaign may have been sent, or are being sent" in error
+    assert "or give --force to delete them anyway" in error
     assert main([*words, "--force"]) == 0
 
 
@@ -360,6 +362,6 @@ def test_outcomes_go_to_a_folder_that_is_named_if_the_file_can_t_be_written(
     out.mkdir()
     assert main(["send", table, *WORDS, "--sandbox", "--out", str(out)]) == 0
     printed = capsys.readouterr()
-    assert "sent.csv could not be written (IsADirectoryError); writing CSV instead" in printed.err
+    assert "sent.csv could not be written (IsADirectoryError); the table was written to sent.csv instead" in printed.err
     (written,) = re.findall(r"^wrote (.+sent\.csv)$", printed.out, re.MULTILINE)
     assert pd.read_csv(written)["d7_outcome"].tolist() == ["accepted"] * 2

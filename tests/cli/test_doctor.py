@@ -77,7 +77,7 @@ def test_it_works_with_neither_network_nor_token(doctor: Doctor) -> None:
     assert code == 0
     assert found["D7"] == ["info: not asked, because of --offline"]
     assert found["token"][0].startswith("warn: none found")
-    assert "set D7_API_TOKEN" in found["token"][0]
+    assert "set the environment variable D7_API_TOKEN" in found["token"][0]
     assert printed.splitlines()[-1] == "1 to look at"
 
 
@@ -139,7 +139,7 @@ def test_a_token_that_can_be_none_fails_and_the_rest_is_looked_at(
     monkeypatch.setenv("D7_API_TOKEN", token)
     code, found, printed = doctor("--base-url", sandbox.url)
     assert code == 1
-    assert "copy it again" in found["token"][0] or "no API token" in found["token"][0]
+    assert "copy it again" in found["token"][0] or "no D7 token" in found["token"][0]
     assert found["ledger"][0].startswith("ok: ")
     assert found["plugins"][0].startswith("ok: ")
     assert token.strip() == "" or token not in printed
@@ -165,7 +165,9 @@ def test_without_a_token_d7_is_looked_at_and_no_other_question_asked(doctor: Doc
 def test_where_nobody_answers_it_says_so(doctor: Doctor) -> None:
     code, found, printed = doctor("--base-url", f"http://127.0.0.1:{free_port()}")
     assert code == 1
-    assert "no connection to D7 could be made; check the network, proxies and base_url" in found["D7"][0]
+    assert (
+        "no connection to D7: check your internet connection and proxy, and --base-url if you gave it" in found["D7"][0]
+    )
     assert "clock" not in found
     assert found["token"] == ["ok: found in the environment variable D7_API_TOKEN"]
     assert printed.splitlines()[-1] == "1 failed"
@@ -204,7 +206,9 @@ def test_an_answer_that_is_not_d7s_is_no_word_on_the_token(
 
 
 @pytest.mark.parametrize(
-    ("url", "told"), [("http://d7.example", "unencrypted"), ("d7", "must be an http(s) address")], ids=["http", "none"]
+    ("url", "told"),
+    [("http://d7.example", "unencrypted"), ("d7", "--base-url must be an http(s) address")],
+    ids=["http", "none"],
 )
 def test_an_address_that_will_not_do_fails(doctor: Doctor, url: str, told: str) -> None:
     code, found, _ = doctor("--base-url", url)
@@ -327,10 +331,10 @@ def test_it_counts_what_a_ledger_holds_and_what_is_in_doubt(doctor: Doctor, sand
     code, found, printed = doctor("--offline")
     assert code == 0
     assert re.match(
-        r"ok: .*ledger.sqlite3 can be read and written \(schema \d+\): 1 mailing, 3 rows", found["ledger"][0]
+        r"ok: .*ledger.sqlite3 can be read and written \(schema \d+\): 1 campaign, 3 rows", found["ledger"][0]
     )
     assert found["ledger"][1].startswith(
-        "warn: 1 row may have been sent, but nobody knows find out, then call plan.delivery"
+        "warn: 1 row may have been sent, but nobody knows look for the message in D7's dashboard, or ask a recipient"
     )
     assert PERSON[1:] not in printed
 
@@ -365,9 +369,9 @@ def test_the_data_folder_is_looked_at_too(doctor: Doctor, monkeypatch: pytest.Mo
     ("name", "told"),
     [
         ("no/such/folder/ledger.sqlite3", "its folder does not exist make it, or correct the path"),
-        ("damaged.sqlite3", "is damaged or no ledger"),
+        ("damaged.sqlite3", "is damaged, or is not a ledger"),
         (":memory:", "a ledger in memory would forget everybody"),
-        ("mysql://ann:secret@db/x", "not in mysql"),
+        ("mysql://ann:secret@db/x", "not mysql"),
     ],
     ids=["folder", "damaged", "memory", "mysql"],
 )

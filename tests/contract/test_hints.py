@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 from d7nb.errors import PlanError
-from d7nb.hints import SEND_AGAIN, Call, Hint, Option, Surface, render, speaking
+from d7nb.hints import SEND_AGAIN, Call, Hint, Option, Surface, Wording, render, speaking
 
 RESEND = Call("plan.send", (Option("resend", True), Option("confirm", 3)), ("client",))
 RELEASE = Call("plan.release", (Option("choose", "first"), Option("rows", [3])))
@@ -36,10 +36,38 @@ RELEASE = Call("plan.release", (Option("choose", "first"), Option("rows", [3])))
             'form.plan.release(choose="first", rows=[3]) in a cell',
         ),
         (Call("delivery.frame", arguments=None), "delivery.frame", "--out FILE", "form.delivery.frame in a cell"),
+        (
+            Call("delivery.settle", arguments=('"sent"',)),
+            'delivery.settle("sent")',
+            'plan.delivery(d7nb.Client()).settle("sent") in a notebook with the same plan',
+            'form.delivery.settle("sent") in a cell',
+        ),
+        (
+            Call("plan.delivery", arguments=("client",)),
+            "plan.delivery(client)",
+            "plan.delivery(d7nb.Client()) in a notebook",
+            "form.plan.delivery(client) in a cell",
+        ),
+        (
+            Call("plan.send", arguments=("client", "resend=rows")),
+            "plan.send(client, resend=rows)",
+            "the same command with --resend all",
+            "form.plan.send(client, resend=rows) in a cell",
+        ),
+        (
+            Call("d7nb.Ledger().aside"),
+            "d7nb.Ledger().aside()",
+            "python -m d7nb ledger aside",
+            "d7nb.Ledger().aside() in a cell",
+        ),
+        (Option("force", True), "force=True", "--force", "force=True in a notebook"),
+        (Wording("the notebook", "the shell"), "the notebook", "the shell", ""),
         ("fill the cell in", *["fill the cell in"] * 3),
     ],
 )
-def test_each_surface_speaks_its_own_language(part: str | Option | Call, notebook: str, shell: str, form: str) -> None:
+def test_each_surface_speaks_its_own_language(
+    part: str | Option | Call | Wording, notebook: str, shell: str, form: str
+) -> None:
     hint = Hint("do it: ", part)
     expected: dict[Surface, str] = {"notebook": notebook, "shell": shell, "form": form}
     assert {surface: render(hint, surface) for surface in expected} == {
@@ -53,6 +81,12 @@ def test_a_hint_keeps_its_parts_when_it_is_copied_and_pickled() -> None:
     for twin in (copy.copy(hint), copy.deepcopy(hint), pickle.loads(pickle.dumps(hint))):
         assert twin == hint
         assert render(twin, "shell") == "give --country AE"
+
+
+def test_a_hint_in_a_hint_keeps_its_parts() -> None:
+    hint = Hint("not tried: ", Hint("give ", Option("country", "AE")))
+    assert hint == 'not tried: give country="AE"'
+    assert render(hint, "shell") == "not tried: give --country AE"
 
 
 def test_an_error_is_masked_and_still_knows_its_hint() -> None:

@@ -26,7 +26,8 @@ from nbclient import NotebookClient
 
 import d7nb
 from d7nb import Text, by_column, col, errors
-from d7nb.api.statuses import InboundMessage, StatusUpdate
+from d7nb.api.inbound import InboundMessage
+from d7nb.api.statuses import StatusUpdate
 from d7nb.cli import main
 from d7nb.display.previews import Preview
 from d7nb.planning.release import chosen_numbers

@@ -163,7 +163,7 @@ def test_who_got_the_old_text_is_held_when_a_slip_is_mended(sandbox: Sandbox, cl
     delivery = send(mended, client, confirm=4)
     assert outcomes(delivery) == ["held"] * 4 + ["accepted"] * 4
     assert went_to(sandbox) == Counter(NUMBERS[:8])
-    assert delivery.frame["d7_reason"].iloc[0].startswith("already got another text in this campaign; resend='changed'")
+    assert delivery.frame["d7_reason"].iloc[0].startswith('already got another text in this campaign; resend="changed"')
     assert delivery.frame["d7_decided_by"].iloc[0] == "ledger"
     assert outcomes(mended.delivery(client)) == ["held"] * 4 + ["accepted"] * 4
     corrected = send(mended, client, resend="changed")
@@ -223,7 +223,7 @@ def test_with_key_columns_a_corrected_text_is_the_same_row(sandbox: Sandbox, cli
     send(planned(3, "Hi {name}, yuor parcel", key="name"), client)
     mended = planned(3, "Hi {name}, your parcel", key="name")
     assert outcomes(send(mended, client)) == ["already_sent"] * 3
-    with pytest.raises(PlanError, match="resend='changed' does nothing with key="):
+    with pytest.raises(PlanError, match='resend="changed" does nothing with key='):
         send(mended, client, resend="changed")
     assert outcomes(send(mended, client, resend=[2])) == ["already_sent"] * 2 + ["accepted"]
 
@@ -263,7 +263,7 @@ def test_everything_goes_again_only_with_its_number(sandbox: Sandbox, client: d7
     send(plan, client)
     with pytest.raises(ConfirmError, match=r"resend=True .* confirm="):
         send(plan, client, resend=True)
-    with pytest.raises(ConfirmError, match="confirm=3, but 4 rows would go"):
+    with pytest.raises(ConfirmError, match=r"you confirmed 3 rows, but 4 would be sent\. Nothing was sent"):
         send(plan, client, resend=True, confirm=3)
     assert outcomes(send(plan, client, resend=True, confirm=4)) == ["accepted"] * 4
     assert set(went_to(sandbox).values()) == {2}
@@ -299,7 +299,7 @@ def test_rows_that_can_t_be_meant_are_refused(sandbox: Sandbox, client: d7nb.Cli
 def test_the_number_to_confirm_is_that_of_the_rows_still_to_go(sandbox: Sandbox, client: d7nb.Client) -> None:
     send(planned(3), client)
     plan = planned(5)
-    with pytest.raises(ConfirmError, match="confirm=5, but 2 rows would go, and the ledger keeps back 3 others"):
+    with pytest.raises(ConfirmError, match="you confirmed 5 rows, but 2 would be sent; 3 were sent before or are held"):
         send(plan, client, confirm=5)
     assert plan.going(client).sum() == 2
     assert send(plan, client, confirm=2).summary["accepted"] == 2
@@ -357,7 +357,7 @@ def test_rows_may_be_settled_one_by_one_another_day(sandbox: Sandbox, client: d7
 
 def test_only_what_is_in_doubt_can_be_settled(sandbox: Sandbox, client: d7nb.Client, place: str) -> None:
     delivery = doubtful(sandbox, client, place)
-    with pytest.raises(PlanError, match="the row at position 1 is not unknown"):
+    with pytest.raises(PlanError, match="the row at position 1 needs no settling"):
         delivery.settle("sent", rows=[1, 2])
     with pytest.raises(PlanError, match="settle\\(\\) takes 'sent' or 'not_sent', not 'yes'"):
         delivery.settle("yes")  # type: ignore[arg-type]
@@ -420,7 +420,7 @@ def test_a_canary_larger_than_the_table_is_the_table(sandbox: Sandbox, client: d
 
 @pytest.mark.parametrize("options", [{"canary": 0}, {"canary": 5, "stop_if": 1.5}, {"canary": 5, "stop_if": -0.1}])
 def test_a_canary_that_makes_no_sense_is_refused(client: d7nb.Client, options: dict[str, Any]) -> None:
-    with pytest.raises(PlanError, match="canary= counts rows from 1, and stop_if= is a share"):
+    with pytest.raises(PlanError, match="canary= must be 1 row or more, and stop_if= a share"):
         send(planned(2), client, **options)
 
 

@@ -124,7 +124,7 @@ def test_what_has_no_report_yet_is_asked_again(sandbox: Sandbox, client: d7nb.Cl
     sandbox.fail_next("status", code=404, body=body, path="/whatsapp/v2/report")
     delivery.refresh()
     assert statuses(delivery) == [None] * 12
-    assert "D7 has no report yet of 1 request: refresh() again later" in repr(delivery)
+    assert "D7 has no report on 1 request yet: call delivery.refresh() again later" in repr(delivery)
     delivery.refresh()
     assert "no report yet" not in repr(delivery)
     assert set(statuses(delivery)) <= {"queued", "sent"}
@@ -232,7 +232,7 @@ def test_a_message_that_is_no_row_s_is_told_and_changes_nothing(table: pd.DataFr
     with reporting(edit) as client:
         delivery = planned(table).send(client, progress=False).refresh().refresh()
     assert statuses(delivery) == [*["sent"] * 11, None]
-    assert "D7 reported on 1 message of no known row: Ledger().aside() shows what it said" in repr(delivery)
+    assert "D7 reported on 1 message not in this ledger: d7nb.Ledger().aside() lists them" in repr(delivery)
     with d7nb.Ledger() as ledger:
         assert len(ledger.aside()) == 1  # though both reports told of it
 
@@ -333,7 +333,7 @@ def test_history_joins_another_table_by_number_or_key(
         assert by_number.frame["d7_outcome"].tolist() == ["accepted", "accepted", "invalid", "unsent", "invalid"]
         assert statuses(by_number) == ["delivered", "read", None, None, None]
         told = by_number.frame["d7_reason"].iloc[3]
-        assert told == "not tried: the ledger knows of no message to this number in this campaign"
+        assert told == "the ledger knows of no message to this number in this campaign"
         assert by_number.funnel()[["rows", "accepted", "delivered", "read"]].to_numpy().tolist() == [[5, 2, 2, 1]]
         by_key = ledger.delivery(others, campaign="keyed", key="name", client=client).refresh()
         assert by_key.frame["d7_outcome"].tolist() == ["accepted", "accepted", "unsent", "accepted", "invalid"]
@@ -390,7 +390,7 @@ def test_without_a_client_the_real_api_is_meant(
     assert plan.delivery().refresh(d7nb.Client("not-a-token")).summary["unsent"] == 12  # nothing to ask for
     with pytest.raises(errors.PlanError, match=r"these messages went to https://api\.d7networks\.com"):
         plan.delivery().refresh(client)
-    with d7nb.Ledger() as ledger, pytest.raises(errors.TokenError, match="no API token"):
+    with d7nb.Ledger() as ledger, pytest.raises(errors.TokenError, match="no D7 token"):
         ledger.delivery(table, campaign="x", to="phone").refresh()
 
 

@@ -150,7 +150,7 @@ def test_a_request_is_halved_until_the_bad_rows_stand_alone(
     assert [row for row, outcome in enumerate(outcomes(delivery)) if outcome != "accepted"] == bad
     assert {reasons(delivery)[row] for row in bad} == {
         f"D7 answered {status} INVALID_RECIPIENT: A recipient can't be reached"
-        + (": the request is too large; lower batch_size" if status == 413 else "")
+        + (": the request is too large; choose a smaller batch size" if status == 413 else "")
         + " (fix the data)"
     }
     assert Counter(went_to(sandbox)) == Counter(accepted(delivery))
@@ -350,7 +350,7 @@ def test_a_429_that_asks_for_more_than_two_minutes_stops_the_send_and_says_when_
     assert outcomes(delivery) == ["unsent"] * 3
     assert delivery.requests["attempts"].tolist() == [1]
     for reason in reasons(delivery):
-        assert pd.Timestamp(reason.partition("go on after ")[2]) >= before + pd.Timedelta(seconds=121)
+        assert pd.Timestamp(reason.partition("send again after ")[2]) >= before + pd.Timedelta(seconds=121)
 
 
 def test_a_connection_that_is_never_made_is_tried_again_and_then_nothing_was_sent(
@@ -361,7 +361,7 @@ def test_a_connection_that_is_never_made_is_tried_again_and_then_nothing_was_sen
         client = connect(sandbox, workers=1, batch_size=1)
     delivery = planned(3).send(client, progress=False)
     assert outcomes(delivery) == ["unsent"] * 3
-    assert reasons(delivery)[0].startswith("no connection to D7 could be made")
+    assert reasons(delivery)[0].startswith("no connection to D7: check your internet connection")
     assert delivery.requests[["outcome", "attempts"]].values.tolist() == [["unsent", 5]]
     assert pd.isna(delivery.requests.loc[0, "status"])
 
@@ -414,7 +414,9 @@ def test_the_number_to_confirm_must_be_the_number_about_to_go(sandbox: Sandbox, 
     frame = pd.DataFrame({"phone": [*NUMBERS[:3], "nobody"]})
     plan = d7nb.plan(frame, Text("Hello"), to="phone", originator=ORIGINATOR)
     for wrong in (4, 0, "3"):
-        with pytest.raises(ConfirmError, match=f"confirm={wrong!r}, but 3 rows would go; nothing was sent"):
+        with pytest.raises(
+            ConfirmError, match=rf"you confirmed {wrong!r} rows, but 3 would be sent\. Nothing was sent"
+        ):
             plan.send(one_by_one, confirm=wrong, progress=False)
     assert sandbox.messages.empty
     assert plan.send(one_by_one, confirm=3, progress=False).summary["accepted"] == 3

@@ -84,17 +84,19 @@ def test_it_ends_at_a_signal_and_never_showed_the_secret_or_a_number(sqlite: str
     assert SECRET not in output
     assert "2025550123" not in output
     assert "Traceback" not in output
-    assert re.search(r"d7nb receives events at http://127\.0\.0\.1:\d+/… into Ledger\('.*ledger.sqlite3'\)", output)
+    assert re.search(
+        r"d7nb receives events at http://127\.0\.0\.1:\d+/YOUR-SECRET and records them in .*ledger.sqlite3 ", output
+    )
     assert "D7 documents neither a signature" in output
     assert set(load_statuses(sqlite, 4).status) == {"read"}
 
 
 IMPATIENT = """
 import sys, d7nb
-from d7nb.events import server
-server._HEAD_TIMEOUT = 0.4
+from d7nb.events import foreground
+foreground._HEAD_TIMEOUT = 0.4
 with d7nb.Ledger(sys.argv[1]) as ledger:
-    server.serve(ledger, sys.argv[2])
+    foreground.serve(ledger, sys.argv[2])
 """
 
 
@@ -178,8 +180,8 @@ def test_it_takes_events_of_a_sandbox_and_shapes_and_words_of_one_s_own(sqlite: 
     [
         ([], f"events need a secret path: set {VARIABLE} to one, made with python"),
         (["--secret", "short"], "the secret has fewer than 16 characters: make one with python"),
-        (["--secret", SECRET, "--base-url", "ftp://x"], "base_url must be an http(s) address"),
-        (["--secret", SECRET, "--inbound-text", "a.b"], "needs sender="),
+        (["--secret", SECRET, "--base-url", "ftp://x"], "--base-url must be an http(s) address"),
+        (["--secret", SECRET, "--inbound-text", "a.b"], "needs --inbound-sender, the path"),
         (["--secret", SECRET, "--inbound-sender", "a..b"], "'a..b' has an empty step"),
         (["--secret", SECRET, "--port", "99999"], "there is no port 99999"),
     ],

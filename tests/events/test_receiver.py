@@ -296,7 +296,9 @@ class TestTrouble:
         assert letters["why"].item() == f"it could not be written: {kind.__name__}"
         assert "poison" in letters["text"].item()
         (log_message,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-        assert log_message == f"an event could not be written ({kind.__name__}); ledger.aside() lists it"
+        assert (
+            log_message == f"an event could not be written ({kind.__name__}); see it with: python -m d7nb ledger aside"
+        )
 
     def test_what_waits_has_a_bound(self, sqlite: str, monkeypatch: pytest.MonkeyPatch) -> None:
         names = record_accepted(sqlite, ROWS)

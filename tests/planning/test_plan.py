@@ -338,7 +338,7 @@ def test_an_originator_column_is_checked_row_by_row() -> None:
 
 @pytest.mark.parametrize("campaign", [None, 7, "", "  ", "\ud800"])
 def test_a_campaign_is_a_text(campaign: Any) -> None:
-    with pytest.raises(PlanError, match="campaign is the name"):
+    with pytest.raises(PlanError, match="a campaign's name is a text"):
         planned(one(), campaign=campaign)
 
 
@@ -489,9 +489,9 @@ def test_a_row_without_a_usable_key_can_t_go() -> None:
     assert plan.rows["verdict"].tolist() == ["ready", *["invalid"] * 4]
     assert set(plan.rows["decided_by"].dropna()) == {"key"}
     messages = plan.problems["message"].tolist()
-    assert messages[:2] == ["the cell is empty, but it is the row's key"] * 2
-    assert [message.partition(", but it is the row's key")[1:] for message in messages[2:]] == [
-        (", but it is the row's key", "")
+    assert messages[:2] == ["the cell is empty, but this column tells rows apart"] * 2
+    assert [message.partition(", but this column tells rows apart")[1:] for message in messages[2:]] == [
+        (", but this column tells rows apart", "")
     ] * 2
     assert "not one value" in messages[2]
     assert "broken character" in messages[3]

@@ -86,7 +86,7 @@ def test_a_ledger_in_memory_is_none(given: str) -> None:
 
 
 def test_other_databases_are_refused() -> None:
-    with pytest.raises(LedgerError, match="SQLite or PostgreSQL, not in mysql"):
+    with pytest.raises(LedgerError, match="SQLite file or a PostgreSQL database, not mysql"):
         Ledger("mysql://root:secret@localhost/test")
 
 
@@ -350,7 +350,9 @@ def test_a_folder_without_rights_is_refused(theirs: Path) -> None:
 @pytest.mark.parametrize("content", [b"name,phone\n" * 500, b"SQLite format 3\0" + b"\xff" * 8_000])
 def test_a_file_that_is_no_ledger_is_refused_and_kept(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    with pytest.raises(LedgerError, match=r"the ledger ledger.sqlite3 is damaged or no ledger: put a copy"):
+    with pytest.raises(
+        LedgerError, match=r"the ledger ledger.sqlite3 is damaged, or is not a ledger: restore a backup"
+    ):
         Ledger(path)
     assert path.read_bytes() == content
 

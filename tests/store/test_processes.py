@@ -149,7 +149,7 @@ def test_a_run_on_another_machine_is_believed_for_a_request_s_lifetime(place: st
         young, old = NOW + LIFETIME, NOW + LIFETIME + timedelta(seconds=1)
         assert look_up(ledger, [0], young).reason.tolist() == ["being sent by another run on far-away since 09:30 UTC"]
         assert look_up(ledger, [0], old).outcome.tolist() == ["unknown"]
-        assert "on far-away did not record" in look_up(ledger, [0], old).reason[0]
+        assert "on far-away stopped before" in look_up(ledger, [0], old).reason[0]
 
 
 def test_another_process_with_the_same_number_is_not_the_run_s(place: str) -> None:

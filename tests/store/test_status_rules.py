@@ -18,7 +18,7 @@ from d7nb.store.status_updates import _Candidates, _StoredRequest
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 IDS = {"same": "request-1", "other": "request-2", "none": None}
 OUTCOMES = {"sending": None, "unknown": "unknown", "accepted": "accepted", "rejected": "rejected", "unsent": "unsent"}
-SIGNS = {"first": "f", "last": "l", None: "-"}
+SIGNS = {"earlier_request": "f", "last_request": "l", None: "-"}
 
 UNDER_WAY = """
 no first         lllll ----- lllll

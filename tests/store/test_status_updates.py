@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, strategies
 
 from d7nb.api.destinations import BASE_URL
-from d7nb.api.statuses import FINAL, STAGES, InboundMessage, StatusUpdate, parse_status, rank
+from d7nb.api.inbound import InboundMessage
+from d7nb.api.statuses import FINAL, STAGES, StatusUpdate, parse_status, rank
 from d7nb.errors import LedgerError
 from d7nb.ledger import Ledger
 from d7nb.store.dead_letters import DeadLetter

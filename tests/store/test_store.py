@@ -222,7 +222,7 @@ def test_what_a_run_leaves_unrecorded_is_unknown_from_then_on(ledger: Ledger, ot
     known = look_up(other, [0, 1])
     assert outcomes(known) == ["unknown"] * 2
     assert not known.sending.any()
-    assert "did not record" in known.reason[0]
+    assert "stopped before D7's answer was recorded" in known.reason[0]
     with start_run(other) as run:
         assert claim(run, [0]).outcome == ["unknown"]
 
@@ -486,7 +486,7 @@ def test_what_may_have_gone_out_is_forgotten_only_by_force(ledger: Ledger) -> No
     send(ledger, [1], "unknown")
     with start_run(ledger) as run:
         claimed = claim(run, [2, 3])
-        with pytest.raises(LedgerError, match=r"^3 rows of this campaign are unknown or being sent"):
+        with pytest.raises(LedgerError, match=r"^3 rows of this campaign may have been sent, or are being sent"):
             ledger.forget(CAMPAIGN, LATER)
         assert len(ledger.frame()) == 4
         assert ledger.forget(CAMPAIGN, LATER, force=True) == 4

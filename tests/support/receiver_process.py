@@ -21,7 +21,7 @@ import numpy as np
 import orjson
 import uvicorn
 
-from d7nb.events.server import listen
+from d7nb.events.foreground import listen
 from d7nb.ledger import Ledger
 from d7nb.store.keys import base32
 from d7nb.store.lookup import find_row_states

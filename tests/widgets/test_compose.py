@@ -460,7 +460,7 @@ def test_without_a_token_the_form_plans_and_says_at_the_button_what_is_missing(
     labelled(form, "Rows to send").value = "6"
     press(form, "Send 6 messages")
     form._send_panel.wait()
-    assert "Not sent: no API token: give Client(token=...), set D7_API_TOKEN" in shown_text(form)
+    assert "Not sent: no D7 token was found: set the environment variable D7_API_TOKEN" in shown_text(form)
     assert form.delivery is None
 
 
@@ -659,7 +659,7 @@ def test_columns_of_several_levels_have_a_form_and_code(compose: Callable[..., C
 def test_an_empty_campaign_is_refused_here_too(compose: Callable[..., ComposeForm]) -> None:
     form = compose(content=Text("Hi"), originator=ORIGINATOR)
     labelled(form, "Campaign").value = ""
-    assert "campaign is the name of the mailing" in shown_text(settled(form))
+    assert "a campaign's name is a text" in shown_text(settled(form))
 
 
 def test_names_of_columns_are_masked_and_inert_wherever_they_are_offered(compose: Callable[..., ComposeForm]) -> None:

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from d7nb.api.retry import wait_before_retry
-from d7nb.delivery.eligibility import outcomes_refused
+from d7nb.delivery.ledger_outcomes import outcomes_from_claim
 from d7nb.delivery.mailing import Batch
 from d7nb.delivery.outcomes import TAKEN_APART
 from d7nb.delivery.sending.queue import Queue
 from d7nb.delivery.sending.refusals import CircuitBreaker, action_for
 from d7nb.errors import D7Error, LedgerError
+from d7nb.hints import Hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from d7nb.api.client import Client
     from d7nb.api.responses import SendResponse
     from d7nb.delivery.outcomes import OutcomeTable
-    from d7nb.delivery.sending.claims import ClaimedRows, LedgerWriter
+    from d7nb.delivery.sending.ledger_writer import ClaimedRows, LedgerWriter
     from d7nb.delivery.sending.queue import Canary, PendingRequest
     from d7nb.delivery.sending.requests import RequestBuilder
     from d7nb.errors import ApiError
@@ -148,7 +149,7 @@ class SendLoop:
 
     def _finish(self) -> None:
         """Give the last rows their outcome, and write what is still to be written."""
-        self._outcomes.close(self._stop_reason or "the send ended early")
+        self._outcomes.close(Hint("not tried: ", self._stop_reason or "the send ended early"))
         self.warnings += self._ledger.close()
 
     def _start_requests(self, pool: ThreadPoolExecutor) -> float | None:
@@ -267,7 +268,7 @@ class SendLoop:
         """Give the rows that were not granted the outcome that the ledger has for them."""
         refused = np.flatnonzero(~claimed.claim.granted)
         if len(refused):
-            self._outcomes.update_from_ledger(claimed.rows[refused], outcomes_refused(claimed.claim).take(refused))
+            self._outcomes.update_from_ledger(claimed.rows[refused], outcomes_from_claim(claimed.claim).take(refused))
 
     def _apply_send_time_filters(self, request: PendingRequest) -> PendingRequest | None:
         """Skip the rows that a filter which reads the clock rules out by now, and return the others."""
@@ -351,7 +352,7 @@ class SendLoop:
         jitter = random.random()  # noqa: S311  (spreads the load, guards no secret)
         seconds = wait_before_retry(request.tries + 1, error.retry_after, jitter)
         if seconds is None:
-            reason = error.message + _when_to_go_on(error.retry_after)
+            reason = Hint(error.message, _when_to_send_again(error.retry_after))
             self.stop(reason)
             self._record(in_flight, "unsent", response, reason)
             return
@@ -389,8 +390,8 @@ class SendLoop:
             self._queue.requeue(*(self._queue.narrow(request, half) for half in halves))
 
 
-def _when_to_go_on(seconds: float | None) -> str:
+def _when_to_send_again(seconds: float | None) -> str:
     if not seconds:
         return ""
     until = datetime.now().astimezone() + timedelta(seconds=min(seconds, _YEAR))
-    return f"; go on after {until.isoformat(sep=' ', timespec='seconds')}"
+    return f"; send again after {until.isoformat(sep=' ', timespec='seconds')}"

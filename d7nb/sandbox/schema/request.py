@@ -152,7 +152,7 @@ class MessageGlobals(StrictModel):
     schedule_time: Annotated[str, AfterValidator(_check_schedule_time)] | None = None
 
 
-class Envelope(StrictModel):
+class SendRequest(StrictModel):
     """The body of a send request."""
 
     messages: Annotated[list[Message], Field(min_length=1)]
@@ -169,7 +169,7 @@ class Envelope(StrictModel):
         return sum(len(message.recipients) for message in self.messages)
 
 
-_ENVELOPE = TypeAdapter(Envelope)
+_SEND_REQUEST = TypeAdapter(SendRequest)
 
 
 class RecipientMessage(NamedTuple):
@@ -195,12 +195,12 @@ class RequestReader:
         parsed = orjson.loads(body)
         return _rewrite_lenient(parsed) if self.lenient else parsed
 
-    def _validate(self, parsed: Any) -> Envelope:
-        return _ENVELOPE.validate_python(
+    def _validate(self, parsed: Any) -> SendRequest:
+        return _SEND_REQUEST.validate_python(
             parsed, context={"extra_types": self.extra_types}, extra="ignore" if self.lenient else None
         )
 
-    def parse(self, body: bytes) -> Envelope | list[dict[str, Any]]:
+    def parse(self, body: bytes) -> SendRequest | list[dict[str, Any]]:
         """Parse the body of a request; where it is invalid, return the items of FastAPI's 422."""
         if not body:
             return [{"loc": ["body"], "msg": "Field required", "type": "missing"}]

@@ -67,7 +67,7 @@ def serve(ledger: Store, secret: str, *, host: str = "127.0.0.1", port: int = 0,
 
     previous_handlers = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        print(f"d7nb receives events at {url}/… into {ledger} (the secret is its path; Ctrl+C ends it)", flush=True)
+        print(f"d7nb receives events at {url}/YOUR-SECRET and records them in {ledger} (Ctrl+C ends it)", flush=True)
         server.run(sockets=[listener])
     finally:
         listener.close()
@@ -111,6 +111,7 @@ class _Protocol(H11Protocol):
             self._head_timer = None
 
 
+# The sandbox's server has such functions of its own: it shares no code with d7nb (CONTRIBUTING.md).
 def listen(host: str, port: int) -> socket.socket:
     """Open a listening socket for uvicorn.
 

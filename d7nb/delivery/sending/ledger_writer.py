@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from d7nb.display.text import plural
 from d7nb.errors import LedgerError
+from d7nb.hints import Call, Hint
 from d7nb.store.keys import key_bytes
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ class LedgerWriter:
     Args:
         run: The send's run in the ledger.
         mailing: The plan's rows.
-        override_of: For every row, the number of the earlier request in spite of which it is sent; 0 for none.
-        unless_arrived: Whether a row stays after all if that request's message was delivered by the time of the claim.
+        override_of: For every row, the number of the earlier request that ``resend=`` allows to repeat; 0 for none.
+        unless_arrived: Whether to refuse a row anyway if that request's message has arrived.
     """
 
     def __init__(self, run: Run, mailing: Mailing, override_of: np.ndarray, *, unless_arrived: bool = False) -> None:
@@ -150,21 +151,23 @@ class LedgerWriter:
 
         Must be called when no request is in flight any more.
         """
-        warnings = []
+        warnings: list[str] = []
         try:
             self.write()
             if self._claim_failed:
-                self._run.release_strays(self._mailing.clock())
+                self._run.free_unconfirmed_claims(self._mailing.clock())
         except LedgerError:
             unwritten = sum(len(fields["rows"]) for _, _, fields in self._pending)
             if unwritten:
-                warnings.append(
+                not_written = (
                     f"the outcome of {plural(unwritten, 'row')} could not be written to the ledger, so a later run "
-                    "will call them unknown: settle them then, with the outcomes in this delivery's .frame"
+                    "will call them unknown: settle them then, with the outcomes from "
                 )
+                warnings.append(Hint(not_written, Call("delivery.frame", arguments=None)))
         if self._superseded:
-            warnings.append(
-                f"D7 answered about {plural(self._superseded, 'row')} so late that a person or another run had decided "
-                "about them by then: plan.delivery(client) shows what the ledger has"
+            they = "it" if self._superseded == 1 else "they"
+            too_late = (
+                f"D7's answer for {plural(self._superseded, 'row')} came after {they} had been settled or sent again: "
             )
+            warnings.append(Hint(too_late, Call("plan.delivery", arguments=("client",)), " shows what the ledger has"))
         return warnings

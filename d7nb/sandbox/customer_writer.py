@@ -23,7 +23,7 @@ _TIMEOUT = 10.0  # seconds for a receiver's answer
 _DEFAULT_CONTENT_TYPE = "application/octet-stream"
 
 
-class Customers:
+class CustomerWriter:
     """The writer of customers' messages, which stores each in the inbox and posts its event.
 
     Args:
