@@ -57,14 +57,14 @@ def test_of_many_filters_the_first_are_shown() -> None:
     plan = saying("a", filters=many)
     assert len(table(read(plan._repr_html_()), "Filters")) == 12
     for shown in (plan._repr_html_(), repr(plan)):
-        assert "… 9 more in .filters" in shown
+        assert "… 9 more (for all: plan.filters)" in shown
         assert "f10" in shown
         assert "f11" not in shown
 
 
 def test_a_plan_shows_a_problem_of_each_kind_first_and_how_many_more() -> None:
     plan = troubled()
-    shown = table(read(plan._repr_html_()), "11 problems, the first 5 (the other 6 are in .problems)")
+    shown = table(read(plan._repr_html_()), "11 problems, the first 5 (for all: plan.problems)")
     assert [(row[0], row[1], row[-1]) for row in shown] == [
         *(("41", "phone", ""), ("42", "phone", ""), ("43", "phone", "6"), ("50", "phone", ""), ("51", "name", ""))
     ]
@@ -73,7 +73,7 @@ def test_a_plan_shows_a_problem_of_each_kind_first_and_how_many_more() -> None:
         "error: the cell is empty, but the text needs {name}",
         "fill the cell in, or take the row out of the table",
     ]
-    assert "  11 problems, the first 5 (the other 6 are in .problems):" in repr(plan)
+    assert "  11 problems, the first 5 (for all: plan.problems):" in repr(plan)
     assert "    row 43, phone [none]: error: there is no number (correct the number); 6 more like it" in repr(plan)
 
 
@@ -290,7 +290,7 @@ def test_of_many_warnings_the_first_are_shown() -> None:
     for text in (delivery_text(shown), read(delivery_html(shown)).text):
         assert "w4" in text
         assert "w5" not in text
-        assert "… 4 more in .warnings" in text
+        assert "… 4 more (for all: delivery.warnings)" in text
 
 
 @given(st.text(max_size=40), st.text(max_size=40), st.text(max_size=40))

@@ -714,7 +714,7 @@ def test_a_plan_shows_its_counts_and_the_first_problems() -> None:
     plan = planned(frame, campaign="balance-2026-11")
     lines = repr(plan).splitlines()
     assert lines[:2] == ["Plan of campaign balance-2026-11: 1 ready, 7 invalid", "  Text(body='Hi {name}')"]
-    assert "  7 problems, the first 5 (the other 2 are in .problems):" in lines
+    assert "  7 problems, the first 5 (for all: plan.problems):" in lines
     assert repr(plan).count("    row ") == 5
     assert "1 of 8 rows would go" in plan._repr_html_()
 

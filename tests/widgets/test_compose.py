@@ -14,11 +14,14 @@ import ipywidgets as w
 import numpy as np
 import pandas as pd
 import pytest
+from markupsafe import escape
 from traitlets import TraitError
 
 import d7nb
 from d7nb import Ledger, ReplyButtons, Sandbox, Text, col, row_filter
-from d7nb.errors import PlanError
+from d7nb.api.auth import find_token
+from d7nb.errors import PlanError, TokenError, message_of
+from d7nb.hints import speaking
 from d7nb.plugins import content_types
 from d7nb.testing import numbers
 from d7nb.widgets.controls import NOTHING
@@ -460,7 +463,12 @@ def test_without_a_token_the_form_plans_and_says_at_the_button_what_is_missing(
     labelled(form, "Rows to send").value = "6"
     press(form, "Send 6 messages")
     form._send_panel.wait()
-    assert "Not sent: no API token: give Client(token=...), set D7_API_TOKEN" in shown_text(form)
+    with pytest.raises(TokenError) as missing:
+        find_token(None, ask=False)
+    with speaking("form"):
+        message = message_of(missing.value)
+    assert "D7_API_TOKEN" in message
+    assert f"Not sent: {escape(message)}" in shown_text(form)
     assert form.delivery is None
 
 
@@ -564,7 +572,8 @@ def test_two_sends_one_after_the_other_each_have_their_stop_and_their_result(
     press(form, "Stop")
     assert "stopping: messages on their way are finished first" in shown_text(form)
     form._send_panel.wait()
-    assert form._send_panel._result.value == delivery._repr_html_()
+    with speaking("form"):
+        assert form._send_panel._result.value == delivery._repr_html_()
 
 
 def test_a_broken_ledger_withdraws_the_offer(compose: Callable[..., ComposeForm], tmp_path: Path) -> None:
