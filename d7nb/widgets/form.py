@@ -15,7 +15,7 @@ from d7nb.content.binding.format_strings import Column
 from d7nb.display.plans import plan_html
 from d7nb.display.text import plural
 from d7nb.errors import D7Error, hides_internals, message_of
-from d7nb.hints import speaking
+from d7nb.hints import LABELS, speaking
 from d7nb.planning.plans import plan_view
 from d7nb.recipients.check import check_numbers
 from d7nb.widgets import controls
@@ -41,6 +41,9 @@ PREVIEWED = 12
 """Most messages that the preview turns over."""
 MAX_VERDICTS = 8
 """Most lines in the report on phone numbers."""
+
+_LABELS = {**LABELS, "kind": "Kind of message"}
+"""The label of the field for each trait of the model."""
 
 _NUMBER_REPORT = """
 <div class="d7nb-scroll"><table class="d7nb-table"><caption>Phone numbers in {{ column|masked }}</caption>
@@ -199,19 +202,15 @@ class ComposeForm:
         self._code = controls.text_area("Python", rows=8)
         self._code.disabled, self._code.layout.display = True, "none"
         numbers = [
-            self._bound("to", controls.dropdown, "Recipient column", [("choose a column", controls.NOTHING), *columns]),
-            self._bound("country", controls.text_input, "Country", "of numbers without a country code, such as AE"),
+            self._bound("to", controls.dropdown, [("choose a column", controls.NOTHING), *columns]),
+            self._bound("country", controls.text_input, "of numbers without a country code, such as AE"),
         ]
-        kind = self._bound(
-            "kind", controls.dropdown, "Kind of message", [(_in_words(name), name) for name in model.kinds]
-        )
+        kind = self._bound("kind", controls.dropdown, [(_in_words(name), name) for name in model.kinds])
         mailing = [
-            self._bound(
-                "originator", controls.text_input, "Originator", "your registered number, such as +97142345678"
-            ),
-            self._bound("campaign", controls.text_input, "Campaign", "the name of this mailing"),
-            self._bound("schedule", controls.text_input, "Schedule", "at once, or a time: 2026-11-30T09:00+04:00"),
-            self._bound("key", controls.dropdown, "Row key", [("recipient and text", controls.NOTHING), *columns]),
+            self._bound("originator", controls.text_input, "your registered number, such as +97142345678"),
+            self._bound("campaign", controls.text_input, "the name of this mailing"),
+            self._bound("schedule", controls.text_input, "at once, or a time: 2026-11-30T09:00+04:00"),
+            self._bound("key", controls.dropdown, [("recipient and text", controls.NOTHING), *columns]),
             *(self._filter_switch(row_filter.name) for row_filter in model.filters),
         ]
         previous = controls.button("Previous message", self._catch_errors(functools.partial(self._turn, -1)))
@@ -231,9 +230,9 @@ class ComposeForm:
         title = controls.heading(f"Compose a mailing to {plural(len(model.frame), 'row')}")
         self.widget = w.VBox([controls.stylesheet(), title, self._error, controls.row(left, right)])
 
-    def _bound(self, name: str, make: Callable[..., w.Widget], label: str, hint_or_options: Any) -> w.Widget:
+    def _bound(self, name: str, make: Callable[..., w.Widget], hint_or_options: Any) -> w.Widget:
         """Return a widget that shows and sets a trait of the model."""
-        value = getattr(self.model, name)
+        value, label = getattr(self.model, name), _LABELS[name]
         if make is controls.dropdown:
             widget = make(label, hint_or_options)
             _choose(widget, value)

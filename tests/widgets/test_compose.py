@@ -21,7 +21,7 @@ import d7nb
 from d7nb import Ledger, ReplyButtons, Sandbox, Text, col, row_filter
 from d7nb.api.auth import find_token
 from d7nb.errors import PlanError, TokenError, message_of
-from d7nb.hints import speaking
+from d7nb.hints import LABELS, Hint, Option, render, speaking
 from d7nb.plugins import content_types
 from d7nb.testing import numbers
 from d7nb.widgets.controls import NOTHING
@@ -91,6 +91,15 @@ def shown_text(form: ComposeForm) -> str:
 
 
 # Which column
+
+
+def test_hints_name_the_fields_by_the_labels_that_the_form_shows(compose: Callable[..., ComposeForm]) -> None:
+    form = compose(content=Text("Hi"))
+    for option, label in LABELS.items():
+        setattr(form.model, option, "name")
+        assert labelled(form, label).value == "name"
+        assert render(Hint("give ", Option(option)), "form") == f"give {label}"
+    assert form.model.options().keys() == LABELS.keys()
 
 
 @pytest.mark.parametrize(
