@@ -251,8 +251,11 @@ def group_reasons(reasons: Sequence[Reason]) -> list[Reason]:
 
 def _with_advice(reason: Reason) -> Reason:
     """Move the advice out of a reason that quotes D7. Numbers in a filter's or rule's reason are never error codes."""
-    advice = advice_for(reason.reason) if reason.outcome in _OUTCOMES_WITH_D7_ANSWER else None
-    return reason._replace(reason=without_advice(reason.reason), advice=advice) if advice else reason
+    sentence = render(reason.reason)
+    advice = advice_for(sentence) if reason.outcome in _OUTCOMES_WITH_D7_ANSWER else None
+    if not advice:
+        return reason._replace(reason=sentence)
+    return reason._replace(reason=without_advice(sentence), advice=advice)
 
 
 def next_steps(delivery: DeliveryView) -> list[Step]:
@@ -359,4 +362,4 @@ def _warnings(delivery: DeliveryView) -> list[str]:
     rest = len(delivery.warnings) - MAX_WARNINGS
     all_of_them = Call("delivery.warnings", arguments=None)
     more = [render(Hint(f"… {rest:,} more (for all: ", all_of_them, ")"))] if rest > 0 else []
-    return [*delivery.warnings[:MAX_WARNINGS], *more]
+    return [*map(render, delivery.warnings[:MAX_WARNINGS]), *more]

@@ -10,7 +10,7 @@ import ipywidgets as w
 
 from d7nb.display.text import duration_text, plural
 from d7nb.errors import D7Error, message_of
-from d7nb.hints import speaking
+from d7nb.hints import render, speaking
 from d7nb.widgets import controls
 
 if TYPE_CHECKING:
@@ -236,7 +236,8 @@ class SendPanel:
         parts = [f"{progress.finished:,} of {plural(progress.total, 'row')}, {rate:,.0f} a second{left}", progress.word]
         if self._stopping:
             parts = ["stopping: messages on their way are finished first"]
-        self._status.value = controls.note(". ".join(filter(None, [*parts, *delivery.warnings])))
+        parts += [render(warning, "form") for warning in delivery.warnings]
+        self._status.value = controls.note(". ".join(filter(None, parts)))
 
     def _send_test(self) -> None:
         self._test_button.disabled = True

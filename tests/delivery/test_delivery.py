@@ -309,7 +309,7 @@ def test_of_many_reasons_the_most_frequent_are_shown(sandbox: Sandbox) -> None:
     frame = pd.DataFrame({"phone": [f"+1202555{n:04}" for n in range(100, 155)], "why": letters})
     plan = d7nb.plan(frame, Text("Hello"), to="phone", originator=ORIGINATOR, filters=[skip])
     shown = plan.delivery()
-    assert "  10 reasons, the 8 most frequent (all are in .frame):" in repr(shown).splitlines()
-    assert "10 reasons, the 8 most frequent (all are in .frame)" in shown._repr_html_()
+    assert "  10 reasons, the 8 most frequent (for all: delivery.frame):" in repr(shown).splitlines()
+    assert "10 reasons, the 8 most frequent (for all: delivery.frame)" in shown._repr_html_()
     assert repr(shown).count(" skipped: ") == 1 + 8  # the outcome, and its reasons
     assert "    10 skipped: j [why]" in repr(shown).splitlines()

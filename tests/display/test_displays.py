@@ -13,12 +13,15 @@ import d7nb
 from d7nb import Text, col
 from d7nb.display.css import STYLE
 from d7nb.display.deliveries import DeliveryView, Reason, delivery_html, delivery_text
+from d7nb.hints import Hint, Option, render, speaking
 from tests.support.html import Element, read
 from tests.support.plans import ORIGINATOR, PHONES
 from tests.support.samples import delivered, harmful, saying, troubled
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
+
+    from d7nb.hints import Surface
 
 OUTCOMES = ("accepted", "rejected", "unknown", "unsent", "already_sent", "invalid", "held", "skipped")
 
@@ -291,6 +294,19 @@ def test_of_many_warnings_the_first_are_shown() -> None:
         assert "w4" in text
         assert "w5" not in text
         assert "… 4 more (for all: delivery.warnings)" in text
+
+
+@pytest.mark.parametrize(
+    ("surface", "option"), [("notebook", 'resend="changed"'), ("shell", "--resend changed"), ("form", "resend=")]
+)
+def test_reasons_and_warnings_speak_the_language_of_their_surface(surface: Surface, option: str) -> None:
+    summary = dict.fromkeys(OUTCOMES, 0) | {"held": 2}
+    hint = Hint("to send it, too: ", Option("resend", "changed"))
+    shown = DeliveryView(summary, [Reason("held", "ledger", hint, 2)], None, done=True, warnings=[hint])
+    with speaking(surface):
+        for text in (delivery_text(shown), read(delivery_html(shown)).text):
+            assert option in render(hint)
+            assert text.count(render(hint)) == 2
 
 
 @given(st.text(max_size=40), st.text(max_size=40), st.text(max_size=40))
