@@ -29,7 +29,7 @@ class Offer(NamedTuple):
 
     Attributes:
         plan: The plan that the form shows.
-        going: How many of its rows would go.
+        going: How many of its rows would be sent.
     """
 
     plan: Plan
@@ -114,7 +114,7 @@ class SendPanel:
         Args:
             version: The version of the state from which the plan was made.
             plan: The plan that is shown.
-            going: How many of its rows would go.
+            going: How many of its rows would be sent.
         """
         with self._lock:
             if version != self._version:

@@ -38,7 +38,7 @@ def table(shown: Element, caption: str) -> list[list[str]]:
 
 def test_a_plan_shows_its_counts_by_verdict() -> None:
     shown = read(troubled()._repr_html_())
-    assert shown.one("title").text == "Plan of campaign balance-2026-11: 35 of 52 rows would go"
+    assert shown.one("title").text == "Plan of campaign balance-2026-11: 35 of 52 rows would be sent"
     assert [row[:2] for row in table(shown, "Rows")] == [
         *(["ready", "35"], ["invalid", "10"], ["held", "1"], ["skipped", "6"])
     ]
@@ -184,8 +184,8 @@ def test_a_delivery_shows_outcomes_requests_and_what_to_do(sandbox: d7nb.Sandbox
         (outcome, count) for outcome, count in delivery.summary.items() if count
     ]
     assert {outcome for outcome, _, _ in table(shown, "Rows")} == set(OUTCOMES)
-    assert "6 requests, 1 tried again, 1 taken apart" in shown.text
-    assert "  6 requests, 1 tried again, 1 taken apart" in repr(delivery).splitlines()
+    assert "6 requests, 1 tried again, 1 split into smaller ones" in shown.text
+    assert "  6 requests, 1 tried again, 1 split into smaller ones" in repr(delivery).splitlines()
     reasons = {(row[0], row[3]): row[1] for row in table(shown, "9 reasons")}
     assert reasons["unknown", "d7nb"] == "2"
     assert reasons["held", "ledger"] == "1"
@@ -249,7 +249,10 @@ def test_statuses_are_counted_and_a_failure_says_what_to_do(sandbox: d7nb.Sandbo
     assert statuses == {
         "failed": ["1", "it did not arrive; the reasons say why"],
         "read": ["1", "it was read"],
-        "<b>Throttled</b> for +120••••••23": ["1", "a status of D7's that d7nb does not know; refresh() asks again"],
+        "<b>Throttled</b> for +120••••••23": [
+            "1",
+            "a status of D7's that d7nb does not know; delivery.refresh() asks again",
+        ],
     }
     (reason,) = table(shown, "1 reason")
     assert reason[:3] == ["accepted", "1", "failed after D7 accepted it: 131026: Message undeliverable"]
