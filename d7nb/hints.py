@@ -17,12 +17,12 @@ Surface = Literal["notebook", "shell", "form"]
 LABELS = {
     "campaign": "Campaign",
     "country": "Country",
-    "key": "Key",
-    "originator": "From",
+    "key": "Row key",
+    "originator": "Originator",
     "schedule": "Schedule",
-    "to": "Numbers in",
+    "to": "Recipient column",
 }
-"""What the form calls the options that it has."""
+"""The labels of the form's fields for these options."""
 FLAGS = frozenset(
     {
         "base_url",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from d7nb.api.error_codes import advice_for, without_advice
 from d7nb.display.css import STYLE
 from d7nb.display.templates import html
-from d7nb.display.text import in_terminal, plural
+from d7nb.display.text import in_terminal, plural, with_hint
 from d7nb.hints import SEND_AGAIN, Call, Hint, Option, render
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 OUTCOME_MEANINGS = {
     "accepted": "D7 took it",
     "rejected": "D7 refused it",
-    "unknown": "may have been sent: find out before sending it again",
+    "unknown": "may have been sent: check that before sending it again",
     "unsent": "not sent yet: send the plan again",
     "already_sent": Hint(
         "an earlier run sent it; to send it again on purpose, use another ",
@@ -41,7 +41,7 @@ STATUS_MEANINGS = {
     "read": "it was read",
     "failed": "it did not arrive; the reasons say why",
 }
-UNKNOWN_STATUS_MEANING = "a status of D7's that d7nb does not know; refresh() asks again"
+UNKNOWN_STATUS_MEANING = Hint("a status of D7's that d7nb does not know; ", Call("delivery.refresh"), " asks again")
 _FINAL_STATUSES = frozenset({"delivered", "read", "failed"})
 _STATUS_COLOURS = {"sent": "wait", "delivered": "good", "read": "good", "failed": "bad"}
 _OUTCOMES_WITH_D7_ANSWER = frozenset({"accepted", "already_sent", "rejected", "unknown", "unsent"})
@@ -198,7 +198,7 @@ def delivery_html(delivery: DeliveryView) -> str:
         statuses=_status_counts(delivery),
         status_meanings=STATUS_MEANINGS,
         status_colours=_STATUS_COLOURS,
-        unknown_status=UNKNOWN_STATUS_MEANING,
+        unknown_status=render(UNKNOWN_STATUS_MEANING),
         reasons=reasons,
         any_advice=any(reason.advice for reason in reasons),
         heading=_reasons_heading(delivery),
@@ -215,13 +215,14 @@ def delivery_text(delivery: DeliveryView) -> str:
     statuses = _status_counts(delivery)
     lines += ["  status of accepted rows:"] * bool(statuses)
     for status, count in statuses:
-        lines.append(f"  {count:>9,} {in_terminal(status, 60)}: {STATUS_MEANINGS.get(status, UNKNOWN_STATUS_MEANING)}")
+        meaning = render(STATUS_MEANINGS.get(status, UNKNOWN_STATUS_MEANING))
+        lines.append(f"  {count:>9,} {in_terminal(status, 60)}: {meaning}")
     if delivery.reasons:
         lines.append(f"  {_reasons_heading(delivery)}:")
     for reason in group_reasons(delivery.reasons)[:MAX_REASONS]:
         decider = f" [{in_terminal(reason.decided_by, 60)}]" * bool(reason.decided_by)
-        advice = f" ({reason.advice})" * bool(reason.advice)
-        lines.append(f"    {reason.rows:,} {reason.outcome}: {in_terminal(reason.reason)}{advice}{decider}")
+        sentence = with_hint(in_terminal(reason.reason), reason.advice)
+        lines.append(f"    {reason.rows:,} {reason.outcome}: {sentence}{decider}")
     steps = next_steps(delivery)
     lines += ["  what to do next:"] * bool(steps)
     lines += [f"    {' '.join((step.instruction, ' or '.join(step.code))).strip()}" for step in steps]
@@ -251,8 +252,11 @@ def group_reasons(reasons: Sequence[Reason]) -> list[Reason]:
 
 def _with_advice(reason: Reason) -> Reason:
     """Move the advice out of a reason that quotes D7. Numbers in a filter's or rule's reason are never error codes."""
-    advice = advice_for(reason.reason) if reason.outcome in _OUTCOMES_WITH_D7_ANSWER else None
-    return reason._replace(reason=without_advice(reason.reason), advice=advice) if advice else reason
+    sentence = render(reason.reason)
+    advice = advice_for(sentence) if reason.outcome in _OUTCOMES_WITH_D7_ANSWER else None
+    if not advice:
+        return reason._replace(reason=sentence)
+    return reason._replace(reason=without_advice(sentence), advice=advice)
 
 
 def next_steps(delivery: DeliveryView) -> list[Step]:
@@ -284,7 +288,8 @@ def _send_with(option: Option) -> Call:
 _STEP_WHILE_SENDING = "The send goes on in the background. To wait for it, or to end it:"
 _STEPS: dict[str, Step] = {
     "unknown": Step(
-        "{rows} may have been sent, and will not be sent again until you record what happened. Find out, then:",
+        "{rows} may have been sent, and will not be sent again until you record what happened. "
+        "Look for the message in D7's dashboard, or ask a recipient. Then record it:",
         (Call("delivery.settle", arguments=('"sent"',)), Call("delivery.settle", arguments=('"not_sent"',))),
     ),
     "open": Step(
@@ -334,7 +339,7 @@ def _request_counts(delivery: DeliveryView) -> str:
     total, retried, split = delivery.requests
     counts = [plural(total, "request")]
     counts += [f"{retried:,} tried again"] * bool(retried)
-    counts += [f"{split:,} taken apart"] * bool(split)
+    counts += [f"{split:,} split into smaller ones"] * bool(split)
     return ", ".join(counts)
 
 
@@ -359,4 +364,4 @@ def _warnings(delivery: DeliveryView) -> list[str]:
     rest = len(delivery.warnings) - MAX_WARNINGS
     all_of_them = Call("delivery.warnings", arguments=None)
     more = [render(Hint(f"… {rest:,} more (for all: ", all_of_them, ")"))] if rest > 0 else []
-    return [*delivery.warnings[:MAX_WARNINGS], *more]
+    return [*map(render, delivery.warnings[:MAX_WARNINGS]), *more]

@@ -1,4 +1,4 @@
-"""The display of a plan: how many rows would go, how long that takes, the problems, and what filters skipped.
+"""The display of a plan: how many rows would be sent, how long that takes, the problems, and what filters skipped.
 
 Numbers in it are always masked, and the content is shown unfilled: `Plan.preview` shows the filled messages.
 """
@@ -11,7 +11,7 @@ import numpy as np
 
 from d7nb.display.css import STYLE
 from d7nb.display.templates import html
-from d7nb.display.text import column_name, duration_text, in_terminal, plural
+from d7nb.display.text import column_name, duration_text, in_terminal, plural, with_hint
 from d7nb.hints import Call, Hint, render
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ MAX_FILTERS = 12
 """Most filters that the display lists."""
 
 VERDICT_MEANINGS = {
-    "ready": "would go",
+    "ready": "would be sent",
     "invalid": "with an error: correct the table",
     "held": "on hold until you decide",
     "skipped": "left out by a filter",
@@ -40,7 +40,7 @@ class PlanView(NamedTuple):
         campaign: The name of the mailing.
         content: The content as Python, unfilled.
         recipient_column: The column with the recipients' numbers.
-        originators: How many rows would go from each originator.
+        originators: How many rows would be sent from each originator.
         rate: Recipients a second for one originator; None for no limit.
         summary: Counts by verdict.
         problems: The frame of all problems.
@@ -58,7 +58,7 @@ class PlanView(NamedTuple):
 
     @property
     def ready(self) -> int:
-        """The number of rows that would go."""
+        """The number of rows that would be sent."""
         return self.summary["ready"]
 
     @property
@@ -85,7 +85,7 @@ class PlanView(NamedTuple):
 _TEMPLATE = """
 <div class="d7nb">
 <div class="d7nb-title">Plan of campaign <bdi>{{ plan.campaign|masked(100) }}</bdi>
-{{- ": %s of %s would go"|format(plan.ready|count, rows) }}</div>
+{{- ": %s of %s would be sent"|format(plan.ready|count, rows) }}</div>
 <div><code>{{ plan.content|masked(400) }}</code></div>
 <div class="d7nb-aside">to the numbers in column <bdi>{{ column|masked(60) }}</bdi>
 {%- if plan.senders %}, from {{ plan.senders|masked(60) }}{% endif %}</div>
@@ -167,9 +167,8 @@ def plan_text(plan: PlanView) -> str:
         location = f"row {problem['row']}, {in_terminal(problem['column'], 60)}" if problem["row"] else "every row"
         value = f" [{in_terminal(problem['value'])}]" * bool(problem["value"])
         like_it = f"; {problem['like_it']} more like it" * bool(problem["like_it"])
-        message = in_terminal(problem["message"])
-        hint = f" ({in_terminal(problem['hint'])})" * bool(problem["hint"])
-        lines.append(f"    {location}{value}: {problem['severity']}: {message}{hint}{like_it}")
+        sentence = with_hint(in_terminal(problem["message"]), in_terminal(problem["hint"]))
+        lines.append(f"    {location}{value}: {problem['severity']}: {sentence}{like_it}")
     for name, checked, skipped in plan.filters[:MAX_FILTERS]:
         lines.append(f"  filter {in_terminal(name, 60)} skipped {skipped:,} of {checked:,}")
     if (more := len(plan.filters) - MAX_FILTERS) > 0:

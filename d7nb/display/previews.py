@@ -81,7 +81,7 @@ class Preview:
 
     def _title(self) -> str:
         masked = "" if options.reveal else ", numbers masked"
-        return f"{len(self._frame)} of {plural(self._total, 'message')} that would go{masked}"
+        return f"{len(self._frame)} of {plural(self._total, 'message')} that would be sent{masked}"
 
 
 def preview_of(
@@ -98,7 +98,7 @@ def preview_of(
 
     Args:
         contents: Returns the JSON of each row's content, given row positions.
-        rows: Positions of the rows that would go.
+        rows: Positions of the rows that would be sent.
         index: The frame's index.
         recipients: The phone number of every row of the frame.
         n: How many messages to pick.

@@ -30,7 +30,7 @@ def most_unusual(
 
     Args:
         contents: Returns the JSON of each row's content, given row positions.
-        rows: Positions of the rows that would go.
+        rows: Positions of the rows that would be sent.
         n: Most rows to pick.
         groups: For each of `rows` a number for its kind of message; each kind is picked once if there is room.
 
@@ -64,7 +64,7 @@ class _MessageScan:
 
     Args:
         contents: Returns the JSON of each row's content, given row positions.
-        rows: Positions of the rows that would go.
+        rows: Positions of the rows that would be sent.
     """
 
     def __init__(self, contents: Callable[[np.ndarray], list[str]], rows: np.ndarray) -> None:

@@ -87,6 +87,20 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def with_hint(sentence: str, hint: str) -> str:
+    """Return a sentence with what to do: in brackets, or after a colon where the sentence ends with a bracket.
+
+    Example:
+        >>> with_hint("there is no number", "correct the number"), with_hint("it is too long (D7)", "shorten it")
+        ('there is no number (correct the number)', 'it is too long (D7): shorten it')
+        >>> with_hint("stopped", "")
+        'stopped'
+    """
+    if not hint:
+        return sentence
+    return f"{sentence}: {hint}" if sentence.endswith(")") else f"{sentence} ({hint})"
+
+
 def duration_text(seconds: float) -> str:
     """Return a duration in words.
 

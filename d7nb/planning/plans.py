@@ -122,7 +122,7 @@ class Plan:
             >>> people = pd.DataFrame({"phone": ["+12025550123"], "name": ["Ali"]})
             >>> plan = d7nb.plan(people, d7nb.Text("Hi *{name}*"), to="phone", originator="+12025550100")
             >>> plan.preview()
-            1 of 1 message that would go, numbers masked
+            1 of 1 message that would be sent, numbers masked
             row 0 to +120••••••23 (the only one):
                 Hi *Ali*
         """

@@ -9,8 +9,10 @@ import ipywidgets as w
 
 from d7nb.content.binding.format_strings import Column, FormatString, parse_format_string
 from d7nb.content.rules import FLAG
-from d7nb.content.schema.fields import Free, Items, Leaf
-from d7nb.errors import TemplateError
+from d7nb.content.schema.fields import Free, Items, Leaf, Nested, noun_of
+from d7nb.display.text import with_hint
+from d7nb.errors import ContentError, TemplateError, message_of
+from d7nb.hints import render
 from d7nb.widgets import controls
 
 if TYPE_CHECKING:
@@ -22,6 +24,27 @@ if TYPE_CHECKING:
 Path = tuple[str | int, ...]
 MULTILINE_FROM = 300
 """A text that may have this many characters gets a field of several lines."""
+_WORDS = {
+    "action_index": "button number (0 is the first)",
+    "action_payload": "end of the link, or code",
+    "button_index": "button number (0 is the first)",
+    "button_payload": "data sent back to you",
+    "card_index": "card number (0 is the first)",
+    "display_text": "text on the button",
+    "expiration_time_ms": "end (milliseconds since 1970)",
+    "flow_action_data": "data for the flow",
+    "flow_action_payload": "data for the flow",
+    "flow_cta": "text on the button",
+    "flow_message_version": "version of the flow",
+    "media_type": "type",
+    "media_url": "link",
+    "org": "organisation",
+    "preview_url": "preview of the link",
+    "text_header_title": "text",
+    "urls": "websites",
+    "wa_id": "WhatsApp number",
+}
+"""The labels of fields whose names nobody would understand; others are labelled with their names."""
 _FLAGS = (("not set", ""), ("yes", "true"), ("no", "false"))
 _NO_COLUMN: tuple[str, Any] = ("\N{EM DASH}", controls.NOTHING)
 
@@ -124,7 +147,7 @@ class ContentFields:
     def _columns(self) -> list[tuple[str, Any]]:
         labels = [(name, controls.column_label(name)) for name in self._model.frame.columns]
         inserted = [(f"insert {label}", ("insert", name)) for name, label in labels if can_be_inserted(name)]
-        return [_NO_COLUMN, *inserted, *((f"only {label}", ("bind", name)) for name, label in labels)]
+        return [_NO_COLUMN, *inserted, *((f"the column {label} alone", ("bind", name)) for name, label in labels)]
 
     def _free_widget(self, spec: Free, path: Path) -> w.Widget:
         label, value = path_label(path), value_at(self._model.fields, path)
@@ -147,7 +170,7 @@ class ContentFields:
         least = spec.least if spec.required else 0
         count = max(len(items) if isinstance(items, list | tuple) else 0, least)
         boxes = [w.VBox(self._part_widgets(spec.part, (*path, position))) for position in range(count)]
-        noun = singular(str(path[-1]))
+        noun = noun_of(spec.part)
 
         def resize(size: int) -> None:
             items = list(value_at(self._model.fields, path) or ())
@@ -211,12 +234,49 @@ def can_be_inserted(name: Hashable) -> bool:
 
 def path_label(path: Path) -> str:
     """Return a path as a label, such as ``buttons 1 title``."""
-    return " ".join(str(step + 1) if isinstance(step, int) else step.replace("_", " ") for step in path)
+    return " ".join(
+        str(step + 1) if isinstance(step, int) else _WORDS.get(step, step.replace("_", " ")) for step in path
+    )
 
 
-def singular(word: str) -> str:
-    """Return the singular of a field's name: ``button`` for ``buttons``."""
-    return word.replace("_", " ").removesuffix("es" if word.endswith("sses") else "s")
+def message_with_labels(error: BaseException, kind: type[PartLike], fields: Mapping[str, Any]) -> str:
+    """Return what an error says, with D7's paths of the content's fields replaced by the labels of their widgets.
+
+    Args:
+        error: The error.
+        kind: The content's class.
+        fields: The content's arguments as plain data.
+    """
+    problems = error.problems if isinstance(error, ContentError) else ()
+    if not problems:
+        return message_of(error)
+    labels = [path_label(_path_of(problem.field, kind, fields)) or problem.field for problem in problems]
+    messages = [with_hint(render(problem.message), render(problem.hint)) for problem in problems]
+    return "; ".join(f"{label}: {message}" for label, message in zip(labels, messages, strict=True))
+
+
+def _path_of(dotted: str, part: type[PartLike], fields: Any) -> Path:
+    """Return the path of the field that D7's dotted path means, as far as the part declares it."""
+    for name, spec in part.specs().items():
+        if dotted != spec.at and not dotted.startswith(f"{spec.at}."):
+            continue
+        rest, value = dotted[len(spec.at) + 1 :], value_at(fields, (name,))
+        if isinstance(spec, Nested):
+            return (name, *_path_of(rest, spec.part, value))
+        number, _, rest = rest.partition(".")
+        if not isinstance(spec, Items) or not number.isdigit():
+            return (name,)
+        filled = [position for position, item in enumerate(value or ()) if not _is_blank(item)]
+        position = filled[int(number)] if int(number) < len(filled) else int(number)
+        return (name, position, *_path_of(rest, spec.part, value_at(value, (position,))))
+    return ()
+
+
+def _is_blank(value: Any) -> bool:
+    """Return whether an item of a list is left out of the content, since nothing in it is filled in."""
+    if isinstance(value, dict | list | tuple):
+        return all(map(_is_blank, value.values() if isinstance(value, dict) else value))
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def value_at(fields: Any, path: Path) -> Any:

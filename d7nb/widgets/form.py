@@ -14,12 +14,12 @@ from d7nb.api.client import Client
 from d7nb.content.binding.format_strings import Column
 from d7nb.display.plans import plan_html
 from d7nb.display.text import plural
-from d7nb.errors import D7Error, hides_internals, message_of
-from d7nb.hints import speaking
+from d7nb.errors import D7Error, hides_internals
+from d7nb.hints import LABELS, speaking
 from d7nb.planning.plans import plan_view
 from d7nb.recipients.check import check_numbers
 from d7nb.widgets import controls
-from d7nb.widgets.content_fields import ContentFields, close_tree
+from d7nb.widgets.content_fields import ContentFields, close_tree, message_with_labels
 from d7nb.widgets.debounce import Debounced
 from d7nb.widgets.model import ComposeModel
 from d7nb.widgets.send_panel import SendPanel
@@ -42,15 +42,23 @@ PREVIEWED = 12
 MAX_VERDICTS = 8
 """Most lines in the report on phone numbers."""
 
+_LABELS = {**LABELS, "kind": "Kind of message"}
+"""The label of the field for each trait of the model."""
+
 _NUMBER_REPORT = """
 <div class="d7nb-scroll"><table class="d7nb-table"><caption>Phone numbers in {{ column|masked }}</caption>
-<thead><tr><th scope="col">verdict</th><th scope="col" class="d7nb-n">rows</th><th scope="col">why</th></tr></thead>
+<thead><tr><th scope="col">number</th><th scope="col" class="d7nb-n">rows</th><th scope="col">why</th></tr></thead>
 <tbody>
 {% for verdict, rows, message in counts %}
 <tr><th scope="row">{{ verdict }}</th><td class="d7nb-n">{{ rows | count }}</td><td>{{ message|masked }}</td></tr>
 {% endfor %}
 </tbody></table></div>
 """
+
+_VERDICTS = {"ambiguous": "can be read in two ways"}
+"""What the report on phone numbers calls a verdict, where it is not the verdict's own name."""
+_KINDS = {"CtaUrl": "Button with a link"}
+"""The names of kinds of messages whose classes' names are no words."""
 
 
 class ComposeForm:
@@ -103,7 +111,12 @@ class ComposeForm:
         self._messages: Preview | None = None
         self._background = Debounced(self._refresh, PAUSE)
         self._send_panel = SendPanel(
-            lambda: self.plan, self._client, ledger, self._catch_errors, self._background.request
+            lambda: self.plan,
+            self._client,
+            ledger,
+            catch_errors=self._catch_errors,
+            message_of=self._message_of,
+            after_send=self._background.request,
         )
         self._build()
         self._follow(self._changed, "version")
@@ -199,19 +212,15 @@ class ComposeForm:
         self._code = controls.text_area("Python", rows=8)
         self._code.disabled, self._code.layout.display = True, "none"
         numbers = [
-            self._bound("to", controls.dropdown, "Recipient column", [("choose a column", controls.NOTHING), *columns]),
-            self._bound("country", controls.text_input, "Country", "of numbers without a country code, such as AE"),
+            self._bound("to", controls.dropdown, [("choose a column", controls.NOTHING), *columns]),
+            self._bound("country", controls.text_input, "of numbers without a country code, such as AE"),
         ]
-        kind = self._bound(
-            "kind", controls.dropdown, "Kind of message", [(_in_words(name), name) for name in model.kinds]
-        )
+        kind = self._bound("kind", controls.dropdown, [(_in_words(name), name) for name in model.kinds])
         mailing = [
-            self._bound(
-                "originator", controls.text_input, "Originator", "your registered number, such as +97142345678"
-            ),
-            self._bound("campaign", controls.text_input, "Campaign", "the name of this mailing"),
-            self._bound("schedule", controls.text_input, "Schedule", "at once, or a time: 2026-11-30T09:00+04:00"),
-            self._bound("key", controls.dropdown, "Row key", [("recipient and text", controls.NOTHING), *columns]),
+            self._bound("originator", controls.text_input, "your registered number, such as +97142345678"),
+            self._bound("campaign", controls.text_input, "the name of this campaign"),
+            self._bound("schedule", controls.text_input, "at once, or a time: 2026-11-30T09:00+04:00"),
+            self._bound("key", controls.dropdown, [("recipient and text", controls.NOTHING), *columns]),
             *(self._filter_switch(row_filter.name) for row_filter in model.filters),
         ]
         previous = controls.button("Previous message", self._catch_errors(functools.partial(self._turn, -1)))
@@ -231,9 +240,9 @@ class ComposeForm:
         title = controls.heading(f"Compose a mailing to {plural(len(model.frame), 'row')}")
         self.widget = w.VBox([controls.stylesheet(), title, self._error, controls.row(left, right)])
 
-    def _bound(self, name: str, make: Callable[..., w.Widget], label: str, hint_or_options: Any) -> w.Widget:
+    def _bound(self, name: str, make: Callable[..., w.Widget], hint_or_options: Any) -> w.Widget:
         """Return a widget that shows and sets a trait of the model."""
-        value = getattr(self.model, name)
+        value, label = getattr(self.model, name), _LABELS[name]
         if make is controls.dropdown:
             widget = make(label, hint_or_options)
             _choose(widget, value)
@@ -307,8 +316,12 @@ class ComposeForm:
 
     def _show_error(self, error: Exception) -> None:
         kind = "" if isinstance(error, D7Error) else f"{type(error).__name__}: "
+        self._error.value = controls.alert(f"Not done: {kind}{self._message_of(error)}")
+
+    def _message_of(self, error: BaseException) -> str:
+        """Return what an error says, as the form shows it: options and fields are named by their labels."""
         with speaking("form"):
-            self._error.value = controls.alert(f"Not done: {kind}{message_of(error)}")
+            return message_with_labels(error, self.model.kinds[self.model.kind], self.model.fields)
 
     # What follows from the state, made in the background
 
@@ -322,8 +335,7 @@ class ComposeForm:
             self._send_panel.offer_nothing()
             self._preview.value = self._pager.value = ""
             status = "Not ready yet" if isinstance(error, D7Error) else f"d7nb failed: {type(error).__name__}"
-            with speaking("form"):
-                self._summary.value = controls.note(f"{status}: {message_of(error)}")
+            self._summary.value = controls.note(f"{status}: {self._message_of(error)}")
         if self._code.layout.display != "none":
             self._code.value = self.code
 
@@ -340,7 +352,7 @@ class ComposeForm:
         checked = check_numbers(model.frame[model.to], country=model.region())
         counts = checked[["verdict", "message"]].astype("object").value_counts(dropna=False).reset_index()
         rows = [
-            (verdict, int(count), "" if message != message else message)  # noqa: PLR0124  (nan)
+            (_VERDICTS.get(verdict, verdict), int(count), "" if message != message else message)  # noqa: PLR0124  (nan)
             for verdict, message, count in zip(counts["verdict"], counts["message"], counts["count"], strict=True)
         ]
         column = controls.column_label(model.to)
@@ -358,7 +370,7 @@ class ComposeForm:
 
 def _in_words(class_name: str) -> str:
     """Return a content class's name as words: ``Reply buttons`` for ``ReplyButtons``."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", class_name).capitalize()
+    return _KINDS.get(class_name) or re.sub(r"(?<=[a-z])(?=[A-Z])", " ", class_name).capitalize()
 
 
 def _text(value: Any) -> str:

@@ -14,7 +14,7 @@ from d7nb.content import Content
 from d7nb.content.binding.format_strings import Column
 from d7nb.content.schema.fields import Free, Items, Nested
 from d7nb.content.source import Expression, call_source, content_of, fields_of, source_of, value_source
-from d7nb.errors import PlanError, hides_internals
+from d7nb.errors import PlanError, hides_internals, type_in_words
 from d7nb.planning.filter_runner import select_filters
 from d7nb.planning.planner import plan
 from d7nb.plugins import content_types
@@ -96,7 +96,7 @@ class ComposeModel(HasTraits):
         given_content: object = content
         if content is not None:
             if not isinstance(given_content, Content):
-                message = f"the form composes one content such as Text(...), not a {type(content).__name__}"
+                message = f"the form composes one content such as Text(...), not {type_in_words(content)}"
                 raise PlanError(message)
             self.kinds.setdefault(type(content).__name__, type(content))
             self.kind, self.fields = type(content).__name__, fields_of(content)

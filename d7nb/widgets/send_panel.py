@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import ipywidgets as w
 
 from d7nb.display.text import duration_text, plural
-from d7nb.errors import D7Error, message_of
-from d7nb.hints import speaking
+from d7nb.errors import D7Error
+from d7nb.hints import render, speaking
 from d7nb.widgets import controls
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Offer(NamedTuple):
 
     Attributes:
         plan: The plan that the form shows.
-        going: How many of its rows would go.
+        going: How many of its rows would be sent.
     """
 
     plan: Plan
@@ -44,6 +44,7 @@ class SendPanel:
         client: Returns the client; raises `TokenError` where there is no token.
         ledger: As `Plan.send` takes it.
         catch_errors: Wraps a widget's callback, so that the form shows its errors.
+        message_of: Returns what an error says, as the form shows it.
         after_send: Called when a send has ended.
 
     Attributes:
@@ -55,10 +56,13 @@ class SendPanel:
         plan: Callable[[], Plan],
         client: Callable[[], Client],
         ledger: Any,
+        *,
         catch_errors: Callable[..., Any],
+        message_of: Callable[[BaseException], str],
         after_send: Callable[[], None],
     ) -> None:
-        self._plan, self._client, self._ledger, self._after_send = plan, client, ledger, after_send
+        self._plan, self._client, self._ledger = plan, client, ledger
+        self._message_of, self._after_send = message_of, after_send
         self.delivery: Delivery | None = None
         self._offer: Offer | None = None
         self._version = 0
@@ -114,7 +118,7 @@ class SendPanel:
         Args:
             version: The version of the state from which the plan was made.
             plan: The plan that is shown.
-            going: How many of its rows would go.
+            going: How many of its rows would be sent.
         """
         with self._lock:
             if version != self._version:
@@ -160,7 +164,7 @@ class SendPanel:
         try:
             delivery = self._send_now(confirmed.plan, confirmed.going)
         except Exception as error:  # noqa: BLE001  (a thread's error would be seen by nobody)
-            self._end(f"Not sent: {_message_for_form(error)}")
+            self._end(f"Not sent: {self._message_of(error)}")
         else:
             self._watch(delivery)
 
@@ -213,7 +217,7 @@ class SendPanel:
                 threading.Event().wait(_UPDATE_EVERY)
             delivery.wait()
         except BaseException as error:  # noqa: BLE001  (a thread's error would be seen by nobody)
-            failure = f"The send failed: {type(error).__name__}: {_message_for_form(error)}"
+            failure = f"The send failed: {type(error).__name__}: {self._message_of(error)}"
         self._end(failure, delivery)
 
     def _end(self, failure: str = "", delivery: Delivery | None = None) -> None:
@@ -236,7 +240,8 @@ class SendPanel:
         parts = [f"{progress.finished:,} of {plural(progress.total, 'row')}, {rate:,.0f} a second{left}", progress.word]
         if self._stopping:
             parts = ["stopping: messages on their way are finished first"]
-        self._status.value = controls.note(". ".join(filter(None, [*parts, *delivery.warnings])))
+        parts += [render(warning, "form") for warning in delivery.warnings]
+        self._status.value = controls.note(". ".join(filter(None, parts)))
 
     def _send_test(self) -> None:
         self._test_button.disabled = True
@@ -250,11 +255,6 @@ class SendPanel:
             reasons = list(delivery.frame["d7_reason"].dropna().unique()[:3])
             text = f"Test: {counts}" + (f" ({'; '.join(reasons)})" if reasons else "")
         except Exception as error:  # noqa: BLE001  (a thread's error would be seen by nobody)
-            text = f"Test not sent: {_message_for_form(error)}"
+            text = f"Test not sent: {self._message_of(error)}"
         self._test_result.value = controls.note(text)
         self._test_button.disabled = False
-
-
-def _message_for_form(error: BaseException) -> str:
-    with speaking("form"):
-        return message_of(error)

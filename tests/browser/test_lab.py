@@ -45,7 +45,7 @@ def test_the_first_notebook_shows_what_its_sandbox_took_in(lab: Lab, watch: Watc
     expect(lab.page.locator(".jp-OutputArea-output[data-mime-type*=error]")).to_have_count(0)
 
     plan, delivery = lab.output("plan = people.d7.plan("), lab.output("delivery = plan.send(")
-    expect(plan).to_contain_text("Plan of campaign balance-2026-11: 3 of 7 rows would go")
+    expect(plan).to_contain_text("Plan of campaign balance-2026-11: 3 of 7 rows would be sent")
     expect(lab.output("plan.preview()")).to_contain_text("Hi Ali, your balance is 1,234.50 AED")
     expect(delivery).to_contain_text("Delivery of 7 rows: 3 accepted")
     for shown in (plan, delivery, lab.output("plan.problems"), lab.output("plan.preview()")):
@@ -142,7 +142,7 @@ plan""",
     lab.run_all()
     expect(lab.output(6)).to_contain_text("all done")
 
-    expect(lab.output(1)).to_contain_text("5 of 10 rows would go")
+    expect(lab.output(1)).to_contain_text("5 of 10 rows would be sent")
     expect(lab.output(1)).to_contain_text(HOSTILE[1])
     for text in HOSTILE:
         expect(lab.output(2)).to_contain_text(f"Hi {text}")

@@ -40,7 +40,7 @@ def test_from_a_spreadsheet_to_messages_and_back(tmp_path: Path) -> None:
     assert errors[["row", "column"]].values.tolist() == [[3, "phone"], [4, "name"], [5, "balance"]]
     warnings = plan.problems[plan.problems["severity"] == "warning"]
     assert warnings["code"].tolist() == ["plus_assumed"]  # bare digits out of the spreadsheet
-    assert "3 of 7 rows would go" in plan._repr_html_()
+    assert "3 of 7 rows would be sent" in plan._repr_html_()
     shown = plan.preview(n=3)
     assert "Hi Ali, your balance is 1,234.50 AED" in shown.frame["text"].tolist()
     assert "+12025550123" not in repr(shown)

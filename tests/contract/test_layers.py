@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
@@ -38,3 +39,18 @@ def test_there_are_few_doors() -> None:
 def test_the_table_for_contributors_names_exactly_the_folders() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `(\w+)/`", text, re.MULTILINE)) == ROOMS
+
+
+def named_in_the_ways() -> list[str]:
+    """What CONTRIBUTING's ways through the code name: ``room/file.function`` or ``room/file.Class.method``."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    ways = text[text.index("## Four ways") : text.index("## Changes in several places")]
+    return sorted(set(re.findall(r"`([a-z_]+(?:/[a-z_]+)+\.[A-Za-z_.]+)`", ways)))
+
+
+@pytest.mark.parametrize("name", named_in_the_ways())
+def test_the_ways_through_the_code_name_what_is_there(name: str) -> None:
+    path, *attributes = name.split(".")
+    thing = importlib.import_module(f"d7nb.{path.replace('/', '.')}")
+    for attribute in attributes:
+        thing = getattr(thing, attribute)

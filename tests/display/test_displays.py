@@ -13,12 +13,15 @@ import d7nb
 from d7nb import Text, col
 from d7nb.display.css import STYLE
 from d7nb.display.deliveries import DeliveryView, Reason, delivery_html, delivery_text
+from d7nb.hints import Hint, Option, render, speaking
 from tests.support.html import Element, read
 from tests.support.plans import ORIGINATOR, PHONES
 from tests.support.samples import delivered, harmful, saying, troubled
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
+
+    from d7nb.hints import Surface
 
 OUTCOMES = ("accepted", "rejected", "unknown", "unsent", "already_sent", "invalid", "held", "skipped")
 
@@ -35,7 +38,7 @@ def table(shown: Element, caption: str) -> list[list[str]]:
 
 def test_a_plan_shows_its_counts_by_verdict() -> None:
     shown = read(troubled()._repr_html_())
-    assert shown.one("title").text == "Plan of campaign balance-2026-11: 35 of 52 rows would go"
+    assert shown.one("title").text == "Plan of campaign balance-2026-11: 35 of 52 rows would be sent"
     assert [row[:2] for row in table(shown, "Rows")] == [
         *(["ready", "35"], ["invalid", "10"], ["held", "1"], ["skipped", "6"])
     ]
@@ -57,14 +60,14 @@ def test_of_many_filters_the_first_are_shown() -> None:
     plan = saying("a", filters=many)
     assert len(table(read(plan._repr_html_()), "Filters")) == 12
     for shown in (plan._repr_html_(), repr(plan)):
-        assert "… 9 more in .filters" in shown
+        assert "… 9 more (for all: plan.filters)" in shown
         assert "f10" in shown
         assert "f11" not in shown
 
 
 def test_a_plan_shows_a_problem_of_each_kind_first_and_how_many_more() -> None:
     plan = troubled()
-    shown = table(read(plan._repr_html_()), "11 problems, the first 5 (the other 6 are in .problems)")
+    shown = table(read(plan._repr_html_()), "11 problems, the first 5 (for all: plan.problems)")
     assert [(row[0], row[1], row[-1]) for row in shown] == [
         *(("41", "phone", ""), ("42", "phone", ""), ("43", "phone", "6"), ("50", "phone", ""), ("51", "name", ""))
     ]
@@ -73,7 +76,7 @@ def test_a_plan_shows_a_problem_of_each_kind_first_and_how_many_more() -> None:
         "error: the cell is empty, but the text needs {name}",
         "fill the cell in, or take the row out of the table",
     ]
-    assert "  11 problems, the first 5 (the other 6 are in .problems):" in repr(plan)
+    assert "  11 problems, the first 5 (for all: plan.problems):" in repr(plan)
     assert "    row 43, phone [none]: error: there is no number (correct the number); 6 more like it" in repr(plan)
 
 
@@ -181,8 +184,8 @@ def test_a_delivery_shows_outcomes_requests_and_what_to_do(sandbox: d7nb.Sandbox
         (outcome, count) for outcome, count in delivery.summary.items() if count
     ]
     assert {outcome for outcome, _, _ in table(shown, "Rows")} == set(OUTCOMES)
-    assert "6 requests, 1 tried again, 1 taken apart" in shown.text
-    assert "  6 requests, 1 tried again, 1 taken apart" in repr(delivery).splitlines()
+    assert "6 requests, 1 tried again, 1 split into smaller ones" in shown.text
+    assert "  6 requests, 1 tried again, 1 split into smaller ones" in repr(delivery).splitlines()
     reasons = {(row[0], row[3]): row[1] for row in table(shown, "9 reasons")}
     assert reasons["unknown", "d7nb"] == "2"
     assert reasons["held", "ledger"] == "1"
@@ -246,7 +249,10 @@ def test_statuses_are_counted_and_a_failure_says_what_to_do(sandbox: d7nb.Sandbo
     assert statuses == {
         "failed": ["1", "it did not arrive; the reasons say why"],
         "read": ["1", "it was read"],
-        "<b>Throttled</b> for +120••••••23": ["1", "a status of D7's that d7nb does not know; refresh() asks again"],
+        "<b>Throttled</b> for +120••••••23": [
+            "1",
+            "a status of D7's that d7nb does not know; delivery.refresh() asks again",
+        ],
     }
     (reason,) = table(shown, "1 reason")
     assert reason[:3] == ["accepted", "1", "failed after D7 accepted it: 131026: Message undeliverable"]
@@ -290,7 +296,20 @@ def test_of_many_warnings_the_first_are_shown() -> None:
     for text in (delivery_text(shown), read(delivery_html(shown)).text):
         assert "w4" in text
         assert "w5" not in text
-        assert "… 4 more in .warnings" in text
+        assert "… 4 more (for all: delivery.warnings)" in text
+
+
+@pytest.mark.parametrize(
+    ("surface", "option"), [("notebook", 'resend="changed"'), ("shell", "--resend changed"), ("form", "resend=")]
+)
+def test_reasons_and_warnings_speak_the_language_of_their_surface(surface: Surface, option: str) -> None:
+    summary = dict.fromkeys(OUTCOMES, 0) | {"held": 2}
+    hint = Hint("to send it, too: ", Option("resend", "changed"))
+    shown = DeliveryView(summary, [Reason("held", "ledger", hint, 2)], None, done=True, warnings=[hint])
+    with speaking(surface):
+        for text in (delivery_text(shown), read(delivery_html(shown)).text):
+            assert option in render(hint)
+            assert text.count(render(hint)) == 2
 
 
 @given(st.text(max_size=40), st.text(max_size=40), st.text(max_size=40))

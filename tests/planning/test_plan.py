@@ -247,7 +247,7 @@ def test_an_empty_frame_makes_an_empty_plan_whose_every_method_works(
     assert plan.problems.dtypes.equals(full.problems.dtypes)
     assert plan.preview().frame.dtypes.equals(full.preview().frame.dtypes)
     assert "no rows" in repr(plan)
-    assert "0 of 0 rows would go" in plan._repr_html_()
+    assert "0 of 0 rows would be sent" in plan._repr_html_()
     assert "0 of 0 messages" in repr(plan.preview())
     with sandbox.client() as client:
         delivery, whole = plan.send(client, confirm=0, progress=False), full.send(client, progress=False)
@@ -728,7 +728,7 @@ def test_a_plan_shows_its_counts_and_the_first_problems() -> None:
     assert lines[:2] == ["Plan of campaign balance-2026-11: 1 ready, 7 invalid", "  Text(body='Hi {name}')"]
     assert "  7 problems, the first 5 (for all: plan.problems):" in lines
     assert repr(plan).count("    row ") == 5
-    assert "1 of 8 rows would go" in plan._repr_html_()
+    assert "1 of 8 rows would be sent" in plan._repr_html_()
 
 
 def test_the_preview_picks_the_strangest_rows() -> None:

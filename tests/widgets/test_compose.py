@@ -19,8 +19,10 @@ from traitlets import TraitError
 import d7nb
 from d7nb import Ledger, ReplyButtons, Sandbox, Text, col, row_filter
 from d7nb.errors import PlanError
+from d7nb.hints import LABELS, Hint, Option, render, speaking
 from d7nb.plugins import content_types
 from d7nb.testing import numbers
+from d7nb.widgets.content_fields import path_label
 from d7nb.widgets.controls import NOTHING
 from d7nb.widgets.debounce import Debounced
 from d7nb.widgets.form import ComposeForm
@@ -88,6 +90,15 @@ def shown_text(form: ComposeForm) -> str:
 
 
 # Which column
+
+
+def test_hints_name_the_fields_by_the_labels_that_the_form_shows(compose: Callable[..., ComposeForm]) -> None:
+    form = compose(content=Text("Hi"))
+    for option, label in LABELS.items():
+        setattr(form.model, option, "name")
+        assert labelled(form, label).value == "name"
+        assert render(Hint("give ", Option(option)), "form") == f"give {label}"
+    assert form.model.options().keys() == LABELS.keys()
 
 
 @pytest.mark.parametrize(
@@ -226,7 +237,7 @@ def test_in_every_kind_s_form_each_control_has_a_label_of_its_own(
         assert "" not in labels, kind
         assert max(labels.values()) == 1, labels.most_common(1)
         for name, spec in kind.specs().items():
-            assert any(label.startswith(name.replace("_", " ")) for label in labels) or not spec.required
+            assert any(label.startswith(path_label((name,))) for label in labels) or not spec.required
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -271,6 +282,7 @@ def test_columns_that_no_template_can_name_can_still_be_bound(compose: Callable[
     options = dict(labelled(form, "column for body").options)
     inserted = {value[1] for value in options.values() if value[0] == "insert"}
     assert inserted == {"phone", "😀 name", "first name"}
+    assert options["the column 7 alone"] == ("bind", 7)
     for name, text in odd.items():
         labelled(form, "column for body").value = ("bind", name)
         (request,) = settled(form).plan.requests()
@@ -302,15 +314,70 @@ def test_what_is_set_in_the_model_is_seen_in_the_form(compose: Callable[..., Com
     assert labelled(form, "Campaign").value == "spring"
     assert labelled(form, "Kind of message").value == "CtaUrl"
     assert ("Reply buttons", "ReplyButtons") in labelled(form, "Kind of message").options
-    assert labelled(form, "display text").value == "Here"
+    assert labelled(form, "text on the button").value == "Here"
+    assert ("Button with a link", "CtaUrl") in labelled(form, "Kind of message").options
     assert settled(form).plan.summary["ready"] == 6
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "message"),
+    [
+        ("Text", {}, "body: a value is required"),
+        ("CtaUrl", {"body": "Look"}, "text on the button: a value is required"),
+        ("CtaUrl", {"body": "Look", "display_text": "Here"}, "Not ready yet: url: a value is required"),
+        (
+            "ReplyButtons",
+            {"body": "?", "buttons": [{}, {"title": "Yes"}, {"title": "x" * 30}]},
+            "buttons 3 title: 30 ch",
+        ),
+        (
+            "ReplyButtons",
+            {"body": "?", "buttons": [{"title": "Yes"}], "header": {"type": "text"}},
+            "header text: a hea",
+        ),
+        (
+            "Contacts",
+            {"contacts": [{"name": {"formatted_name": "A"}, "urls": [{"url": "x"}]}]},
+            "websites 1 url: it is",
+        ),
+    ],
+)
+def test_what_is_missing_is_named_by_the_label_of_its_field(
+    compose: Callable[..., ComposeForm], kind: str, fields: dict[str, Any], message: str
+) -> None:
+    form = compose(originator=ORIGINATOR)
+    form.model.kind, form.model.fields = kind, fields
+    assert message in shown_text(settled(form))
+    labels = [getattr(each, "description", None) for each in below(form.widget)]
+    assert message.removeprefix("Not ready yet: ").partition(":")[0] in str(labels)
+    labelled(form, "Send a test to").value = OWN
+    press(form, "Send test")
+    until(lambda: "Test not sent: " in shown_text(form))
+    assert message.removeprefix("Not ready yet: ") in form._send_panel._test_result.value
+
+
+def test_items_are_counted_in_plain_words(compose: Callable[..., ComposeForm]) -> None:
+    form = compose()
+    form.model.kind = "Template"
+    labels = {getattr(each, "description", None) for each in below(form.widget)}
+    assert {"Add quick reply", "Remove last quick reply", "Add flow button"} <= labels
+    assert not any(word in str(labels) for word in ("replie ", "wa id", "button index", "action payload"))
+
+
+def test_numbers_that_can_be_read_in_two_ways_are_called_so(compose: Callable[..., ComposeForm]) -> None:
+    form = compose(people(2).assign(phone=["+5215512345678", "call me"]))
+    shown = form._report.value
+    assert "can be read in two ways" in shown
+    assert "ambiguous" not in shown
+    assert "broken" in shown
+    assert "verdict" not in shown
 
 
 def test_numbers_problems_and_missing_values_are_shown_as_they_arise(compose: Callable[..., ComposeForm]) -> None:
     frame = people().assign(name=["Ali", None, "Sara", "Omar", "Lena", "Yusuf"])
     frame.loc[3, "phone"] = "call me"
     form = compose(frame)
-    assert "Not ready yet: Text: body: a value is required" in shown_text(form)
+    assert "Not ready yet: body: a value is required" in shown_text(form)
     assert "Phone numbers in phone" in shown_text(form)  # before there is a plan
     labelled(form, "body").value = "Hi {name}"
     assert "no originator was given" in shown_text(settled(form))
@@ -564,7 +631,8 @@ def test_two_sends_one_after_the_other_each_have_their_stop_and_their_result(
     press(form, "Stop")
     assert "stopping: messages on their way are finished first" in shown_text(form)
     form._send_panel.wait()
-    assert form._send_panel._result.value == delivery._repr_html_()
+    with speaking("form"):
+        assert form._send_panel._result.value == delivery._repr_html_()
 
 
 def test_a_broken_ledger_withdraws_the_offer(compose: Callable[..., ComposeForm], tmp_path: Path) -> None:
@@ -634,7 +702,7 @@ def test_short_forms_bound_options_and_odd_choices_are_seen(compose: Callable[..
     form = compose(
         people(o=ORIGINATOR), originator=col("o"), key=["phone", "name"], content=Text("x", preview_url="{o}")
     )
-    assert labelled(form, "preview url").value == "{o}"
+    assert labelled(form, "preview of the link").value == "{o}"
     assert (labelled(form, "Originator").value, labelled(form, "Originator").disabled) == ("the column o", True)
     assert labelled(form, "Row key").value == ("phone", "name")
     form.model.kind, form.model.fields = "ReplyButtons", {"body": "?", "buttons": ["Yes", "No"], "header": "Hello"}
