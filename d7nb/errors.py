@@ -223,8 +223,13 @@ def message_of(error: BaseException) -> str:
         ...     message_of(PlanError(Hint("give ", Option("country", "AE"))))
         'give --country AE'
     """
+    return render(text_of(error))
+
+
+def text_of(error: BaseException) -> str:
+    """Return what an error says, as a `Hint` where it is one, so that whoever shows it later can `render` it."""
     message = error.args[0] if error.args else ""
-    return render(message) if isinstance(message, Hint) else str(error)
+    return message if isinstance(message, Hint) else str(error)
 
 
 def hides_internals(function: Callable[P, T]) -> Callable[P, T]:

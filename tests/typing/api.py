@@ -10,6 +10,7 @@ import pandas as pd
 
 import d7nb
 from d7nb import Attachment, Contact, Contacts, Location, ReplyButtons, Template, Text, by_column, col
+from d7nb.accessor import Accessor
 from d7nb.errors import Interrupted, Unauthorized
 from d7nb.events import META, InboundShape, receiver
 
@@ -53,3 +54,9 @@ with d7nb.Sandbox() as sandbox:
 receiver(d7nb.Ledger(), "secret", inbound=[META, InboundShape(sender="from", text=("text", "caption"))])
 receiver(d7nb.Ledger())  # type: ignore[call-arg]
 InboundShape()  # type: ignore[call-arg]
+
+# The function and the accessor have one signature: a misspelt option is an error at both. (What ``people.d7`` is, pandas'
+# stubs can't know; it is an Accessor.)
+d7nb.plan(people, text, originater="+12025550100")  # type: ignore[call-arg]
+Accessor(people).plan(text, originater="+12025550100")  # type: ignore[call-arg]
+assert_type(Accessor(people).plan(text, to="phone", originator="+12025550100"), d7nb.Plan)

@@ -21,7 +21,7 @@ from d7nb.delivery.mailing import Batch
 from d7nb.delivery.outcomes import TAKEN_APART
 from d7nb.delivery.sending.queue import Queue
 from d7nb.delivery.sending.refusals import CircuitBreaker, action_for
-from d7nb.errors import D7Error, LedgerError
+from d7nb.errors import D7Error, LedgerError, text_of
 from d7nb.hints import Hint
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ class SendLoop:
             self._apply_claim(claimed)
             self._ledger.record(claimed, claimed.granted, "rejected", reason=reason)
         except LedgerError as error:
-            self.stop(str(error))
+            self.stop(text_of(error))
             return rows
         return claimed.granted
 
@@ -258,7 +258,7 @@ class SendLoop:
                 return None
             claimed = self._ledger.claim(filtered.batch.rows)
         except D7Error as error:
-            self.stop(str(error))
+            self.stop(text_of(error))
             return None
         self._apply_claim(claimed)
         granted = self._narrowed(filtered, claimed.granted)
@@ -344,7 +344,7 @@ class SendLoop:
         try:
             self._ledger.write()
         except LedgerError as error:
-            self.stop(str(error))
+            self.stop(text_of(error))
 
     def _retry(self, in_flight: InFlight, response: SendResponse, error: ApiError) -> None:
         """Put a request back that can't have been sent: D7 answered 429, or no connection was made."""
