@@ -16,6 +16,7 @@ from d7nb.display.plans import PlanView, plan_html, plan_text
 from d7nb.errors import hides_internals
 from d7nb.hints import current_surface
 from d7nb.planning.build import Decision, build_plan
+from d7nb.planning.options import FROM_COLUMNS
 from d7nb.planning.preview import preview_of_plan
 from d7nb.planning.release import chosen_numbers
 from d7nb.planning.trial import build_trial
@@ -41,8 +42,7 @@ class Plan:
 
     def __init__(self, decision: Decision) -> None:
         self._decision = decision
-        self._frame = decision.frame
-        self._ready = decision.ready
+        self._frame, self._ready = decision.frame, decision.ready
         self.campaign = decision.options.campaign
 
     def __len__(self) -> int:
@@ -297,8 +297,7 @@ class Plan:
             ...     sandbox.messages["content"][0]["text"]["body"], int(plan.going(client).sum())
             ('Hi Ali', 1)
         """
-        rows = self.preview(n).frame["row"].to_numpy()
-        trial = Plan(build_trial(self._decision, rows, to))
+        trial = Plan(build_trial(self._decision, self.preview(n).frame["row"].to_numpy(), to))
         return trial.send(client, ledger=ledger, resend=True, confirm=len(trial._ready), progress=False, wait=wait)
 
     @hides_internals
@@ -363,15 +362,14 @@ class Plan:
 
     @cached_property
     def _mailing(self) -> Mailing:
-        decision = self._decision
         return Mailing(
             frame=self._frame,
             verdicts=self._rows,
             campaign=self.campaign,
-            keys=decision.keys,
-            keyed=decision.keyed,
-            by_content=decision.options.key is None,
-            clock=decision.options.clock,
+            keys=self._decision.keys,
+            keyed=self._decision.keyed,
+            by_content=self._decision.options.key is None,
+            clock=self._decision.options.clock,
         )
 
     def __repr__(self) -> str:
@@ -388,18 +386,15 @@ def plan_view(plan: Plan, rate: int | None = RATE) -> PlanView:
         plan: The plan.
         rate: Recipients a second for one originator, which the length of the send follows from; None for no limit.
     """
-    decision, surface = plan._decision, current_surface()
-    is_notebook = surface == "notebook"
-    problems = plan.problems if is_notebook else problem_frame(decision.verdicts.problems, decision.frame, surface)
+    decision = plan._decision
+    faults, in_notebook = decision.verdicts.problems, current_surface() == "notebook"
     return PlanView(
         campaign=plan.campaign,
-        content="from columns named after D7's fields, such as text.body"
-        if decision.content is None
-        else repr(decision.content),
+        content=FROM_COLUMNS if decision.content is None else repr(decision.content),
         recipient_column=decision.options.to,
         originators=decision.request_builder.by_originator(decision.ready),
         rate=rate,
         summary=decision.verdicts.count(),
-        problems=problems,
+        problems=plan.problems if in_notebook else problem_frame(faults, decision.frame),
         filters=[(result.row_filter.name, result.saw, len(result.positions)) for result in decision.filter_results],
     )

@@ -116,6 +116,8 @@ def similar_or_all(name: Hashable, names: Sequence[Hashable]) -> str:
 
 
 def _listed(names: Sequence[Hashable]) -> str:
+    if len(names) == 1:
+        return f"there is only {names[0]!r}"
     listed_names = ", ".join(repr(name) for name in names[:_MOST_LISTED])
     return (
         f"there are {listed_names}{', ...' if len(names) > _MOST_LISTED else ''}"
@@ -160,6 +162,6 @@ def positions(rows: Any, frame: pd.DataFrame, option: str = "rows") -> np.ndarra
         )
     may_be_mask = isinstance(rows, pd.Series) or len(np.unique(array)) < array.size
     if array.size == count and may_be_mask and np.isin(array, (0, 1)).all():
-        ambiguous = f"{option}= has 0 or 1 for each row, which could be positions"
+        ambiguous = f"{option}= holds 0 and 1 for each row, which could be positions"
         raise PlanError(f"{ambiguous}: give True or False for each row, {_EXAMPLE}")
     return array.astype(np.int64)

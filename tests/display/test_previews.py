@@ -545,7 +545,7 @@ def test_a_plugin_can_draw_its_content_itself() -> None:
     ("kind", "why"),
     [
         (Raises, "ValueError: no <b>luck</b> with +120••••••42"),
-        (Wrong, "bubble() returned a str, not a Bubble"),
+        (Wrong, "bubble() returned a text, not a Bubble"),
         (Bent, "TypeError: buttons takes Button objects, not a text"),
     ],
 )

@@ -514,7 +514,7 @@ def test_a_test_goes_to_one_s_own_phone(
     labelled(form, "Send a test to").value = "my phone"
     until(lambda: not labelled(form, "Send test").disabled)
     press(form, "Send test")
-    until(lambda: "Test not sent: the number to test with can't be used" in shown_text(form))
+    until(lambda: "Test not sent: the number to test with can&#39;t be used" in shown_text(form))
     assert len(sandbox.messages) == 3
 
 

@@ -102,10 +102,8 @@ class Placeholder:
         invalid = [position for position, text in enumerate(texts) if isinstance(text, Invalid)]
         messages = [texts[position].message for position in invalid]
         texts = [None if isinstance(text, Invalid) else text for text in texts]
-        code, hint = "bad_value", "put one text, number or date into the cell"
-        if self.spec:
-            code, hint = "bad_format", f"write the cell as {_example(self.spec)}"
-        return texts, [Problem(code, messages, hint, column=self.name, rows=cells.rows[invalid])]
+        code = "bad_format" if self.spec else "bad_value"
+        return texts, [Problem(code, messages, _hint_for(self.spec), column=self.name, rows=cells.rows[invalid])]
 
     def __str__(self) -> str:
         return f"{{{self.name}:{self.spec}}}"
@@ -213,10 +211,15 @@ def _abridged(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
-def _example(spec: str) -> str:
+def _hint_for(spec: str) -> str:
+    """Return what to write into a cell that does not fit a format."""
     if _WHOLE_SPEC.fullmatch(spec):
-        return "1234"
-    return "1234.50" if _NUMERIC_SPEC.fullmatch(spec) else "2026-11-30" if _DATE_SPEC.fullmatch(spec) else "one text"
+        return "write a whole number such as 1234"
+    if _NUMERIC_SPEC.fullmatch(spec):
+        return "write a number such as 1234.50"
+    if _DATE_SPEC.fullmatch(spec):
+        return "write a date such as 2026-11-30"
+    return "put one text, number or date into the cell"
 
 
 def _formatted(values: list[Any], spec: str) -> list[Any]:
