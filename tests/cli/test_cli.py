@@ -15,8 +15,9 @@ import pytest
 
 import d7nb
 from d7nb.api.inbound import InboundMessage
+from d7nb.api.statuses import StatusUpdate
 from d7nb.cli import main
-from d7nb.store.dead_letters import DeadLetter
+from d7nb.store.dead_letters import DeadLetter, unmatched
 
 NUMBERS = ["+12025550123", "+12025550124"]
 WORDS = ["--to", "phone", "--originator", "+12025550100", "--text", "Hi {name}"]
@@ -69,6 +70,18 @@ def test_what_excel_can_t_hold_is_written_as_csv(tmp_path: Path, capsys: pytest.
     assert main(["send", str(path), *WORDS, "--sandbox", "--out", str(out)]) == 0
     assert "could not be written" in capsys.readouterr().err
     assert pd.read_csv(out.with_suffix(".csv"))["d7_outcome"].tolist() == ["accepted"]
+
+
+def test_without_openpyxl_it_is_told_what_to_install(
+    table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    monkeypatch.setitem(sys.modules, "openpyxl.workbook", None)
+    out = tmp_path / "sent.xlsx"
+    assert main(["send", table, *WORDS, "--sandbox", "--out", str(out)]) == 0
+    error = capsys.readouterr().err
+    assert 'sent.xlsx needs openpyxl, which is not installed: pip install "d7nb[excel]"' in error
+    assert "the table was written to sent.csv instead" in error
 
 
 def test_a_folder_that_is_not_there_is_told_before_anything_goes(
@@ -312,11 +325,13 @@ def test_what_came_in_can_be_looked_at(tmp_path: Path, capsys: pytest.CaptureFix
     stop = InboundMessage("+12025550123", "", at, "STOP\x1b[2J")
     with d7nb.Ledger(place) as ledger:
         odd = DeadLetter("it is no event", '{"from": "+12025550124"}\x1b[2J')
-        ledger.take_in("https://api.d7networks.com", opt_outs=[stop], aside=[odd], at=at)
+        not_ours = unmatched(StatusUpdate("r1", "read", at))
+        ledger.take_in("https://api.d7networks.com", opt_outs=[stop], aside=[odd, not_ours], at=at)
     assert main(["ledger", "--ledger", place, "aside"]) == 0
     told = capsys.readouterr().out
     assert "2026-11-23 09:30 UTC  it is no event" in told
     assert '{"from": "+120••••••24"}' in told
+    assert "it is about a message that is not in this ledger" in told
     assert main(["ledger", "opt-outs", "--ledger", place]) == 0
     listed = capsys.readouterr().out
     assert "+120••••••23" in listed

@@ -727,7 +727,7 @@ def test_columns_of_several_levels_have_a_form_and_code(compose: Callable[..., C
 def test_an_empty_campaign_is_refused_here_too(compose: Callable[..., ComposeForm]) -> None:
     form = compose(content=Text("Hi"), originator=ORIGINATOR)
     labelled(form, "Campaign").value = ""
-    assert "a campaign's name is a text" in shown_text(settled(form))
+    assert "name is a text that is not empty" in shown_text(settled(form))
 
 
 def test_names_of_columns_are_masked_and_inert_wherever_they_are_offered(compose: Callable[..., ComposeForm]) -> None:
