@@ -24,14 +24,16 @@ if TYPE_CHECKING:
 Path = tuple[str | int, ...]
 MULTILINE_FROM = 300
 """A text that may have this many characters gets a field of several lines."""
+_MAX_SIDE_BY_SIDE = 20
+"""The longest label of a field that leaves room for the list of columns beside it."""
 _WORDS = {
-    "action_index": "button number (0 is the first)",
-    "action_payload": "end of the link, or code",
-    "button_index": "button number (0 is the first)",
-    "button_payload": "data sent back to you",
-    "card_index": "card number (0 is the first)",
+    "action_index": "button number",
+    "action_payload": "end of the link",
+    "button_index": "button number",
+    "button_payload": "answer",
+    "card_index": "card number",
     "display_text": "text on the button",
-    "expiration_time_ms": "end (milliseconds since 1970)",
+    "expiration_time_ms": "end",
     "flow_action_data": "data for the flow",
     "flow_action_payload": "data for the flow",
     "flow_cta": "text on the button",
@@ -109,6 +111,7 @@ class ContentFields:
         label, value = path_label(path), value_at(self._model.fields, path)
         field = _input_widget(spec, label, "" if value is None or isinstance(value, Column) else str(value))
         narrow = not isinstance(field, w.Textarea)
+        is_side_by_side = narrow and len(label) <= _MAX_SIDE_BY_SIDE
         column_list = controls.dropdown(f"column for {label}", self._columns(), narrow=narrow)
         if isinstance(value, Column):
             self._show_bound(field, column_list, value)
@@ -135,7 +138,7 @@ class ContentFields:
 
         field.observe(self._catch_errors(on_text), "value")
         column_list.observe(self._catch_errors(on_column), "value")
-        return controls.stack(field, column_list) if isinstance(field, w.Textarea) else controls.row(field, column_list)
+        return controls.row(field, column_list) if is_side_by_side else controls.stack(field, column_list)
 
     @staticmethod
     def _show_bound(field: w.Widget, column_list: w.Dropdown, column: Column) -> None:

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 
 _LABELLED = {"style": {"description_width": "10.5em"}}
+_LABEL_STYLE = """<style>
+.d7nb-form .widget-text>.widget-label{white-space:normal;overflow:visible;box-sizing:border-box;height:auto;
+min-height:28px;line-height:1.3;padding-top:.4em}
+</style>"""
+"""Labels of fields in lists are long: they are broken over lines, not cut off."""
 _WIDE = {"width": "auto", "min_width": "16em"}
 _NARROW = {"width": "auto", "min_width": "15em"}
 
@@ -106,8 +111,8 @@ def alert(text: str) -> str:
 
 
 def stylesheet() -> w.HTML:
-    """Return the style of displays, which the form needs once."""
-    return w.HTML(STYLE)
+    """Return the style of displays and of the form's long labels, which the form needs once."""
+    return w.HTML(STYLE + _LABEL_STYLE)
 
 
 def heading(text: str) -> w.HTML:

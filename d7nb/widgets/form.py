@@ -239,6 +239,7 @@ class ComposeForm:
         )
         title = controls.heading(f"Compose a mailing to {plural(len(model.frame), 'row')}")
         self.widget = w.VBox([controls.stylesheet(), title, self._error, controls.row(left, right)])
+        self.widget.add_class("d7nb-form")
 
     def _bound(self, name: str, make: Callable[..., w.Widget], hint_or_options: Any) -> w.Widget:
         """Return a widget that shows and sets a trait of the model."""

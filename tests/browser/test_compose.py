@@ -57,7 +57,7 @@ def texts(sandbox: SandboxProcess) -> list[str]:
 def compose_and_send(page: Page, sandbox: SandboxProcess) -> None:
     """Fill in, preview, correct, test, send, and read the result."""
     expect(field(page, "Recipient column")).to_have_value("phone")
-    expect(page.get_by_text("Not ready yet: Text: body: a value is required")).to_be_visible()
+    expect(page.get_by_text("Not ready yet: body: a value is required")).to_be_visible()
     field(page, "body").fill("Hi ")
     field(page, "column for body").select_option("insert name")
     expect(field(page, "body")).to_have_value("Hi {name}")
