@@ -55,8 +55,8 @@ receiver(d7nb.Ledger(), "secret", inbound=[META, InboundShape(sender="from", tex
 receiver(d7nb.Ledger())  # type: ignore[call-arg]
 InboundShape()  # type: ignore[call-arg]
 
-# The function and the accessor have one signature: a misspelt option is an error at both. What ``people.d7`` is, the stubs
-# of pandas can't know; it is an Accessor.
+# The function and the accessor have one signature: a misspelt option is an error at both. What ``people.d7`` is, the
+# stubs of pandas can't know; it is an Accessor.
 d7nb.plan(people, text, originater="+12025550100")  # type: ignore[call-arg]
 Accessor(people).plan(text, originater="+12025550100")  # type: ignore[call-arg]
 assert_type(Accessor(people).plan(text, to="phone", originator="+12025550100"), d7nb.Plan)
