@@ -314,7 +314,7 @@ def test_the_option_for_the_numbers_is_named_where_it_was_left_out() -> None:
     rest = "; there are 'phone', 'name'"
     assert str(error.value) == f"{fault} to={rest}"
     assert render(error.value.args[0], "shell") == f"{fault} --to{rest}"
-    assert render(error.value.args[0], "form") == f"{fault} Numbers in{rest}"
+    assert render(error.value.args[0], "form") == f"{fault} Recipient column{rest}"
 
 
 def test_an_originator_is_needed_and_must_be_a_number() -> None:
