@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import pickle
 
+import click
 import pytest
 
+from d7nb.cli.commands import cli
 from d7nb.errors import PlanError
-from d7nb.hints import SEND_AGAIN, Call, Hint, Option, Surface, Wording, render, speaking
+from d7nb.hints import FLAGS, SEND_AGAIN, Call, Hint, Option, Surface, Wording, render, speaking
 
 RESEND = Call("plan.send", (Option("resend", True), Option("confirm", 3)), ("client",))
 RELEASE = Call("plan.release", (Option("choose", "first"), Option("rows", [3])))
@@ -101,3 +103,17 @@ def test_what_is_rendered_in_a_block_speaks_its_language() -> None:
         assert render(hint) == "give --country AE"
         assert render(hint, "form") == "give Country: AE"
     assert render(hint) == 'give country="AE"'
+
+
+def parameters(command: click.Command) -> set[str]:
+    """The options of a command and of those below it, by their names in Python."""
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        below = [command.get_command(context, name) for name in command.list_commands(context)]
+        return set().union(*(parameters(each) for each in below if each is not None))
+    names = [name for parameter in command.params for name in parameter.opts]
+    return {name.removeprefix("--").replace("-", "_") for name in names if name.startswith("--")}
+
+
+def test_the_command_line_has_the_options_that_hints_name_in_a_shell() -> None:
+    assert parameters(cli) >= FLAGS
