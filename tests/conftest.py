@@ -50,6 +50,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(watch, "d7nb-watch")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Two processes a core: many tests wait, for a clock, a process or a browser."""
+    return 2 * (os.cpu_count() or 1)
+
+
 @pytest.fixture(autouse=True)
 def _closed_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test reaches beyond this machine, finds a real token, sees a proxy, or knows what another test sent."""

@@ -53,7 +53,5 @@ def watch(
                 if is_enough() or pause <= 0:
                     return
                 time.sleep(pause)
-    except Interrupted:
-        raise
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # also while reports are read, which is a part of watching
         raise Interrupted("watching was interrupted; the statuses read so far are kept", delivery) from None

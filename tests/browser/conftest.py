@@ -131,10 +131,10 @@ def shoot() -> Callable[[Page | Locator, str], None]:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All in one process, so that one browser, one JupyterLab and one Voila serve them all."""
+    """Those of a file in one process, so that one browser and one JupyterLab serve them all."""
     for item in items:
         if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.xdist_group("browser"))
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.hookimpl(wrapper=True)
