@@ -57,8 +57,9 @@ def sandbox(_sandbox: processes.SandboxProcess) -> processes.SandboxProcess:
     return _sandbox
 
 
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
+@pytest.fixture(scope="package")
+def _context(browser: Browser) -> Iterator[BrowserContext]:
+    """One for all: JupyterLab is several megabytes of JavaScript, which the browser then reads and compiles once."""
     with browser.new_context(
         viewport={"width": 1280, "height": 900}, service_workers="block", color_scheme="light", reduced_motion="reduce"
     ) as context:
@@ -67,10 +68,20 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
+def context(_context: BrowserContext) -> Iterator[BrowserContext]:
+    """A browser without cookies and open pages."""
+    _context.clear_cookies()
+    yield _context
+    for page in _context.pages:
+        page.close()
+
+
+@pytest.fixture
 def watch(context: BrowserContext) -> Iterator[Watch]:
     """A record of what the pages did; a test fails if they sent a request elsewhere or opened a dialog."""
     watch = Watch(context)
     yield watch
+    watch.end()
     watch.check()
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Page, WebError
+    from collections.abc import Callable
+
+    from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Page, Request, WebError
 
 LOCAL = {"127.0.0.1", "localhost", "::1"}
 INLINE = {"about", "blob", "data"}
@@ -29,11 +31,24 @@ class Watch:
         self.dialogs: list[str] = []
         self.console: list[str] = []
         self.tolerated: tuple[str, ...] = ()
-        context.on("request", lambda request: self.requested.append(request.url))
-        context.on("page", self._page)
-        context.on("dialog", self._dialog)
-        context.on("console", self._console)
-        context.on("weberror", self._error)
+        self._context = context
+        self._handlers: dict[str, Callable[[Any], None]] = {
+            "request": self._request,
+            "page": self._page,
+            "dialog": self._dialog,
+            "console": self._console,
+            "weberror": self._error,
+        }
+        for event, handler in self._handlers.items():
+            context.on(event, handler)
+
+    def end(self) -> None:
+        """Record no more."""
+        for event, handler in self._handlers.items():
+            self._context.remove_listener(event, handler)
+
+    def _request(self, request: Request) -> None:
+        self.requested.append(request.url)
 
     def _page(self, page: Page) -> None:
         page.on("websocket", lambda socket: self.requested.append(socket.url))
