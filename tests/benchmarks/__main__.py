@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from tests.benchmarks import besides, importing, joining, ledger, planning, sending
+from tests.benchmarks import besides, importing, joining, ledger, margins, planning, sending
 from tests.benchmarks.measuring import HEAD, RUNS, Measured
 from tests.benchmarks.picture import draw
 
@@ -33,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", type=int, nargs="+", metavar="NUMBER", help="measure these targets")
     parser.add_argument("--rows", type=int, help="tables of at most so many rows")
     parser.add_argument("--runs", type=int, default=RUNS, help="how often each is measured")
+    parser.add_argument("--margins", action="store_true", help="a quick look: end with 1 where one is far off")
     parser.add_argument("--json", action="store_true", help="print a list of number, name, target, measured, met")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="draw what was measured into an SVG file")
     parser.add_argument("--besides", action="store_true", help="measure what is not a target, too")
@@ -41,6 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = [target for target in TARGETS if options.only is None or target.number in options.only]
     with TemporaryDirectory(prefix="d7nb-") as folder:
         os.environ["D7NB_LEDGER"] = str(Path(folder) / "ledger.sqlite3")
+        if options.margins:
+            return 0 if margins.check({target.number: target for target in TARGETS}, _say) else 1
         say = (lambda *_: None) if options.json else _say
         say(f"Python {platform.python_version()}, pandas {pd.__version__}, {os.cpu_count()} cores; load {_load()}")
         say(HEAD)

@@ -529,7 +529,7 @@ def test_a_cassette_holds_no_token_and_only_numbers_that_are_nobody_s(path: Path
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_shows_only_its_user_s_own_numbers(path: Path) -> None:
+def test_a_notebook_runs_and_shows_only_its_user_s_own_numbers(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     assert [cell for cell in notebook.cells if cell.get("outputs")] == []
     where = {"metadata": {"path": str(ROOT)}}  # so that the kernel imports what is tested here

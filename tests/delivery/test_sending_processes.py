@@ -23,7 +23,7 @@ from tests.support.sender_process import (
 
 # The short, seeded forms; `python -m tests.soak` kills a hundred times, and sends 20,000 rows through the faults.
 def test_whoever_is_killed_again_and_again_sends_nobody_anything_twice_and_loses_nobody(tmp_path: Path) -> None:
-    print(kill_repeatedly(str(tmp_path / "ledger.sqlite3"), seed=7, kills=12, rows=1_000))
+    print(kill_repeatedly(str(tmp_path / "ledger.sqlite3"), seed=7, kills=8, rows=600))
 
 
 def test_through_a_storm_of_faults_ledger_sandbox_and_delivery_agree(tmp_path: Path) -> None:
