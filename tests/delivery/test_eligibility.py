@@ -6,6 +6,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -525,14 +526,15 @@ def test_a_record_that_failed_once_is_written_when_that_is_over(
         sandbox.client(rate=None, workers=2, batch_size=2) as client,
     ):
         at_exchange(client, 1, lambda: locker.execute("BEGIN IMMEDIATE").close(), after=True)
-        sandbox.fail_next("delay", seconds=0)
-        sandbox.fail_next("delay", seconds=1)
+        free = threading.Event()
+        at_exchange(client, 2, lambda: free.wait(30), after=True)
         stop = d7nb.delivery.sending.loop.SendLoop.stop
 
         def stopped(sending: Any, why: str) -> None:
             stop(sending, why)
             if locker.in_transaction:
                 locker.execute("ROLLBACK")
+                free.set()
 
         monkeypatch.setattr("d7nb.delivery.sending.loop.SendLoop.stop", stopped)
         delivery = send(planned(8), client, ledger=ledger)
