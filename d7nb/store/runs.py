@@ -218,8 +218,8 @@ class Run:
                 "run": self.id,
             }
             later_requests = self._later_requests(connection, values).scalars().all()
-            may_have_sent = deciding.c.outcome.is_(None) | deciding.c.outcome.not_in(NOTHING_SENT)
-            for chunk in chunks(later_requests):
+            for chunk in chunks(later_requests):  # mostly none: the query is only written where there are some
+                may_have_sent = deciding.c.outcome.is_(None) | deciding.c.outcome.not_in(NOTHING_SENT)
                 query = select(rows.c.person, rows.c.key).join(deciding, deciding.c.id == rows.c.request)
                 query = query.where(rows.c.request.in_(chunk), rows.c.person.is_not(None), may_have_sent)
                 self._contacted_by_others |= {
