@@ -142,10 +142,10 @@ def shoot() -> Callable[[Page | Locator, str], None]:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those of a file in one process, so that one browser and one JupyterLab serve them all."""
+    """All in one process: one browser, one JupyterLab and one Voila serve them, and two at once would fight for cores."""
     for item in items:
         if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 @pytest.hookimpl(wrapper=True)
