@@ -142,7 +142,7 @@ def shoot() -> Callable[[Page | Locator, str], None]:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All in one process: one browser, one JupyterLab and one Voila serve them, and two at once would fight for cores."""
+    """All in one process: one browser and one JupyterLab serve them, and two at once would fight for cores."""
     for item in items:
         if item.path.parent == Path(__file__).parent:
             item.add_marker(pytest.mark.xdist_group("browser"))
