@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -56,19 +55,7 @@ class Problem(NamedTuple):
         where = f"{self.field}: " if self.field else ""
         separator = "; " if ": " in message else ": "
         advice = (separator, self.hint) if self.hint else ()
-        return concatenate(where, message, *advice).map_texts(mask_text)
-
-
-def concatenate(*texts: str) -> Hint:
-    """Join texts and hints, so that the options and calls of the hints stay what they are.
-
-    Example:
-        >>> from d7nb.hints import Option
-        >>> concatenate("row 3: ", Hint("give ", Option("country", "AE"))).parts
-        ('row 3: ', 'give ', Option(name='country', value='AE'))
-    """
-    parts = (text.parts if isinstance(text, Hint) else (text,) for text in texts)
-    return Hint(*chain.from_iterable(parts))
+        return Hint(where, message, *advice).map_texts(mask_text)
 
 
 def merge(problems: Sequence[Problem]) -> list[Problem]:

@@ -17,7 +17,8 @@ from d7nb.content.binding.format_strings import Column, FormatString, parse_form
 from d7nb.content.binding.values import Invalid
 from d7nb.content.schema.paths import Fixed, Tree, child_path, items_by_position, leaves
 from d7nb.errors import ContentError, TemplateError, suggest, with_article
-from d7nb.problems import Problem, concatenate
+from d7nb.hints import Hint
+from d7nb.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -349,4 +350,4 @@ def content_error(name: str, problems: Sequence[Problem]) -> ContentError:
     """Return the error whose message lists all of some problems."""
     count = "" if len(problems) == 1 else f" ({len(problems)} problems)"
     sentences = chain.from_iterable(("; ", problem.sentence()) for problem in problems)
-    return ContentError(concatenate(f"{name}{count}: ", *islice(sentences, 1, None)), problems)
+    return ContentError(Hint(f"{name}{count}: ", *islice(sentences, 1, None)), problems)
