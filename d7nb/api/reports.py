@@ -63,7 +63,7 @@ class ParsedEvents(NamedTuple):
 
     @property
     def is_unreadable(self) -> bool:
-        """Whether nothing in the body could be read."""
+        """True where nothing in the body could be read."""
         return bool(self.unparsed) and not self.updates and not self.inbound
 
 

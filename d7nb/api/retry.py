@@ -6,7 +6,7 @@ Only two things are ever tried again, because nothing can have been sent: a 429,
 from __future__ import annotations
 
 TRIES = 5
-"""How often a request is tried in all."""
+"""The number of tries of one request, the first among them."""
 FIRST_WAIT = 0.5
 """Seconds before the second try where D7 does not say how long; each further wait is twice the last."""
 LONGEST_WAIT = 120.0

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 SLICE = 4096
-"""How many rows are processed at a time: enough to make the overhead small, few enough to need little memory."""
+"""Rows that are processed at a time: enough to make the overhead small, few enough to need little memory."""
 
 DIGEST_SIZE = 16
 """Bytes in the digest of a row's message."""
