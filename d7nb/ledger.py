@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from d7nb.api.destinations import BASE_URL
+from d7nb.api.destinations import BASE_URL, destination_of
 from d7nb.delivery.history import history
+from d7nb.delivery.sent_elsewhere import import_sent
 from d7nb.errors import hides_internals
 from d7nb.store.consent import record_opt_outs
+from d7nb.store.counts import campaign_funnel
+from d7nb.store.files import back_up, create_anew, restore
 from d7nb.store.forget import forget
+from d7nb.store.location import find_location
 from d7nb.store.store import Store
-from d7nb.store.views import all_rows, campaign_counts, dead_letter_list, opt_out_list
+from d7nb.store.views import all_rows, campaign_counts, dead_letter_list, find_marks, opt_out_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -92,6 +97,159 @@ class Ledger(Store):
         return history(self, frame, campaign, to=to, key=key, country=country, client=client, clock=clock)
 
     @hides_internals
+    def import_sent(
+        self,
+        frame: pd.DataFrame,
+        *,
+        campaign: str,
+        to: Hashable,
+        key: Hashable | Sequence[Hashable] | None = None,
+        country: Any = None,
+        at: datetime | None = None,
+        client: Client | None = None,
+    ) -> int:
+        """Write down that another tool wrote to people, so that they count as written to in a campaign.
+
+        Without ``key=``, nobody knows which text each of them got: a plan of this campaign holds them, until
+        ``resend="changed"``. With the plan's own ``key=``, its rows are ``already_sent``.
+
+        Args:
+            frame: The table of these people; a person may stand in it several times.
+            campaign: The campaign's name.
+            to: The column with their phone numbers.
+            key: The column or columns that are the plan's ``key=``, if it has one.
+            country: As for `d7nb.plan`.
+            at: When they were written to; now unless given.
+            client: The client whose destination the messages went to, the real API unless given.
+
+        Returns:
+            How many rows are new to the ledger.
+
+        Raises:
+            ColumnError: The table has no such column.
+            PlanError: A number can't be read for sure, or a key is missing; nothing was written.
+            LedgerError: The ledger can't be used; nothing was written.
+
+        Example:
+            >>> import pandas as pd, d7nb
+            >>> from tempfile import TemporaryDirectory
+            >>> people = pd.DataFrame({"phone": ["+12025550123", "+12025550124"]})
+            >>> plan = d7nb.plan(people, d7nb.Text("Hi"), to="phone", originator="+12025550100", campaign="hi")
+            >>> with TemporaryDirectory() as folder, d7nb.Ledger(f"{folder}/ledger.sqlite3") as ledger:
+            ...     ledger.import_sent(people[:1], campaign="hi", to="phone")
+            ...     plan.going(ledger=ledger).tolist()
+            1
+            [False, True]
+        """
+        return import_sent(
+            self, frame, campaign, to=to, key=key, country=country, at=at or datetime.now(UTC), client=client
+        )
+
+    @hides_internals
+    def find(self, marks: Iterable[str]) -> pd.DataFrame:
+        """Return the rows that D7 knows by some marks: the 26 characters in a message's reference.
+
+        The ledger stores a keyed hash of each, so that nobody else can tell which message a row is.
+
+        Args:
+            marks: The marks, such as ``cust_ref`` in D7's reports; what is none is passed over.
+
+        Returns:
+            The columns of `frame` after ``mark``.
+
+        Example:
+            >>> from tempfile import TemporaryDirectory
+            >>> with TemporaryDirectory() as folder, Ledger(f"{folder}/ledger.sqlite3") as ledger:
+            ...     len(ledger.find(["AAAAAAAAAAAAAAAAAAAAAAAAAA"]))
+            0
+        """
+        return find_marks(self._database, marks)
+
+    @hides_internals
+    def funnel(self, campaign: str, *, client: Client | None = None) -> pd.DataFrame:
+        """Count how far a campaign's messages came; it is counted in the database, however many they are.
+
+        Args:
+            campaign: The campaign's name.
+            client: The client whose destination the messages went to, the real API unless given.
+
+        Returns:
+            One row: ``rows``, ``accepted``, ``sent``, ``delivered``, ``read``, ``failed``. Whoever read a message
+            counts as sent and delivered, too.
+
+        Example:
+            >>> from tempfile import TemporaryDirectory
+            >>> with TemporaryDirectory() as folder, Ledger(f"{folder}/ledger.sqlite3") as ledger:
+            ...     ledger.funnel("hi")["accepted"].tolist()
+            [0]
+        """
+        return campaign_funnel(self.campaign(destination_of(client), campaign, recipe=None))
+
+    @classmethod
+    @hides_internals
+    def create(cls, path_or_url: str | os.PathLike[str] | None = None) -> Self:
+        """Begin a new ledger on purpose, where one was lost: it knows of no earlier send.
+
+        What is left of the old one stays beside it, under a name that ends in ``.old-1``.
+
+        Args:
+            path_or_url: As for `Ledger`.
+
+        Raises:
+            LedgerError: There is a whole ledger, which goes on; or a new one can't be made.
+
+        Example:
+            >>> from tempfile import TemporaryDirectory
+            >>> with TemporaryDirectory() as folder, Ledger.create(f"{folder}/ledger.sqlite3") as ledger:
+            ...     len(ledger.campaigns())
+            0
+        """
+        create_anew(find_location(path_or_url, os.environ))
+        return cls(path_or_url)
+
+    @hides_internals
+    def back_up(self, file: str | os.PathLike[str]) -> None:
+        """Copy the ledger to a file, and what belongs to it beside that; others may go on using it meanwhile.
+
+        Args:
+            file: The copy, which must not exist yet.
+
+        Raises:
+            LedgerError: It exists, or can't be written; or the ledger is in PostgreSQL, which has tools of its own.
+
+        Example:
+            >>> from tempfile import TemporaryDirectory
+            >>> with TemporaryDirectory() as folder, Ledger(f"{folder}/ledger.sqlite3") as ledger:
+            ...     ledger.back_up(f"{folder}/monday.sqlite3")
+        """
+        back_up(self._database, file)
+
+    @classmethod
+    @hides_internals
+    def restore(cls, file: str | os.PathLike[str] | None, path_or_url: str | os.PathLike[str] | None = None) -> Self:
+        """Put a backup in the place of a ledger, whatever is there; that stays beside it under another name.
+
+        Whoever was written to after the backup would be written to again.
+
+        Args:
+            file: A copy that `back_up` made; None in PostgreSQL, whose own tools restore a dump: the database counts
+                as whole, as it is, from now on.
+            path_or_url: As for `Ledger`.
+
+        Raises:
+            LedgerError: The backup is none, or lacks what belongs to it; nothing was changed.
+
+        Example:
+            >>> from tempfile import TemporaryDirectory
+            >>> with TemporaryDirectory() as folder:
+            ...     with Ledger(f"{folder}/ledger.sqlite3") as ledger:
+            ...         ledger.back_up(f"{folder}/monday.sqlite3")
+            ...     Ledger.restore(f"{folder}/monday.sqlite3", f"{folder}/ledger.sqlite3").close()
+        """
+        restore(find_location(path_or_url, os.environ), file)
+        return cls(path_or_url)
+
+    @hides_internals
     def opt_out(self, numbers: Iterable[str], *, destination: str = BASE_URL, at: datetime | None = None) -> None:
         """Add people to the list of those who opted out; `d7nb.filters.OptOut` skips them.
 
@@ -138,9 +296,9 @@ class Ledger(Store):
     def frame(self) -> pd.DataFrame:
         """Return all that the ledger holds, one row per row that was ever claimed for a send.
 
-        Columns: ``campaign``, ``destination``, ``key`` (26 characters, as it travels in the reference), ``recipient``
-        (masked), ``outcome`` (missing while a claim is not recorded), ``request_id``, ``created_at``, ``status``,
-        ``code``, ``reason``, ``claimed_at``, ``recorded_at``.
+        Columns: ``campaign``, ``destination``, ``key`` (26 characters; a keyed hash of the mark that travels in the
+        reference: `find` looks for one), ``recipient`` (masked), ``outcome`` (missing while a claim is not recorded),
+        ``request_id``, ``created_at``, ``status``, ``code``, ``reason``, ``claimed_at``, ``recorded_at``.
         """
         return all_rows(self._database)
 

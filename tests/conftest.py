@@ -45,6 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = TemporaryDirectory(prefix="d7nb-")
     config.add_cleanup(folder.cleanup)
     os.environ[LEDGER] = str(Path(folder.name) / "ledger.sqlite3")
+    os.environ["XDG_DATA_HOME"] = str(Path(folder.name) / "data")
     watch = Watch()
     watch.install()
     config.pluginmanager.register(watch, "d7nb-watch")
@@ -59,6 +60,7 @@ def pytest_xdist_auto_num_workers() -> int:
 def _closed_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test reaches beyond this machine, finds a real token, sees a proxy, or knows what another test sent."""
     monkeypatch.setenv(LEDGER, str(tmp_path / "ledger.sqlite3"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))  # what d7nb notes of ledgers in PostgreSQL
     for name in UNWANTED:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)

@@ -310,7 +310,8 @@ class Delivery:
         return plot(segments, codes, counts, waits)
 
     def _open_campaign(self) -> AbstractContextManager[CampaignLedger]:
-        return open_campaign(self._ledger, self._destination, self._mailing.campaign)
+        mailing = self._mailing
+        return open_campaign(self._ledger, self._destination, mailing.campaign, **mailing.campaign_options)
 
     def _refresh_client(self, client: Client | None) -> Client:
         """Return the client that asks D7; one that was made for it is kept, since it may have prompted for a token."""

@@ -9,7 +9,6 @@ import numpy as np
 
 from d7nb.api.error_codes import NEVER, advice_for
 from d7nb.delivery.ledger_outcomes import (
-    got_other_text,
     hold_for_other_text,
     may_be_sent,
     outcomes_from_states,
@@ -18,6 +17,7 @@ from d7nb.errors import PlanError
 from d7nb.hints import Hint, Option
 from d7nb.store.lookup import find_row_states, has_earlier_request_in_doubt
 from d7nb.store.message_status import find_statuses
+from d7nb.store.recipes import BY_CONTENT
 from d7nb.tables.arrays import group_codes, take_ordered
 from d7nb.tables.frames import positions
 
@@ -41,14 +41,18 @@ class Eligibility(NamedTuple):
     Attributes:
         to_send: Positions of the rows to send.
         override_of: For every row, the number of the earlier request that ``resend=`` allows to repeat; 0 for none.
+        other_requests: For every row, what `RowStates.other_request` says of other texts to its person.
         last_request_seen: The number of the campaign's last request that this decision is based on.
+        adopts_recipe: Whether the plan's way to tell rows apart is the campaign's from now on, if that was not known.
         excluded: Positions of the ready rows that are not sent.
         excluded_outcomes: Their outcomes.
     """
 
     to_send: np.ndarray
     override_of: np.ndarray
+    other_requests: np.ndarray
     last_request_seen: int
+    adopts_recipe: bool
     excluded: np.ndarray
     excluded_outcomes: LedgerOutcomes
 
@@ -86,21 +90,31 @@ def check_eligibility(mailing: Mailing, campaign: CampaignLedger, resend: Any) -
         LedgerError: The ledger can't be used.
     """
     ready, states = mailing.ready, find_ready_states(mailing, campaign)
-    requested = _requested_rows(resend, mailing)[ready]
-    override_of = np.zeros(len(mailing.frame), dtype=np.int64)
+    requested = _requested_rows(resend, mailing, states)[ready]
+    override_of, other_requests = (np.zeros(len(mailing.frame), dtype=np.int64) for _ in range(2))
     if not states.last_request_seen:  # nothing was sent in this campaign yet
-        return Eligibility(ready, override_of, 0, ready[:0], outcomes_from_states(states, slice(0)))
+        nothing = outcomes_from_states(states, slice(0))
+        return Eligibility(ready, override_of, other_requests, 0, False, ready[:0], nothing)
     if resend_is(resend, "failed"):
         requested |= _may_arrive_next_time(mailing, campaign, states)
     maybe_sent = may_be_sent(states.outcome)
-    changed = got_other_text(mailing, states) & ~maybe_sent & ~states.sending
+    changed = states.other_text & ~maybe_sent & ~states.sending
     allowed = requested | changed if resend_is(resend, "changed") else requested
     is_excluded = ((maybe_sent | changed) & ~allowed) | states.sending
     excluded = np.flatnonzero(is_excluded)
     excluded_outcomes = outcomes_from_states(states, excluded, by_earlier_run=True)
     hold_for_other_text(excluded_outcomes, changed[excluded])
     override_of[ready] = np.where(requested, states.request, 0)
-    return Eligibility(ready[~is_excluded], override_of, states.last_request_seen, ready[excluded], excluded_outcomes)
+    other_requests[ready] = states.other_request
+    return Eligibility(
+        ready[~is_excluded],
+        override_of,
+        other_requests,
+        states.last_request_seen,
+        states.recipe == mailing.recipe or resend_is(resend, "changed"),
+        ready[excluded],
+        excluded_outcomes,
+    )
 
 
 def with_sent_rows_ready(mailing: Mailing, campaign: CampaignLedger) -> Mailing:
@@ -137,7 +151,7 @@ def _may_arrive_next_time(mailing: Mailing, campaign: CampaignLedger, states: Ro
     return may_arrive
 
 
-def _requested_rows(resend: Any, mailing: Mailing) -> np.ndarray:
+def _requested_rows(resend: Any, mailing: Mailing, states: RowStates) -> np.ndarray:
     """Return for every row whether the user asks by row to send it, whatever became of it.
 
     Raises:
@@ -149,7 +163,7 @@ def _requested_rows(resend: Any, mailing: Mailing) -> np.ndarray:
     if isinstance(resend, str):
         if resend not in RESENDS:
             raise PlanError(f"resend= takes 'failed', 'changed', True, or a boolean for each row, not {resend!r}")
-        if resend == "changed" and not mailing.by_content:
+        if resend == "changed" and mailing.recipe not in {BY_CONTENT, None} and states.recipe == mailing.recipe:
             same_row = ", since a row with a changed text is the same row: give a boolean for each row to send again"
             raise PlanError(Hint(Option("resend", "changed"), " does nothing with ", Option("key"), same_row))
     elif resend is not None and resend is not False:

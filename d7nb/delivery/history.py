@@ -64,14 +64,15 @@ def history(
         keys[ready] = keys_by_columns(campaign, (texts[row] for row in ready))
     else:
         people = texts_of(family(recipients.take(ready))).tolist()
-        keys[ready] = last_keys(ledger.campaign(destination_of(client), campaign), people)
+        keys[ready] = last_keys(ledger.campaign(destination_of(client), campaign, recipe=None), people)
     mailing = Mailing(
         frame=table,
         verdicts=verdicts.frame(table.index, recipients),
         campaign=campaign,
         keys=keys,
         keyed=ready,
-        by_content=False,
+        recipe=None,
         clock=clock,
+        keys_are_hashed=not key_columns,
     )
     return restore_delivery(mailing, ledger, client, _UNKNOWN_KEY if key_columns else _UNKNOWN_NUMBER)

@@ -27,7 +27,7 @@ def outcomes_of_ready_rows(mailing: Mailing, states: RowStates) -> tuple[np.ndar
         states: What `find_ready_states` returned.
     """
     outcomes = outcomes_from_states(states)
-    hold_for_other_text(outcomes, got_other_text(mailing, states) & ~may_be_sent(outcomes.outcome) & ~states.sending)
+    hold_for_other_text(outcomes, states.other_text & ~may_be_sent(outcomes.outcome) & ~states.sending)
     indices = np.flatnonzero(outcomes.outcome.astype(bool))
     return mailing.ready[indices], outcomes.take(indices)
 
@@ -67,11 +67,6 @@ def may_be_sent(outcome: np.ndarray) -> np.ndarray:
     """Return for each outcome whether the row was sent, or may have been."""
     is_possible: np.ndarray = (outcome == "accepted") | (outcome == "unknown")
     return is_possible
-
-
-def got_other_text(mailing: Mailing, states: RowStates) -> np.ndarray:
-    """Return which rows' people got another text in this campaign; with ``key=`` a corrected text is the same row."""
-    return states.other_text if mailing.by_content else np.zeros(len(states.other_text), dtype=bool)
 
 
 def hold_for_other_text(outcomes: LedgerOutcomes, mask: np.ndarray) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -28,8 +28,10 @@ class Mailing:
         campaign: The campaign's name.
         keys: Each row's key, ``uint8`` of shape (rows, 16); zeros where it has none.
         keyed: Positions of the rows that have a key: ready rows, and rows that only a filter or the schedule skipped.
-        by_content: Whether keys are made of recipient and content; otherwise of the user's ``key=`` columns.
+        recipe: How the rows are told apart, as `d7nb.store.recipes.recipe_of` writes it; None where the rows are only
+            looked for.
         clock: Returns the current time.
+        keys_are_hashed: Whether the keys came out of the ledger.
     """
 
     frame: pd.DataFrame
@@ -37,8 +39,14 @@ class Mailing:
     campaign: str
     keys: np.ndarray
     keyed: np.ndarray
-    by_content: bool
+    recipe: str | None
     clock: Callable[[], datetime]
+    keys_are_hashed: bool = False
+
+    @property
+    def campaign_options(self) -> dict[str, Any]:
+        """What `d7nb.store.store.open_campaign` needs to know of the rows' keys."""
+        return {"recipe": self.recipe, "keys_are_hashed": self.keys_are_hashed}
 
     @cached_property
     def ready(self) -> np.ndarray:

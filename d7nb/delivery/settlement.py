@@ -46,15 +46,17 @@ def settle_rows(
     settled = _rows_to_settle(mailing, outcomes, decision, rows)
     keys, people, now = mailing.keys[settled], mailing.people[settled].tolist(), mailing.clock()
     with campaign as campaign_ledger:
-        settle(campaign_ledger, keys, decision, now)
+        result = settle(campaign_ledger, keys, decision, now)
         states = find_row_states(campaign_ledger, keys, people, at=now)
     has_outcome = np.flatnonzero(states.outcome.astype(bool))
     outcomes.update_from_ledger(settled[has_outcome], outcomes_from_states(states, has_outcome))
     if conflicts := int((states.outcome != OUTCOME_OF_DECISION[decision]).sum()):
-        settled_before = (
-            f"{plural(conflicts, 'row')} had been settled differently before, and nothing was changed there: "
+        others = ", ".join(f"{count:,} {why}" for why, count in sorted(result.not_settled.items()))
+        not_settled = (
+            f"{plural(result.settled, 'row')} settled; {plural(conflicts, 'row')} had been settled differently before, "
+            f"and nothing was changed there ({others}): "
         )
-        raise PlanError(Hint(settled_before, Call("delivery.frame", arguments=None), " shows which"))
+        raise PlanError(Hint(not_settled, Call("delivery.frame", arguments=None), " shows which"))
 
 
 def _rows_to_settle(mailing: Mailing, outcomes: OutcomeTable, decision: str, rows: Any) -> np.ndarray:

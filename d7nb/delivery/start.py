@@ -75,7 +75,9 @@ def deliver(
     if not isinstance(client, Client):
         raise PlanError("send() needs a client: d7nb.Client(), or the client() of a sandbox")
     with ExitStack() as stack:
-        campaign = stack.enter_context(open_campaign(ledger, client.destination, mailing.campaign))
+        campaign = stack.enter_context(
+            open_campaign(ledger, client.destination, mailing.campaign, **mailing.campaign_options)
+        )
         eligibility = check_eligibility(mailing, campaign, options.resend)
         _check_confirmed(options.confirm, eligibility)
         warning = None if client.is_local else campaign.database.warning
@@ -83,16 +85,19 @@ def deliver(
             warnings.warn(warning, LedgerWarning, stacklevel=4)
         outcomes = OutcomeTable(mailing.verdicts)
         outcomes.update_from_ledger(eligibility.excluded, eligibility.excluded_outcomes)
-        run = Run(campaign, lifetime=_request_lifetime(client), last_request_seen=eligibility.last_request_seen)
+        run = Run(
+            campaign,
+            lifetime=_request_lifetime(client),
+            last_request_seen=eligibility.last_request_seen,
+            adopts_recipe=eligibility.adopts_recipe,
+        )
         unless_arrived = resend_is(options.resend, "failed")
         loop = SendLoop(
             builder,
             eligibility.to_send,
             client,
             outcomes,
-            ledger=LedgerWriter(
-                stack.enter_context(run), mailing, eligibility.override_of, unless_arrived=unless_arrived
-            ),
+            ledger=LedgerWriter(stack.enter_context(run), mailing, eligibility, unless_arrived=unless_arrived),
             send_time_filters=send_time_filters,
             split=options.split,
             canary=None if options.canary is None else Canary(options.canary, options.stop_if),
@@ -144,7 +149,7 @@ def restore_delivery(
         client: Says where the rows were sent, the real API unless given; asks D7 if the delivery is refreshed.
         unsent_reason: The reason for rows that the ledger does not know.
     """
-    with open_campaign(ledger, destination_of(client), mailing.campaign) as campaign:
+    with open_campaign(ledger, destination_of(client), mailing.campaign, **mailing.campaign_options) as campaign:
         mailing = with_sent_rows_ready(mailing, campaign)
         states = find_ready_states(mailing, campaign)
         outcomes = OutcomeTable(mailing.verdicts)
@@ -156,7 +161,7 @@ def restore_delivery(
 
 def going(mailing: Mailing, ledger: LedgerOrLocation, client: Client | None, resend: Any) -> pd.Series:
     """Return which rows would be sent now, as a boolean for each row; the arguments are those of `Plan.going`."""
-    with open_campaign(ledger, destination_of(client), mailing.campaign) as campaign:
+    with open_campaign(ledger, destination_of(client), mailing.campaign, **mailing.campaign_options) as campaign:
         eligibility = check_eligibility(mailing, campaign, resend)
     is_sent = np.zeros(len(mailing.frame), dtype=bool)
     is_sent[eligibility.to_send] = True

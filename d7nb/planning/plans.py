@@ -22,6 +22,8 @@ from d7nb.planning.release import chosen_numbers
 from d7nb.planning.trial import build_trial
 from d7nb.plugins.registry import current
 from d7nb.problems import problem_frame
+from d7nb.store.recipes import recipe_of
+from d7nb.tables.frames import listed
 
 if TYPE_CHECKING:
     import os
@@ -368,7 +370,7 @@ class Plan:
             campaign=self.campaign,
             keys=self._decision.keys,
             keyed=self._decision.keyed,
-            by_content=self._decision.options.key is None,
+            recipe=recipe_of(listed(self._decision.options.key)),
             clock=self._decision.options.clock,
         )
 

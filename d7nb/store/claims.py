@@ -35,7 +35,7 @@ class Claim:
         open: Which of the granted rows are not recorded yet.
     """
 
-    def __init__(self, keys: list[bytes], destination_id: int) -> None:
+    def __init__(self, keys: list[bytes], campaign_id: int) -> None:
         self.granted = np.ones(len(keys), dtype=bool)
         self.outcome: list[str | None] = [None] * len(keys)
         self.reason: list[str | None] = [None] * len(keys)
@@ -43,7 +43,7 @@ class Claim:
         self.created_at: list[str | None] = [None] * len(keys)
         self.open = np.zeros(len(keys), dtype=bool)
         self.keys = keys
-        self.destination_id = destination_id
+        self.campaign_id = campaign_id
         self.request = 0
 
     def __repr__(self) -> str:

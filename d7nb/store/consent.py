@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sqlalchemy import or_, select, true
+from sqlalchemy import false, or_, select
 
 from d7nb.errors import LedgerError
 from d7nb.privacy import mask_number, mask_text
 from d7nb.recipients.variants import family
-from d7nb.store.request_state import FEW
+from d7nb.store.questions import hashes_table
 from d7nb.store.schema import INSERT, LONGEST_WORD, inbound, opt_outs, storable, to_number
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def last_inbound(
     persons = database.hash_recipients(people)
     query = select(inbound.c.person, inbound.c.originator, inbound.c.at).where(inbound.c.destination == destination_id)
     with database.reading() as connection:
-        inbound_rows = connection.execute(query.where(_among(inbound.c.person, persons))).all()
+        inbound_rows = connection.execute(query.where(_among(connection, inbound.c.person, persons))).all()
     latest: dict[tuple[bytes, bytes | None], int] = {}
     for person, business, at in inbound_rows:
         for pair in {(person, business), (person, None)}:
@@ -136,13 +136,16 @@ def opted_out(database: Database, destination: str, people: Sequence[str | None]
     persons = database.hash_recipients(people)
     query = select(opt_outs.c.person).where(opt_outs.c.destination == destination_id, opt_outs.c.stopped)
     with database.reading() as connection:
-        stopped = set(connection.execute(query.where(_among(opt_outs.c.person, persons))).scalars())
+        stopped = set(connection.execute(query.where(_among(connection, opt_outs.c.person, persons))).scalars())
     return np.array([person in stopped for person in persons], dtype=bool)
 
 
-def _among(column: ColumnElement[bytes], persons: Sequence[bytes | None]) -> ColumnElement[bool]:
-    """Return the condition for some people; for many there is none: to read all is faster."""
-    return true() if len(persons) > FEW else column.in_([person for person in persons if person is not None])
+def _among(
+    connection: Connection, column: ColumnElement[bytes], persons: Sequence[bytes | None]
+) -> ColumnElement[bool]:
+    """Return the condition for some people."""
+    present = [person for person in persons if person is not None]
+    return column.in_(select(hashes_table(connection, present).c.value)) if present else false()
 
 
 def families(numbers: Sequence[str]) -> list[str | None]:

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import math
 import os
-import secrets
 import sqlite3
 import time
-from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, cast
+from contextlib import contextmanager, nullcontext, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from sqlalchemy import bindparam, create_engine, event, insert, inspect, select, text, update
+from sqlalchemy import bindparam, create_engine, event, inspect, select, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from d7nb.errors import LedgerError
+from d7nb.store.companion import CompanionFile
 from d7nb.store.faults import PRIMARY, guarded
-from d7nb.store.location import (
-    filesystem_of,
-    in_container,
-    is_network,
-    make_file,
-    read_mounts,
-    warning_for,
-    write_private,
-)
-from d7nb.store.schema import SCHEMA, destinations, meta, metadata, requests
+from d7nb.store.hashing import hash_under, key_secret
+from d7nb.store.location import filesystem_of, in_container, is_network, make_file, read_mounts, warning_for
+from d7nb.store.opening import check_not_older, open_tables
+from d7nb.store.schema import INSERT, campaigns, destinations, meta, to_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -36,20 +30,30 @@ if TYPE_CHECKING:
 
     from d7nb.store.location import LedgerLocation
 
-HASH_SIZE = 16
-"""Bytes of the HMAC that are kept: half of SHA-256's, far more than any ledger's people could make collide."""
-_SECRET_SIZE = 32
 _KEEPALIVE = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 60_000}
 """After about a minute without a sign of life, a server is given up: a send must be able to end."""
 _LONGEST_STATEMENT = 300
 _RETRY_SECONDS = 0.01
 """Seconds between two tries of what SQLite refuses at once instead of waiting."""
-_SECRET_CHECK_TEXT = b"d7nb ledger secret"
-"""Hashed under the secret; the hash is stored, so that a secret of another ledger is noticed."""
-_CREATE_TABLES_LOCK = 0x64376E62  # an advisory lock of PostgreSQL: one process at a time makes the tables
+_CLOCKS_AGREE = 1_000_000
+"""Microseconds by which this machine's clock may differ from the server's: that is the network's delay."""
 _DESTINATION = select(destinations.c.id).where(destinations.c.origin == bindparam("origin"))
-_TEST_WRITE = update(meta).where(meta.c.name.is_(None)).values(value="")  # changes nothing, and needs the right to
-_LOCK_VERSION_ROW = select(meta.c.value).where(meta.c.name == "schema_version").with_for_update()
+_CAMPAIGN = select(campaigns.c.id).where(
+    campaigns.c.destination == bindparam("destination"), campaigns.c.name == bindparam("name")
+)
+_SERVER_TIME = text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
+
+
+class Hashing(NamedTuple):
+    """The two functions that hash what the ledger does not store as it is.
+
+    Attributes:
+        recipients: Hashes numbers, one form for all variants of each; None stays None.
+        keys: Hashes rows' keys.
+    """
+
+    recipients: Callable[[Iterable[str | None]], list[bytes | None]]
+    keys: Callable[[Iterable[bytes]], list[bytes]]
 
 
 class Database:
@@ -60,6 +64,7 @@ class Database:
         patience: Seconds to wait for another writer.
 
     Attributes:
+        location: Its location.
         name: Its name in messages.
         address: The whole address, without any password.
         warning: One sentence on what may go wrong with it where it is; None where all is well.
@@ -69,19 +74,22 @@ class Database:
     """
 
     def __init__(self, location: LedgerLocation, patience: float) -> None:
-        self._location = location
+        self.location = location
         self.name = location.name
         self.address = location.address
         self.warning: str | None = None
         self._destinations: dict[str, int] = {}
+        self._campaigns: dict[tuple[str, str], int] = {}
+        self._companion_file = CompanionFile.of(location)
         make_file(location)
         with guarded(self.name):
             self.engine = self._postgres(patience) if location.path is None else self._sqlite(location.path, patience)
             try:
-                self._hash = _hash_under(self._open())
+                secret, self._companion = open_tables(self.engine, location)
             except BaseException:
                 self.engine.dispose()
                 raise
+        self._hash_person, self._hash_key = hash_under(secret), hash_under(key_secret(secret))
 
     def close(self) -> None:
         """Close the file or the connections to the server."""
@@ -94,7 +102,7 @@ class Database:
         # WAL needs memory that all its users share, which two machines don't; the old journal then needs EXTRA, since
         # its commit is the removal of a file.
         journal, synchronous = ("DELETE", "EXTRA") if is_network(filesystem) else ("WAL", "FULL")
-        engine = create_engine(self._location.url, hide_parameters=True, connect_args={"timeout": patience})
+        engine = create_engine(self.location.url, hide_parameters=True, connect_args={"timeout": patience})
 
         @event.listens_for(engine, "connect")
         def prepare(connection: Any, _: Any) -> None:
@@ -115,7 +123,7 @@ class Database:
         try:
             # "format" lets one list of tuples serve both databases.
             engine = create_engine(
-                self._location.url,
+                self.location.url,
                 hide_parameters=True,
                 paramstyle="format",
                 pool_pre_ping=True,
@@ -154,7 +162,9 @@ class Database:
 
     @contextmanager
     def writing(self, connection: Connection | None = None) -> Iterator[Connection]:
-        """Open a transaction that no other writer's overlaps, here or elsewhere; at its end it is on the disk.
+        """Open a transaction that writes; at its end it is on the disk.
+
+        In SQLite, no two overlap. In PostgreSQL they may: what they must not change at once, they lock.
 
         Args:
             connection: A connection to use; without one, one is taken from the pool.
@@ -165,96 +175,66 @@ class Database:
         with guarded(self.name):
             self._check_identity()
             with nullcontext(connection) if connection is not None else self.engine.connect() as writer, writer.begin():
-                self._wait_for_turn(writer)
                 yield writer
 
-    def _wait_for_turn(self, connection: Connection) -> None:
-        """Wait until nobody else writes: in SQLite, BEGIN IMMEDIATE did; in PostgreSQL, the version's row is locked."""
-        if self.dialect != "sqlite" and connection.execute(_LOCK_VERSION_ROW).scalar() != str(SCHEMA):
-            raise LedgerError(f"the ledger {self.name} is being changed by another version of d7nb: open it again")
+    def now(self, connection: Connection, at: datetime) -> int:
+        """Return a moment as the ledger stores it; in PostgreSQL the server's clock decides, not this machine's.
+
+        Args:
+            connection: Any.
+            at: The moment, by this machine's clock.
+        """
+        number = to_number(at)
+        if self.dialect == "sqlite":
+            return number
+        ahead = int(connection.execute(_SERVER_TIME).scalar_one()) - to_number(datetime.now(UTC))
+        return number if abs(ahead) < _CLOCKS_AGREE else number + ahead
+
+    def shrink(self) -> None:
+        """Give the space of deleted rows back to the disk, unless somebody reads or there is no room to do it."""
+        if self.dialect == "sqlite":
+            with suppress(SQLAlchemyError), self.engine.connect() as connection:
+                driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+                with suppress(sqlite3.Error):
+                    driver.execute("VACUUM")
+                    driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def begin_run(self, connection: Connection) -> None:
+        """Check, before a run begins, that the ledger still has all that its companion file knows of.
+
+        Raises:
+            LedgerError: It was replaced by an older copy.
+        """
+        check_not_older(connection, self._companion_file.read() or self._companion, self.location)
+
+    def note_run(self, run: str) -> None:
+        """Write to the companion file that a run began, which the ledger has."""
+        try:
+            self._companion = self._companion_file.note_run(self._companion, run, datetime.now(UTC).isoformat())
+        except OSError:
+            if self.location.path is not None:
+                raise
+            self._add_warning(
+                f"{self._companion_file.path.parent} can't be written, so it will not be noticed if the database loses "
+                "messages"
+            )
+
+    def note_request(self, number: int) -> None:
+        """Write to the companion file that a request was claimed, which the ledger has."""
+        if self.location.path is not None:
+            self._companion_file.note_request(number)
+
+    def _add_warning(self, sentence: str) -> None:
+        if sentence not in (self.warning or ""):
+            self.warning = f"{self.warning}; {sentence}" if self.warning else sentence
 
     def _check_identity(self) -> None:
         """Refuse a file that was removed or replaced: SQLite would go on writing to it, and nobody could read it."""
-        path = self._location.path
+        path = self.location.path
         if path is not None and _identity(path) != self._identity:
             raise LedgerError(
                 f"the ledger {self.name} was removed or replaced while it was in use: put it back and open it again"
             )
-
-    def _open(self) -> bytes:
-        """Make the tables if there are none, check the version, and return the secret."""
-        with self._opening() as connection:
-            if inspect(connection).has_table(meta.name):
-                notes = dict(connection.execute(select(meta.c.name, meta.c.value)).all())
-                self._check_version(notes.get("schema_version", ""))
-                connection.execute(_TEST_WRITE)
-                self._upgrade(connection, int(notes["schema_version"]))
-                return self._read_secret(notes)
-            metadata.create_all(connection)
-            secret, notes = self._new_secret()
-            notes["schema_version"] = str(SCHEMA)
-            connection.execute(insert(meta), [{"name": name, "value": value} for name, value in notes.items()])
-            return secret
-
-    @contextmanager
-    def _opening(self) -> Iterator[Connection]:
-        """Open a write transaction in a ledger that may not have its tables yet."""
-        with self.engine.begin() as connection:
-            if self.dialect != "sqlite":
-                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _CREATE_TABLES_LOCK})
-            yield connection
-
-    def _check_version(self, version: str) -> None:
-        if not version.isdecimal():
-            raise LedgerError(f"the ledger {self.name} is damaged: it does not say which version of d7nb wrote it")
-        if int(version) > SCHEMA:
-            raise LedgerError(f"the ledger {self.name} was written by a newer d7nb: pip install --upgrade d7nb")
-
-    def _upgrade(self, connection: Connection, version: int) -> None:
-        """Add the tables and indexes that an older version did not have.
-
-        Nothing else was ever changed, so an older d7nb that is running goes on in SQLite. In PostgreSQL it stops
-        (`_wait_for_turn`), and what it had on its way is in doubt.
-        """
-        if version < SCHEMA:
-            metadata.create_all(connection)
-            existing = {index["name"] for index in inspect(connection).get_indexes(requests.name)}
-            for index in requests.indexes:
-                if index.name not in existing:
-                    index.create(connection)
-            connection.execute(update(meta).where(meta.c.name == "schema_version").values(value=str(SCHEMA)))
-
-    @property
-    def _secret_path(self) -> Path | None:
-        path = self._location.path
-        return path and path.with_name(f"{path.name}.secret")
-
-    def _new_secret(self) -> tuple[bytes, dict[str, str]]:
-        """Make a secret, and return it with what the database notes of it.
-
-        SQLite's is in a file beside the ledger's: whoever has a copy of that alone can't test numbers against it.
-        """
-        path = self._secret_path
-        if path is None:
-            secret = secrets.token_bytes(_SECRET_SIZE)
-            return secret, {"secret": secret.hex()}
-        if path.exists() and path.stat().st_size != _SECRET_SIZE:  # a crash came between making and writing it
-            path.unlink()
-        write_private(path, secrets.token_bytes(_SECRET_SIZE))
-        secret = path.read_bytes()
-        return secret, {"secret_check": _check_of(secret)}
-
-    def _read_secret(self, notes: dict[str, str]) -> bytes:
-        path = self._secret_path
-        if path is None:
-            return bytes.fromhex(notes["secret"])
-        secret = path.read_bytes() if path.exists() else b""
-        if not hmac.compare_digest(_check_of(secret), notes.get("secret_check", "")):
-            raise LedgerError(
-                f"the ledger {self.name} needs the file {path.name} that was made with it, to recognise people: "
-                "put it back beside the ledger, or set D7NB_LEDGER to another file (which knows of no earlier send)"
-            )
-        return secret
 
     def destination_id(self, origin: str) -> int | None:
         """Return the number that stands for a destination; None where nothing ever went there."""
@@ -272,14 +252,43 @@ class Database:
         if number is not None:
             return number
         with self.writing() as connection:
-            if connection.execute(_DESTINATION, {"origin": origin}).scalar() is None:
-                connection.execute(insert(destinations), {"origin": origin})
+            connection.execute(INSERT[self.dialect](destinations).on_conflict_do_nothing(), {"origin": origin})
         return self.make_destination_id(origin)
+
+    def campaign_id(self, origin: str, name: str) -> int | None:
+        """Return the number that stands for a campaign at a destination; None where nothing of it was ever claimed."""
+        if (origin, name) not in self._campaigns:
+            destination = self.destination_id(origin)
+            with self.reading() as connection:
+                number = connection.execute(_CAMPAIGN, {"destination": destination, "name": name}).scalar()
+            if number is None:
+                return None
+            self._campaigns[origin, name] = number
+        return self._campaigns[origin, name]
+
+    def make_campaign_id(self, origin: str, name: str) -> int:
+        """Return the number that stands for a campaign at a destination, which is made if there is none."""
+        number = self.campaign_id(origin, name)
+        if number is not None:
+            return number
+        values = {"destination": self.make_destination_id(origin), "name": name}
+        with self.writing() as connection:
+            connection.execute(INSERT[self.dialect](campaigns).on_conflict_do_nothing(), values)
+        return self.make_campaign_id(origin, name)
 
     def hash_recipients(self, families: Iterable[str | None]) -> list[bytes | None]:
         """Return the keyed hash of each number's variant family; None for None."""
-        hashed = self._hash
+        hashed = self._hash_person
         return [None if family is None else hashed(family.encode()) for family in families]
+
+    def hash_keys(self, keys: Iterable[bytes]) -> list[bytes]:
+        """Return the keyed hash of each row's key, which is what the ledger stores of it."""
+        return list(map(self._hash_key, keys))
+
+    @property
+    def hashing(self) -> Hashing:
+        """Both hash functions."""
+        return Hashing(self.hash_recipients, self.hash_keys)
 
 
 def may_create_tables(location: LedgerLocation, *, timeout: float) -> bool | None:
@@ -322,20 +331,6 @@ def _set_journal(connection: sqlite3.Connection, journal: str, patience: float) 
             return
 
 
-def _hash_under(secret: bytes) -> Callable[[bytes], bytes]:
-    """Return HMAC-SHA256 (RFC 2104) under a secret, whose two blocks are hashed once: twice as fast as `hmac`."""
-    block = secret.ljust(hashlib.sha256().block_size, b"\0")
-    inner, outer = (hashlib.sha256(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))
-
-    def hashed(text: bytes) -> bytes:
-        first, second = inner.copy(), outer.copy()
-        first.update(text)
-        second.update(first.digest())
-        return second.digest()[:HASH_SIZE]
-
-    return hashed
-
-
 def prepare(engine: Engine, statement: ClauseElement) -> Callable[..., CursorResult[Any]]:
     """Compile a statement that runs with every request: SQLAlchemy's own cache costs as much as SQLite's work.
 
@@ -354,10 +349,6 @@ def prepare(engine: Engine, statement: ClauseElement) -> Callable[..., CursorRes
         return connection.exec_driver_sql(text, ready)
 
     return run
-
-
-def _check_of(secret: bytes) -> str:
-    return hmac.digest(secret, _SECRET_CHECK_TEXT, "sha256").hex()
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

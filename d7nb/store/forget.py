@@ -4,48 +4,102 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, select, tuple_
+from sqlalchemy import delete, func, select
 
 from d7nb.errors import LedgerError
 from d7nb.hints import Call, Hint, Option
-from d7nb.store.schema import decided, deciding, last, requests, rows, statuses, to_number
+from d7nb.store.questions import hashes_table, numbers_table
+from d7nb.store.request_state import lock_rows
+from d7nb.store.schema import campaigns, decided, deciding, messages, requests, rows, statuses, to_number
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from sqlalchemy import Connection
+
     from d7nb.store.database import Database
+
+_ROWS_AT_ONCE = 10_000
+"""Rows that are deleted in one transaction: other writers need not wait long, and memory is bounded."""
 
 
 def forget(database: Database, campaign: str, before: datetime, destination: str | None, *, force: bool) -> int:
     """Delete what was recorded of a campaign before a time; see `Ledger.forget`."""
-    is_old = func.coalesce(deciding.c.recorded_at, deciding.c.claimed_at) < to_number(before)
-    of_rows = [last.c.campaign == campaign, is_old]
-    of_unused_requests = [
-        requests.c.campaign == campaign,
-        func.coalesce(requests.c.recorded_at, requests.c.claimed_at) < to_number(before),
-        requests.c.outcome.is_not(None) | force,
-        requests.c.id.not_in(select(rows.c.request)),
-        requests.c.id.not_in(select(rows.c.sent).where(rows.c.sent.is_not(None))),
-    ]
-    if destination is not None:
-        destination_id = database.destination_id(destination)
-        of_rows.append(rows.c.destination == destination_id)
-        of_unused_requests.append(requests.c.destination == destination_id)
+    moment, deleted = to_number(before), 0
+    ids = _campaign_ids(database, campaign, destination)
     in_doubt = deciding.c.outcome.is_(None) | (deciding.c.outcome == "unknown")
-    with database.writing() as connection:
-        count = connection.execute(select(func.count()).select_from(decided).where(*of_rows, in_doubt)).scalar_one()
-        if count and not force:
+    is_old = func.coalesce(deciding.c.recorded_at, deciding.c.claimed_at) < moment
+    if not force:
+        counting = select(func.count()).select_from(decided).where(rows.c.campaign.in_(ids), is_old, in_doubt)
+        with database.reading() as connection:
+            count = connection.execute(counting).scalar_one()
+        if count:
             raise LedgerError(_refusal(count))
-        old_rows = select(rows.c.destination, rows.c.key).select_from(decided).where(*of_rows).correlate(None)
-        of_campaign = select(requests.c.id).where(requests.c.campaign == campaign)
-        its_destination = select(requests.c.destination).where(requests.c.id == statuses.c.request).scalar_subquery()
-        of_old_rows = tuple_(its_destination, statuses.c.key).in_(old_rows)  # the same key may be used elsewhere, too
-        connection.execute(delete(statuses).where(statuses.c.request.in_(of_campaign), of_old_rows))
-        deleted = connection.execute(delete(rows).where(tuple_(rows.c.destination, rows.c.key).in_(old_rows))).rowcount
-        unused_requests = select(requests.c.id).where(*of_unused_requests)
-        connection.execute(delete(statuses).where(statuses.c.request.in_(unused_requests)))
-        connection.execute(delete(requests).where(*of_unused_requests))
+        is_old &= ~in_doubt
+    for campaign_id in ids:
+        more = True
+        while more:
+            with database.writing() as connection:
+                old_rows = select(rows.c.key).select_from(decided).where(rows.c.campaign == campaign_id, is_old)
+                keys = list(connection.execute(old_rows.limit(_ROWS_AT_ONCE)).scalars())
+                deleted += _delete_rows(connection, campaign_id, keys)
+                more = bool(keys)
+        more = True
+        while more:
+            with database.writing() as connection:
+                more = _delete_unused_requests(connection, campaign_id, moment, force=force)
+    if deleted:
+        database.shrink()
     return deleted
+
+
+def _campaign_ids(database: Database, campaign: str, destination: str | None) -> list[int]:
+    query = select(campaigns.c.id).where(campaigns.c.name == campaign)
+    if destination is not None:
+        query = query.where(campaigns.c.destination == database.destination_id(destination))
+    with database.reading() as connection:
+        return list(connection.execute(query).scalars())
+
+
+def _delete_rows(connection: Connection, campaign_id: int, keys: list[bytes]) -> int:
+    """Delete rows and their messages' statuses; return how many rows there were."""
+    if not keys:
+        return 0
+    lock_rows(connection, campaign_id, keys)
+    asked = select(hashes_table(connection, keys).c.value)
+    these = rows.c.campaign == campaign_id, rows.c.key.in_(asked)
+    for number in (rows.c.request, rows.c.sent):
+        numbers = list(connection.execute(select(number).where(*these, number.is_not(None)).distinct()).scalars())
+        if numbers:
+            of_requests = select(numbers_table(connection, numbers).c.value)
+            for followed in (statuses, messages):
+                of_rows = followed.c.request.in_(of_requests), followed.c.key.in_(asked)
+                connection.execute(delete(followed).where(*of_rows))
+    return connection.execute(delete(rows).where(*these)).rowcount
+
+
+def _delete_unused_requests(connection: Connection, campaign_id: int, moment: int, *, force: bool) -> bool:
+    """Delete some requests that no row points to, and what was heard of them; return whether there were any."""
+    unused = (
+        select(requests.c.id)
+        .where(
+            requests.c.campaign == campaign_id,
+            func.coalesce(requests.c.recorded_at, requests.c.claimed_at) < moment,
+            requests.c.outcome.is_not(None) | force,
+            ~select(rows.c.key).where(rows.c.request == requests.c.id).exists(),
+            ~select(rows.c.key).where(rows.c.sent == requests.c.id, rows.c.sent.is_not(None)).exists(),
+        )
+        .order_by(requests.c.id)
+        .limit(_ROWS_AT_ONCE)
+    )
+    numbers = list(connection.execute(unused).scalars())
+    if not numbers:
+        return False
+    asked = select(numbers_table(connection, numbers).c.value)
+    for followed in (statuses, messages):
+        connection.execute(delete(followed).where(followed.c.request.in_(asked)))
+    connection.execute(delete(requests).where(requests.c.id.in_(asked)))
+    return True
 
 
 def _refusal(count: int) -> Hint:

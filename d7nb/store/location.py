@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "D7NB_LEDGER"
 FILE = "ledger.sqlite3"
-_PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
+PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
 _POSTGRES = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
 _NETWORK = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "beegfs", "fuse"}
@@ -138,19 +139,39 @@ def make_file(location: LedgerLocation) -> None:
 def write_private(path: Path, content: bytes) -> None:
     """Make a file that only its owner may read, on the disk before this returns; an existing one stays as it is."""
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
     except FileExistsError:  # another process was faster
         return
     with os.fdopen(handle, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(handle)
+    _sync_folder(path.parent)
+
+
+def replace_private(path: Path, content: bytes) -> None:
+    """Write a file that only its owner may read, on the disk before this returns; readers see the old one or the new.
+
+    Raises:
+        OSError: It can't be written; the old one stays as it was.
+    """
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    try:
+        write_private(draft, content)
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
     if os.name == "posix":  # elsewhere, a folder can't be opened, and need not
-        folder = os.open(path.parent, os.O_RDONLY)
+        handle = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(folder)
+            os.fsync(handle)
         finally:
-            os.close(folder)
+            os.close(handle)
 
 
 def read_mounts() -> str:

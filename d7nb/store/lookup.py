@@ -8,22 +8,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from sqlalchemy import func, select
 
-from d7nb.store.database import HASH_SIZE
-from d7nb.store.keys import check_keys, key_bytes
-from d7nb.store.request_state import FEW, Request, presume_unknown, request_columns, request_from
-from d7nb.store.schema import HEXADECIMAL, KEY_SIZE, NOTHING_SENT, last, requests, rows, runs
-from d7nb.tables.arrays import group_codes
+from d7nb.store.keys import check_keys
+from d7nb.store.questions import hashes_table, numbers_table
+from d7nb.store.recipes import BY_CONTENT
+from d7nb.store.request_state import Request, presume_unknown, request_columns, request_from
+from d7nb.store.schema import IMPORTED, KEY_SIZE, campaigns, requests, requests_imported, rows, runs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Connection
 
     from d7nb.store.campaign import CampaignLedger
-
-_NOBODY = bytes(HASH_SIZE)
-"""Stands for the hash of a person where there is none."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +36,12 @@ class RowStates:
         recorded_at: When the outcome was recorded, ``datetime64`` in UTC.
         sending: Whether a run is sending the row at this moment; its outcome is then unsent.
         since: Since when it is being sent, ``datetime64`` in UTC.
-        other_text: Whether the person already got another row of this campaign, or may have, which is not among these.
         request: The number of the request that decides about the row; 0 where the ledger does not know the row.
+        other_request: The number of the last request by which the person got another row of this campaign, or may
+            have, which is not among these; 0 where none did. Where rows are told apart by key columns, and are known to
+            have been told apart so, another row is no other text.
         last_request_seen: The number of the campaign's last request at the time of the look-up; 0 where it has none.
+        recipe: How the campaign's rows are known to be told apart; None where that is not known.
     """
 
     outcome: np.ndarray
@@ -52,9 +52,16 @@ class RowStates:
     recorded_at: np.ndarray
     sending: np.ndarray
     since: np.ndarray
-    other_text: np.ndarray
     request: np.ndarray
+    other_request: np.ndarray
     last_request_seen: int = 0
+    recipe: str | None = None
+
+    @property
+    def other_text(self) -> np.ndarray:
+        """Whether the person already got another text in this campaign, or may have."""
+        is_other: np.ndarray = self.other_request > 0
+        return is_other
 
     @classmethod
     def empty(cls, count: int) -> RowStates:
@@ -69,22 +76,48 @@ class RowStates:
             for name in ("outcome", "code", "reason", "request_id", "created_at")
         }
         columns |= {name: np.full(count, "NaT", dtype="datetime64[us]") for name in ("recorded_at", "since")}
-        columns |= {name: np.zeros(count, dtype=bool) for name in ("sending", "other_text")}
-        return cls(**columns, request=np.zeros(count, dtype=np.int64))
+        columns |= {name: np.zeros(count, dtype=np.int64) for name in ("request", "other_request")}
+        return cls(**columns, sending=np.zeros(count, dtype=bool))
 
 
-class _StoredRows(NamedTuple):
-    """A campaign's rows as columns.
+class _Found(NamedTuple):
+    """Rows that the ledger has, as columns; each was found by one of the values that were asked for.
 
     Attributes:
-        keys: ``uint8`` of shape (rows, 16).
-        persons: Hashes of the recipients, of the same shape.
-        requests: The request that decides about each row: its position among the campaign's requests.
+        positions: The position of that value in the list.
+        keys: The rows' keys, as the ledger stores them.
+        last: The number of the last request that claimed each.
+        sent: The number of an earlier one that may have sent it; 0 where there is none.
     """
 
-    keys: np.ndarray
-    persons: np.ndarray
-    requests: np.ndarray
+    positions: np.ndarray
+    keys: list[bytes]
+    last: np.ndarray
+    sent: np.ndarray
+
+    def decided_by(self, stored_requests: Requests) -> np.ndarray:
+        """Return the position of the request that decides about each row: its last, unless that sent nothing."""
+        positions = stored_requests.positions_of(self.last)
+        an_earlier = stored_requests.free[positions] & (self.sent > 0)
+        positions[an_earlier] = stored_requests.positions_of(self.sent[an_earlier])
+        return positions
+
+
+class Requests:
+    """Stored requests, in the order of their numbers.
+
+    Args:
+        requests: The requests.
+    """
+
+    def __init__(self, requests: Iterable[Request]) -> None:
+        self.all = sorted(requests)
+        self.numbers = np.array([request.id for request in self.all], dtype=np.int64)
+        self.free = np.array([request.free for request in self.all], dtype=bool)
+
+    def positions_of(self, numbers: np.ndarray) -> np.ndarray:
+        """Return where requests are, by their numbers."""
+        return np.searchsorted(self.numbers, numbers)
 
 
 def find_row_states(
@@ -106,28 +139,28 @@ def find_row_states(
     """
     check_keys(keys)
     states = RowStates.empty(len(keys))
-    if campaign.destination_id is None:
+    campaign_id = campaign.id
+    if campaign_id is None:
         return states
-    hash_recipients = campaign.database.hash_recipients
-    conditions = []
-    if len(keys) <= FEW:
-        conditions.append(rows.c.key.in_(key_bytes(keys)) | rows.c.person.in_(hash_recipients(people)))
-    _presume_unknown(campaign, at)
-    read = _read(campaign, conditions)
-    if read is None:
-        return states
-    stored_requests, stored = read
-    states = replace(states, last_request_seen=stored_requests[-1].id)
-    positions = _positions_among(stored.keys, keys)
-    known = np.flatnonzero(positions >= 0)
-    positions = positions[known]
-    _fill(states, known, stored_requests, stored.requests[positions], at)
-    has_other_text = ~_are_free(stored_requests)[stored.requests]
-    has_other_text[positions] = False
-    if has_other_text.any():
-        hashes = hash_recipients(people)
-        states.other_text[:] = _positions_among(stored.persons[has_other_text], _hash_column(hashes)) >= 0
-        states.other_text[_are_missing(hashes)] = False
+    presume_abandoned(campaign, at)
+    row_keys, hashes = campaign.row_keys(keys), campaign.database.hash_recipients(people)
+    with campaign.database.reading() as connection:
+        newest = select(func.max(requests.c.id)).where(requests.c.campaign == campaign_id)
+        last_request_seen = int(connection.execute(newest).scalar() or 0)
+        found = _find(connection, rows.c.key, campaign_id, row_keys)
+        stored_requests = _read_requests(connection, found)
+        recipe = connection.execute(select(campaigns.c.recipe).where(campaigns.c.id == campaign_id)).scalar()
+        if recipe is None and len(found.positions):  # a row under its key shows how it was made
+            recipe = campaign.recipe
+        others = {}
+        if campaign.recipe is not None:
+            any_other = campaign.recipe == BY_CONTENT or recipe != campaign.recipe
+            if any_other or _has_imports(connection, campaign_id):
+                others = _other_requests(connection, campaign_id, hashes, set(row_keys), only_imported=not any_other)
+    states = replace(states, last_request_seen=last_request_seen, recipe=recipe)
+    _fill(states, found.positions, stored_requests.all, found.decided_by(stored_requests), at)
+    if others:
+        states.other_request[:] = [0 if person is None else others.get(person, 0) for person in hashes]
     return states
 
 
@@ -139,29 +172,27 @@ def last_keys(campaign: CampaignLedger, people: Sequence[str | None]) -> np.ndar
         people: One form for all variants of a number; None for nobody.
 
     Returns:
-        Its key, ``uint8`` of shape (people, 16); zeros where there is none.
+        Its key as the ledger stores it, ``uint8`` of shape (people, 16); zeros where there is none.
 
     Raises:
         LedgerError: The ledger can't be used.
     """
     keys = np.zeros((len(people), KEY_SIZE), dtype=np.uint8)
-    if campaign.destination_id is None:
+    campaign_id = campaign.id
+    if campaign_id is None:
         return keys
     hashes = campaign.database.hash_recipients(people)
-    conditions = []
-    if len(people) <= FEW:
-        conditions.append(rows.c.person.in_([person for person in hashes if person is not None]))
-    read = _read(campaign, conditions)
-    if read is None:
-        return keys
-    stored_requests, stored = read
-    went_out = ~_are_free(stored_requests)[stored.requests]
-    claimed_at = np.array([request.claimed_at for request in stored_requests], dtype=np.int64)[stored.requests]
+    has_hash = np.flatnonzero([person is not None for person in hashes])
+    with campaign.database.reading() as connection:
+        found = _find(connection, rows.c.person, campaign_id, [person for person in hashes if person is not None])
+        stored_requests = _read_requests(connection, found)
+    deciding = found.decided_by(stored_requests)
+    went_out = ~stored_requests.free[deciding]
+    claimed_at = np.array([request.claimed_at for request in stored_requests.all], dtype=np.int64)[deciding]
     # What went out counts before what did not, then the latest. What was settled has a new request, but an old claim.
-    order = np.lexsort((stored.requests, claimed_at, went_out))
-    positions = _positions_among(stored.persons[order], _hash_column(hashes))
-    has_row = (positions >= 0) & ~_are_missing(hashes)
-    keys[has_row] = stored.keys[order[positions[has_row]]]
+    order = np.lexsort((deciding, claimed_at, went_out))
+    stored_keys = np.frombuffer(b"".join(found.keys), dtype=np.uint8).reshape(-1, KEY_SIZE)
+    keys[has_hash[found.positions[order]]] = stored_keys[order]  # of a person's several rows, the last one stays
     return keys
 
 
@@ -175,100 +206,108 @@ def has_earlier_request_in_doubt(campaign: CampaignLedger, keys: np.ndarray) -> 
     Raises:
         LedgerError: The ledger can't be used.
     """
-    earlier = requests.alias("earlier")
-    if campaign.destination_id is None:
-        return np.zeros(len(keys), dtype=bool)
-    query = select(rows.c.key).join(last, last.c.id == rows.c.request).join(earlier, earlier.c.id == rows.c.sent)
-    query = query.where(*campaign.conditions(last), earlier.c.outcome == "unknown")
+    campaign_id = campaign.id
+    in_doubt = np.zeros(len(keys), dtype=bool)
+    if campaign_id is None:
+        return in_doubt
     with campaign.database.reading() as connection:
-        doubtful = set(connection.execute(query).scalars())
-    return np.array([key in doubtful for key in key_bytes(keys)], dtype=bool)
+        found = _find(connection, rows.c.key, campaign_id, campaign.row_keys(keys))
+        stored_requests = _read_requests(connection, found)
+    was_sent_again = np.flatnonzero(found.sent)
+    earlier = stored_requests.positions_of(found.sent[was_sent_again])
+    is_unknown = np.array([stored_requests.all[position].outcome == "unknown" for position in earlier], dtype=bool)
+    in_doubt[found.positions[was_sent_again[is_unknown]]] = True
+    return in_doubt
 
 
-def _presume_unknown(campaign: CampaignLedger, at: datetime) -> None:
-    """Record that requests are in doubt which nobody sends any more."""
-    conditions = [*campaign.conditions(requests), requests.c.outcome.is_(None)]
-    with campaign.database.reading() as connection:
-        all_live = all(request.is_being_sent(at) for request in _read_requests(connection, conditions))
+def presume_abandoned(campaign: CampaignLedger, at: datetime) -> None:
+    """Record that requests of a campaign are in doubt which nobody sends any more."""
+    database = campaign.database
+    conditions = requests.c.campaign == campaign.id, requests.c.outcome.is_(None)
+    with database.reading() as connection:
+        now = database.now(connection, at)
+        all_live = all(request.is_being_sent(now) for request in _requests_where(connection, *conditions))
     if not all_live:
-        with campaign.database.writing() as connection:  # read again: an answer may have come meanwhile
-            presume_unknown(connection, _read_requests(connection, conditions), at)
+        with database.writing() as connection:  # read again: an answer may have come meanwhile
+            presume_unknown(connection, _requests_where(connection, *conditions), database.now(connection, at))
 
 
-def _read(
-    campaign: CampaignLedger, conditions: Sequence[ColumnElement[bool]]
-) -> tuple[list[Request], _StoredRows] | None:
-    """Read a campaign's requests, in the order of their numbers, and the rows that meet the conditions.
+def _find(connection: Connection, column: ColumnElement[bytes], campaign_id: int, hashes: Sequence[bytes]) -> _Found:
+    """Find a campaign's rows by their keys or persons."""
+    nothing = np.zeros(0, dtype=np.int64)
+    if not hashes:
+        return _Found(nothing, [], nothing, nothing)
+    asked = hashes_table(connection, hashes)
+    query = select(asked.c.position, rows.c.key, rows.c.request, func.coalesce(rows.c.sent, 0)).select_from(
+        asked.join(rows, (rows.c.campaign == campaign_id) & (column == asked.c.value))
+    )
+    columns = list(zip(*connection.execute(query).all(), strict=True))
+    if not columns:
+        return _Found(nothing, [], nothing, nothing)
+    positions, last, sent = (np.array(columns[place], dtype=np.int64) for place in (0, 2, 3))
+    return _Found(positions, list(columns[1]), last, sent)
 
-    Returns:
-        Both; None where the campaign has no request yet.
-    """
-    with campaign.database.reading() as connection:
-        stored_requests = _read_requests(connection, campaign.conditions(requests))
-        if not stored_requests:
-            return None
-        stored = _read_rows(connection, [*campaign.conditions(last), *conditions])
-    numbers = [request.id for request in stored_requests]
-    return stored_requests, stored._replace(requests=np.searchsorted(numbers, stored.requests))
+
+def _other_requests(
+    connection: Connection,
+    campaign_id: int,
+    hashes: Sequence[bytes | None],
+    own_keys: set[bytes],
+    *,
+    only_imported: bool,
+) -> dict[bytes, int]:
+    """Return for each person who got a row under another key, or may have, the number of the last request for it."""
+    persons = [person for person in dict.fromkeys(hashes) if person is not None]
+    found = _find(connection, rows.c.person, campaign_id, persons)
+    is_other = np.array([key not in own_keys for key in found.keys], dtype=bool)
+    if not is_other.any():
+        return {}
+    others = _Found(
+        found.positions[is_other],
+        [key for key in found.keys if key not in own_keys],
+        found.last[is_other],
+        found.sent[is_other],
+    )
+    stored_requests = _read_requests(connection, others)
+    deciding = others.decided_by(stored_requests)
+    went_out = ~stored_requests.free[deciding]
+    if only_imported:
+        went_out &= np.array([stored_requests.all[position].code == IMPORTED for position in deciding], dtype=bool)
+    numbers: dict[bytes, int] = {}
+    for position, number in zip(others.positions[went_out], others.last[went_out].tolist(), strict=True):
+        numbers[persons[position]] = max(number, numbers.get(persons[position], 0))
+    return numbers
 
 
-def _read_requests(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> list[Request]:
+def _has_imports(connection: Connection, campaign_id: int) -> bool:
+    """Return whether people were imported into a campaign of whom no key is known."""
+    imported = select(requests.c.id).where(requests.c.campaign == campaign_id, requests_imported).limit(1)
+    return connection.execute(imported).first() is not None
+
+
+def _read_requests(connection: Connection, found: _Found) -> Requests:
+    """Read the requests of some rows."""
+    numbers = np.union1d(found.last, found.sent[found.sent > 0]).tolist()
+    if not numbers:
+        return Requests([])
+    asked = numbers_table(connection, numbers)
+    query = select(*request_columns(requests)).select_from(
+        asked.join(requests, requests.c.id == asked.c.value).join(runs, runs.c.id == requests.c.run)
+    )
+    return Requests(map(request_from, connection.execute(query)))
+
+
+def _requests_where(connection: Connection, *conditions: ColumnElement[bool]) -> list[Request]:
     query = select(*request_columns(requests)).join(runs, runs.c.id == requests.c.run)
     return [request_from(row) for row in connection.execute(query.where(*conditions).order_by(requests.c.id))]
 
 
-def _read_rows(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> _StoredRows:
-    """Read rows as columns, with the numbers of their requests.
-
-    The database joins those of a request to one text: a million rows are no million objects.
-    """
-    keys, persons, numbers, counts = bytearray(), bytearray(), [], []
-    hexadecimal = HEXADECIMAL[connection.dialect.name]
-    columns = [hexadecimal(rows.c.key), hexadecimal(func.coalesce(rows.c.person, _NOBODY))]
-    an_earlier_decides = last.c.outcome.in_(NOTHING_SENT) & rows.c.sent.is_not(
-        None
-    )  # `decided` in two parts: see below
-    the_last_decides = last.c.outcome.is_(None) | last.c.outcome.not_in(NOTHING_SENT) | rows.c.sent.is_(None)
-    # The first part comes in the order of an index, and holds nearly all; in one part, all would have to be sorted.
-    for number, part in ((last.c.id, the_last_decides), (rows.c.sent, an_earlier_decides)):
-        query = select(number, *(func.aggregate_strings(column, "") for column in columns))
-        query = query.select_from(rows.join(last, last.c.id == rows.c.request)).where(*conditions, part)
-        for request, joined_keys, joined_persons in connection.execute(query.group_by(number)):
-            keys += bytes.fromhex(joined_keys)
-            persons += bytes.fromhex(joined_persons)
-            numbers.append(request)
-            counts.append(len(joined_keys) // (2 * KEY_SIZE))
-    repeated = np.repeat(np.array(numbers, dtype=np.int64), counts)
-    return _StoredRows(_split_column(keys, KEY_SIZE), _split_column(persons, HASH_SIZE), repeated)
-
-
-def _split_column(joined: bytes | bytearray, size: int) -> np.ndarray:
-    return np.frombuffer(joined, dtype=np.uint8).reshape(-1, size)
-
-
-def _hash_column(hashes: Sequence[bytes | None]) -> np.ndarray:
-    return _split_column(b"".join(_NOBODY if person is None else person for person in hashes), HASH_SIZE)
-
-
-def _are_missing(hashes: Sequence[bytes | None]) -> np.ndarray:
-    return np.array([person is None for person in hashes], dtype=bool)
-
-
-def _are_free(stored_requests: Sequence[Request]) -> np.ndarray:
-    return np.array([request.free for request in stored_requests], dtype=bool)
-
-
-def _positions_among(digests: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Return the position of each wanted digest among some, the last where it occurs several times; -1 for none."""
-    codes = group_codes(np.concatenate([wanted, digests]))
-    positions: np.ndarray = np.full(len(codes), -1)
-    positions[codes[len(wanted) :]] = np.arange(len(digests))
-    wanted_positions: np.ndarray = positions[codes[: len(wanted)]]
-    return wanted_positions
-
-
 def _fill(
-    states: RowStates, known: np.ndarray, stored_requests: Sequence[Request], deciding: np.ndarray, at: datetime
+    states: RowStates,
+    known: np.ndarray,
+    stored_requests: Sequence[Request],
+    deciding: np.ndarray,
+    at: datetime,
 ) -> None:
     """Fill in the states of rows that the ledger knows.
 

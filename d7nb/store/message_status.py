@@ -7,18 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Text, cast, func, select
+from sqlalchemy import select
 
 from d7nb.api.statuses import STAGES, rank
-from d7nb.store.keys import key_bytes
-from d7nb.store.request_state import FEW
-from d7nb.store.schema import HEXADECIMAL, KEY_SIZE, SEPARATOR, requests, statuses
-from d7nb.tables.arrays import group_codes
+from d7nb.store.questions import hashes_table, numbers_table
+from d7nb.store.schema import messages, statuses
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import Connection, Subquery, Table
 
     from d7nb.store.campaign import CampaignLedger
 
@@ -89,23 +85,33 @@ def find_statuses(campaign: CampaignLedger, keys: np.ndarray, numbers: np.ndarra
     Raises:
         LedgerError: The ledger can't be used.
     """
-    if campaign.destination_id is None or not numbers.any():
-        return MessageStatuses.empty(len(keys))
-    conditions = campaign.conditions(requests)
-    if len(keys) <= FEW:
-        conditions.append(statuses.c.key.in_(key_bytes(keys)))
+    found = MessageStatuses.empty(len(keys))
+    sent = np.flatnonzero(numbers)
+    if campaign.id is None or not len(sent):
+        return found
     with campaign.database.reading() as connection:
-        stored_keys, stored_requests, stored = _read_statuses(connection, conditions)
-    if not len(stored_requests):
-        return MessageStatuses.empty(len(keys))
-    codes = group_codes(np.concatenate([keys, stored_keys]))
-    row_codes, stored_codes = codes[: len(keys)], codes[len(keys) :]
-    deciding = np.zeros(codes.max() + 1, dtype=np.int64)
-    deciding[row_codes] = numbers
-    of_deciding = np.flatnonzero(deciding[stored_codes] == stored_requests)
-    by_code = MessageStatuses.empty(len(deciding))
-    _fill(by_code, stored_codes[of_deciding], stored.take(of_deciding))
-    return by_code.take(row_codes)
+        asked = _asked(connection, campaign.row_keys(keys[sent]), numbers[sent].tolist())
+        positions, msg_ids = _read(connection, asked, messages, "msg_id")
+        found.msg_id[sent[positions]] = msg_ids
+        positions, names, times, reasons = _read(connection, asked, statuses, "status", "at", "reason")
+    moments = times.astype(np.int64).view("datetime64[us]")
+    _fill(found, sent[positions], _StoredStatuses(names, moments, reasons))
+    return found
+
+
+def _asked(connection: Connection, row_keys: list[bytes], numbers: list[int]) -> Subquery:
+    """Return a table of rows with the requests that decide about them, which the database can join."""
+    of_keys, of_numbers = hashes_table(connection, row_keys), numbers_table(connection, numbers)
+    columns = of_keys.c.position, of_keys.c.value.label("key"), of_numbers.c.value.label("request")
+    return select(*columns).join_from(of_keys, of_numbers, of_numbers.c.position == of_keys.c.position).subquery()
+
+
+def _read(connection: Connection, asked: Subquery, table: Table, *names: str) -> list[np.ndarray]:
+    """Read some columns of what a table has about rows, after the rows' positions."""
+    is_same = (table.c.request == asked.c.request) & (table.c.key == asked.c.key)
+    query = select(asked.c.position, *(table.c[name] for name in names)).join_from(asked, table, is_same)
+    columns = list(zip(*connection.execute(query).all(), strict=True)) or [()] * (1 + len(names))
+    return [np.array(columns[0], dtype=np.int64), *(np.array(column, dtype=object) for column in columns[1:])]
 
 
 class _StoredStatuses(NamedTuple):
@@ -113,47 +119,11 @@ class _StoredStatuses(NamedTuple):
 
     statuses: np.ndarray
     times: np.ndarray
-    msg_ids: np.ndarray
     reasons: np.ndarray
 
     def take(self, positions: np.ndarray) -> _StoredStatuses:
         """Return the statuses at some positions."""
         return _StoredStatuses(*(column[positions] for column in self))
-
-
-def _read_statuses(
-    connection: Connection, conditions: Sequence[ColumnElement[bool]]
-) -> tuple[np.ndarray, np.ndarray, _StoredStatuses]:
-    """Read statuses as columns; the database joins those of a request to one text a column.
-
-    Returns:
-        For each status the key of its row, the number of its request, and the status itself.
-    """
-    keys, numbers, counts = bytearray(), [], []
-    times: list[str] = []
-    texts: tuple[list[str], ...] = ([], [], [])
-    columns = [cast(statuses.c.at, Text), statuses.c.status, statuses.c.msg_id, statuses.c.reason]
-    query = select(
-        statuses.c.request,
-        func.aggregate_strings(HEXADECIMAL[connection.dialect.name](statuses.c.key), ""),
-        *(func.aggregate_strings(column, SEPARATOR) for column in columns),
-    )
-    query = query.join(requests, requests.c.id == statuses.c.request).where(*conditions).group_by(statuses.c.request)
-    for number, joined_keys, joined_times, *joined_texts in connection.execute(query):
-        keys += bytes.fromhex(joined_keys)
-        request_times = joined_times.split(SEPARATOR)
-        times += request_times
-        numbers.append(number)
-        counts.append(len(request_times))
-        for column, joined in zip(texts, joined_texts, strict=True):
-            column.extend(joined.split(SEPARATOR))
-    names, msg_ids, reasons = (np.array(column, dtype=object) for column in texts)
-    moments = np.array(times, dtype=object).astype(np.int64).view("datetime64[us]")
-    return (
-        np.frombuffer(keys, dtype=np.uint8).reshape(-1, KEY_SIZE),
-        np.repeat(np.array(numbers, dtype=np.int64), counts),
-        _StoredStatuses(names, moments, msg_ids, reasons),
-    )
 
 
 def _fill(target: MessageStatuses, rows: np.ndarray, stored: _StoredStatuses) -> None:
@@ -167,8 +137,6 @@ def _fill(target: MessageStatuses, rows: np.ndarray, stored: _StoredStatuses) ->
     for status, since in target.since.items():
         has_status = stored.statuses == status
         since[rows[has_status]] = stored.times[has_status]
-    has_id = stored.msg_ids != ""
-    target.msg_id[rows[has_id]] = stored.msg_ids[has_id]
     codes, distinct = pd.factorize(stored.statuses, sort=True)
     ranks = np.array([rank(status) for status in distinct.tolist()])[codes]
     order = np.lexsort((codes, stored.times, ranks))  # of statuses that we don't know, the latest counts

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import bindparam, func, select, update
 
-from d7nb.store.request_state import chunks, split_off
+from d7nb.store.questions import hashes_table
+from d7nb.store.request_state import lock_rows, split_off
 from d7nb.store.schema import PRESUMED, requests, rows
 
 if TYPE_CHECKING:
@@ -75,13 +76,11 @@ def record_rows(connection: Connection, run: str, claim: Claim, mask: np.ndarray
     new_number = split_off(connection, claim.request, columns, *is_own)
     if new_number is None:
         return 0
-    of_claim = rows.c.destination == claim.destination_id, rows.c.request == claim.request
-    count = 0
-    for chunk in chunks([claim.keys[row] for row in np.flatnonzero(mask)]):
-        count += connection.execute(
-            update(rows).where(*of_claim, rows.c.key.in_(chunk)).values(request=new_number)
-        ).rowcount
-    return count
+    keys = [claim.keys[row] for row in np.flatnonzero(mask)]
+    lock_rows(connection, claim.campaign_id, keys)
+    of_claim = rows.c.campaign == claim.campaign_id, rows.c.request == claim.request
+    moved = update(rows).where(*of_claim, rows.c.key.in_(select(hashes_table(connection, keys).c.value)))
+    return connection.execute(moved.values(request=new_number)).rowcount
 
 
 def _parameters(run: str, claim: Claim, columns: dict[str, Any]) -> dict[str, Any]:

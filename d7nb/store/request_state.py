@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import insert, select, update
 
 from d7nb.store.processes import Process, lives
+from d7nb.store.questions import hashes_table, numbers_table
 from d7nb.store.schema import (
     NOTHING_SENT,
     PRESUMED,
@@ -17,7 +18,6 @@ from d7nb.store.schema import (
     requests,
     rows,
     runs,
-    to_number,
     to_time,
 )
 
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 AT_ONCE = 5_000
 """Keys in one query: both databases limit the number of parameters."""
-FEW = AT_ONCE // 2
-"""Up to so many rows or people, the database picks them out; for more, all is read, which is faster."""
 
 
 class Request(NamedTuple):
@@ -61,12 +59,15 @@ class Request(NamedTuple):
         """Whether a person said that nothing of it went out."""
         return self.free and self.code == SETTLED
 
-    def is_being_sent(self, at: datetime) -> bool:
+    def is_being_sent(self, now: int) -> bool:
         """Return whether a run may be sending it at this moment.
 
-        If the clock was set back, the request counts as being sent for longer.
+        A claim from the future is in doubt like an old one: a clock was wrong when it was made.
+
+        Args:
+            now: Now, as the ledger stores it.
         """
-        if self.outcome is not None or self.ended or to_number(at) - self.claimed_at > self.lifetime:
+        if self.outcome is not None or self.ended or abs(now - self.claimed_at) > self.lifetime:
             return False
         return lives(self.process) is not False
 
@@ -87,7 +88,7 @@ class Request(NamedTuple):
 
 
 _REQUEST_COLUMNS = tuple(name for name in Request._fields if name in requests.c)
-_SHARED = ("run", "destination", "campaign", "claimed_at", "lifetime", "request_id", "created_at", "status")
+_SHARED = ("run", "campaign", "claimed_at", "lifetime", "request_id", "created_at", "status")
 _PROCESS_COLUMNS = ("host", "machine", "pid", "process")
 
 
@@ -106,30 +107,52 @@ def request_from(row: Sequence[Any]) -> Request:
     return Request._make([*row[:end], Process._make(row[end : end + len(_PROCESS_COLUMNS)])])
 
 
-def presume_unknown(connection: Connection, stored_requests: Iterable[Request], at: datetime) -> dict[int, Request]:
+def presume_unknown(connection: Connection, stored_requests: Iterable[Request], now: int) -> dict[int, Request]:
     """Mark abandoned requests, whose run ended without a result, as unknown.
 
     Args:
         connection: In a write transaction.
         stored_requests: Requests, whatever their outcome, as they were read in it.
-        at: Now.
+        now: Now, as the ledger stores it.
 
     Returns:
         The requests as they are now, by their numbers.
     """
-    current = {}
-    for request in stored_requests:
-        current[request.id] = request
-        if request.outcome is None and not request.is_being_sent(at):
-            values: dict[str, Any] = {
-                "outcome": "unknown",
-                "code": PRESUMED,
-                "reason": f"the send on {request.process.host} stopped before D7's answer was recorded",
-                "recorded_at": to_number(at),
-            }
-            connection.execute(update(requests).where(requests.c.id == request.id).values(values))
-            current[request.id] = request._replace(**values)
+    current = {request.id: request for request in stored_requests}
+    abandoned = [number for number, request in current.items() if request.outcome is None]
+    abandoned = [number for number in abandoned if not current[number].is_being_sent(now)]
+    for number in lock_requests(connection, abandoned, requests.c.outcome.is_(None)):
+        values: dict[str, Any] = {
+            "outcome": "unknown",
+            "code": PRESUMED,
+            "reason": f"the send on {current[number].process.host} stopped before D7's answer was recorded",
+            "recorded_at": now,
+        }
+        connection.execute(update(requests).where(requests.c.id == number).values(values))
+        current[number] = current[number]._replace(**values)
     return current
+
+
+def lock_requests(connection: Connection, numbers: Sequence[int], *conditions: ColumnElement[bool]) -> set[int]:
+    """Keep requests from being recorded before the transaction ends; return those of them that are not just now.
+
+    In SQLite, no two transactions write at once. Those that another one is recording are passed over: whoever waited
+    for them while holding others could wait forever.
+    """
+    if not numbers:
+        return set()
+    asked = numbers_table(connection, sorted(numbers))
+    query = select(requests.c.id).where(requests.c.id.in_(select(asked.c.value)), *conditions)
+    return set(connection.execute(query.order_by(requests.c.id).with_for_update(skip_locked=True)).scalars())
+
+
+def lock_rows(connection: Connection, campaign_id: int, keys: Sequence[bytes]) -> None:
+    """Keep rows from being changed before the transaction ends. All do it in one order, so that none waits forever."""
+    if connection.dialect.name == "sqlite" or not keys:
+        return
+    asked = hashes_table(connection, keys)
+    query = select(rows.c.key).where(rows.c.campaign == campaign_id, rows.c.key.in_(select(asked.c.value)))
+    connection.execute(query.order_by(rows.c.key).with_for_update()).all()
 
 
 def insert_request(connection: Connection, values: dict[str, Any]) -> int:
@@ -179,21 +202,24 @@ _STORED_ROWS = select(*request_columns(deciding), rows.c.key, _earlier.c.id.labe
 )
 
 
-def find_rows(connection: Connection, destination_id: int, keys: Sequence[bytes], at: datetime) -> Iterator[StoredRow]:
-    """Yield the rows that the ledger knows under some keys; what is no longer being sent is presumed unknown first.
+def find_rows(connection: Connection, campaign_id: int, keys: Sequence[bytes], now: int) -> list[StoredRow]:
+    """Find and lock the rows that the ledger knows under some keys; what nobody sends any more is presumed unknown.
 
     Args:
         connection: In a write transaction.
-        destination_id: The number of the destination.
-        keys: The keys.
-        at: Now.
+        campaign_id: The number of the campaign.
+        keys: The keys, as the ledger stores them.
+        now: Now, as the ledger stores it.
     """
-    for chunk in chunks(keys):
-        query = _STORED_ROWS.where(rows.c.destination == destination_id, rows.c.key.in_(chunk))
-        stored_rows = connection.execute(query).all()
-        current = presume_unknown(connection, {row.id: request_from(row) for row in stored_rows}.values(), at)
-        for row in stored_rows:
-            yield StoredRow(row.key, current[row.id], row.earlier_request)
+    if not keys:
+        return []
+    lock_rows(connection, campaign_id, keys)
+    asked = hashes_table(connection, keys)
+    stored_rows = connection.execute(
+        _STORED_ROWS.where(rows.c.campaign == campaign_id, rows.c.key.in_(select(asked.c.value)))
+    ).all()
+    current = presume_unknown(connection, {row.id: request_from(row) for row in stored_rows}.values(), now)
+    return [StoredRow(row.key, current[row.id], row.earlier_request) for row in stored_rows]
 
 
 def chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:

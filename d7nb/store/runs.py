@@ -5,10 +5,10 @@ from __future__ import annotations
 import secrets
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sqlalchemy import bindparam, delete, func, insert, literal_column, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from d7nb.api.statuses import ARRIVED
 from d7nb.errors import LedgerError, hides_internals
@@ -16,23 +16,25 @@ from d7nb.privacy import mask_number, mask_text
 from d7nb.store.claims import Claim
 from d7nb.store.database import prepare
 from d7nb.store.faults import guarded
-from d7nb.store.keys import key_bytes
 from d7nb.store.processes import this_process
+from d7nb.store.questions import hashes_table
+from d7nb.store.recipes import BY_CONTENT
 from d7nb.store.recording import RECORD, correct_request, group_by_reason, record_request, record_rows
-from d7nb.store.request_state import StoredRow, chunks, find_rows
+from d7nb.store.request_state import StoredRow, find_rows
 from d7nb.store.schema import (
     HEARD,
     INSERT,
     NOTHING_SENT,
     RECORDED,
     SETTLED,
+    campaigns,
     deciding,
+    people_locks,
     requests,
     rows,
     runs,
     statuses,
     storable,
-    to_number,
 )
 
 if TYPE_CHECKING:
@@ -49,26 +51,28 @@ LEEWAY = timedelta(seconds=110)
 LIFETIME = timedelta(seconds=10 + 60) + LEEWAY
 """The longest life of a request with the client's usual time-outs, to connect and to read."""
 
-_CLAIMED = ("run", "destination", "campaign", "claimed_at", "lifetime", "code", "reason")
+_CLAIMED = ("run", "campaign", "claimed_at", "lifetime", "code", "reason")
 _INSERT_REQUEST = insert(requests).values({name: bindparam(name) for name in _CLAIMED}).returning(requests.c.id)
 _INSERT_ROWS = {dialect: insert_into(rows).on_conflict_do_nothing() for dialect, insert_into in INSERT.items()}
 _MOVE_ROWS = (
     update(rows)
-    .where(rows.c.destination == bindparam("destination_id"), rows.c.key == bindparam("row"))
+    .where(rows.c.campaign == bindparam("campaign_id"), rows.c.key == bindparam("row"))
     .values({name: bindparam(f"new_{name}") for name in ("request", "sent", "person", "recipient")})
 )
-_last_seen = requests.alias("last_seen")
-_CLAIMED_AT = select(_last_seen.c.claimed_at).where(_last_seen.c.id == bindparam("last_seen")).scalar_subquery()
-_LATER_REQUESTS = select(requests.c.id).where(
-    requests.c.id > bindparam("last_seen"),
-    requests.c.id < bindparam("own"),
-    requests.c.destination == bindparam("destination_id"),
-    requests.c.campaign == bindparam("name"),
-    requests.c.run != bindparam("run"),
-    # What was split off an older request is no later one, though its number is.
-    requests.c.code.not_like(literal_column(f"'{HEARD}'")) & requests.c.code.not_like(literal_column(f"'{SETTLED}'"))
-    | (requests.c.claimed_at > func.coalesce(_CLAIMED_AT, literal_column("0"))),
+_RECIPE = select(campaigns.c.recipe).where(campaigns.c.id == bindparam("campaign_id"))
+_HAS_ROWS = select(select(rows.c.key).where(rows.c.campaign == bindparam("campaign_id")).exists())
+_ADOPT_RECIPE = (
+    update(campaigns)
+    .where(campaigns.c.id == bindparam("campaign_id"), campaigns.c.recipe.is_(None))
+    .values(recipe=bindparam("new_recipe"))
 )
+_later_request = select(requests.c.id).where(
+    requests.c.campaign == bindparam("campaign_id"),
+    requests.c.id > bindparam("last_seen"),
+    requests.c.run != bindparam("run"),
+)
+_LATER_REQUESTS = select(_later_request.exists())
+_LOCK_PEOPLE = INSERT["postgresql"](people_locks)
 
 
 class Run:
@@ -80,6 +84,8 @@ class Run:
         last_request_seen: The campaign's last request that was looked at before the run, as
             `RowStates.last_request_seen` gives it; later ones of other runs may have sent the same
             people another text.
+        adopts_recipe: Whether the campaign's rows count as told apart in this run's way from now on, where it is not
+            known how they are: a row of it was found under its key, or the user said so.
 
     Attributes:
         id: What its claims bear.
@@ -87,12 +93,19 @@ class Run:
     """
 
     def __init__(
-        self, campaign: CampaignLedger, *, lifetime: timedelta = LIFETIME, last_request_seen: int | None = None
+        self,
+        campaign: CampaignLedger,
+        *,
+        lifetime: timedelta = LIFETIME,
+        last_request_seen: int | None = None,
+        adopts_recipe: bool = False,
     ) -> None:
         self.id = secrets.token_hex(8)
         self.campaign = campaign
-        self._last_request_seen = last_request_seen
-        self._contacted_by_others: set[bytes] = set()
+        self._adopts_recipe = adopts_recipe
+        self._recipe: str | None = None
+        self._last_request_seen = last_request_seen or 0
+        self._others_send = campaign.database.dialect == "postgresql"  # where others write at the same time
         self._own_requests: set[int] = set()
         self._database = database = campaign.database
         self._lifetime = lifetime // timedelta(microseconds=1)
@@ -106,9 +119,14 @@ class Run:
     def __enter__(self) -> Self:
         host, machine, pid, process = this_process()
         values = {"id": self.id, "host": host, "machine": machine, "pid": pid, "process": process, "ended": False}
+        campaign_id = self.campaign.make_id()
         with self._database.writing() as connection:
+            self._database.begin_run(connection)
             connection.execute(insert(runs), values)
+            if self._adopts_recipe:
+                connection.execute(_ADOPT_RECIPE, {"campaign_id": campaign_id, "new_recipe": self.campaign.recipe})
         with guarded(self._database.name):
+            self._database.note_run(self.id)
             self._connection = self._database.engine.connect()  # one for all: taking one costs as much as a commit
         return self
 
@@ -152,6 +170,7 @@ class Run:
         at: datetime,
         override_of: np.ndarray | None = None,
         unless_arrived: bool = False,
+        other_requests: np.ndarray | None = None,
         is_own_key: Callable[[bytes], bool] | None = None,
     ) -> Claim:
         """Claim the rows of one request, before it leaves: those granted are no other run's, on no other machine.
@@ -163,8 +182,11 @@ class Run:
             at: Now.
             override_of: For each row, the number of the earlier request that ``resend=`` allows to repeat; 0 for none.
             unless_arrived: Whether to refuse a row anyway if that request's message has arrived.
-            is_own_key: Whether a key is one of the run's own rows. Given, rows are held whose person got another text,
-                under another key, from another run since this one began.
+            other_requests: For each row, `RowStates.other_request`: what the run knew of other texts to its person; 0
+                for all unless given.
+            is_own_key: Whether a key, as the ledger stores it, is one of the run's own rows. Given, rows are held whose
+                person got another text, under another key, from another run since this one looked, unless rows are
+                known to be told apart by key columns.
 
         Returns:
             Which rows are granted, and why the others are not.
@@ -172,79 +194,118 @@ class Run:
         Raises:
             LedgerError: Nothing is granted, since it could not be written down.
         """
-        row_keys = key_bytes(keys)
+        row_keys = self.campaign.row_keys(keys)
         if len(set(row_keys)) < len(row_keys):
             raise ValueError(
                 "a key occurs twice in one request: the second row would be sent on the claim of the first"
             )
-        claim = Claim(row_keys, self.campaign.make_destination_id())
+        claim = Claim(row_keys, self.campaign.make_id())
         if not row_keys:
             return claim
         hashes, masked = self._database.hash_recipients(people), [mask_number(number) for number in numbers]
-        with self._database.writing(self._connection) as connection:
-            values = (self.id, claim.destination_id, self.campaign.name, to_number(at), self._lifetime, "", "")
+        with self._database.writing(self._connection) as connection, self._locked_people(connection, hashes):
+            claimed_at = self._database.now(connection, at)
+            values = (self.id, claim.campaign_id, claimed_at, self._lifetime, "", "")
             claim.request = self._insert_request(connection, dict(zip(_CLAIMED, values, strict=True))).scalar_one()
-            if is_own_key is not None:
-                self._hold_if_contacted_by_other_run(connection, claim, hashes, is_own_key)
-            new_rows = [
-                (claim.destination_id, row_keys[row], claim.request, None, hashes[row], masked[row])
+            if is_own_key is not None and self._holds_other_texts(connection, claim.campaign_id):
+                self._hold_if_contacted_by_other_run(connection, claim, hashes, other_requests, is_own_key)
+            new_rows = sorted(
+                (claim.campaign_id, row_keys[row], claim.request, None, hashes[row], masked[row])
                 for row in np.flatnonzero(claim.granted).tolist()
-            ]
+            )
             if new_rows and self._insert_rows(connection, new_rows).rowcount < len(new_rows):
                 recipients = hashes, masked
-                self._claim_stored_rows(connection, claim, recipients, at, override_of, unless_arrived=unless_arrived)
+                self._claim_stored_rows(
+                    connection, claim, recipients, (at, claimed_at), override_of, unless_arrived=unless_arrived
+                )
             if not claim.granted.any():
                 connection.execute(delete(requests).where(requests.c.id == claim.request))
-        if is_own_key is not None:
-            self._last_request_seen = claim.request - (not claim.granted.any())  # SQLite gives a deleted number again
+        if claim.granted.any():
+            self._database.note_request(claim.request)
         claim.open = claim.granted.copy()
         self._own_requests.add(claim.request)
         return claim
+
+    @contextmanager
+    def _locked_people(self, connection: Connection, hashes: Sequence[bytes | None]) -> Iterator[None]:
+        """Let claims about one person wait for each other; in SQLite, all do."""
+        persons = sorted({person for person in hashes if person is not None})
+        if self._database.dialect == "sqlite" or not persons:
+            yield
+            return
+        campaign_id = self.campaign.make_id()
+        connection.execute(_LOCK_PEOPLE, [{"campaign": campaign_id, "person": person} for person in persons])
+        yield
+        asked = hashes_table(connection, persons)
+        of_these = people_locks.c.campaign == campaign_id, people_locks.c.person.in_(select(asked.c.value))
+        connection.execute(delete(people_locks).where(*of_these))
+
+    def _holds_other_texts(self, connection: Connection, campaign_id: int) -> bool:
+        """Return whether a person who got a row under another key got another text; settle the recipe if it is open."""
+        own = self.campaign.recipe
+        if self._recipe is None:  # once it is known, it never changes
+            self._recipe = connection.execute(_RECIPE, {"campaign_id": campaign_id}).scalar()
+            if self._recipe is None and not connection.execute(_HAS_ROWS, {"campaign_id": campaign_id}).scalar():
+                connection.execute(_ADOPT_RECIPE, {"campaign_id": campaign_id, "new_recipe": own})
+                return own == BY_CONTENT
+        return own == BY_CONTENT or self._recipe != own
 
     def _hold_if_contacted_by_other_run(
         self,
         connection: Connection,
         claim: Claim,
         hashes: Sequence[bytes | None],
+        other_requests: np.ndarray | None,
         is_own_key: Callable[[bytes], bool],
     ) -> None:
-        """Hold the rows whose person got another text from another run since this one began."""
-        if self._last_request_seen is not None:
-            values = {
-                "last_seen": self._last_request_seen,
-                "own": claim.request,
-                "destination_id": claim.destination_id,
-                "name": self.campaign.name,
-                "run": self.id,
-            }
-            later_requests = self._later_requests(connection, values).scalars().all()
-            for chunk in chunks(later_requests):  # mostly none: the query is only written where there are some
-                may_have_sent = deciding.c.outcome.is_(None) | deciding.c.outcome.not_in(NOTHING_SENT)
-                query = select(rows.c.person, rows.c.key).join(deciding, deciding.c.id == rows.c.request)
-                query = query.where(rows.c.request.in_(chunk), rows.c.person.is_not(None), may_have_sent)
-                self._contacted_by_others |= {
-                    person for person, key in connection.execute(query) if not is_own_key(key)
-                }
-        for row, person in enumerate(hashes if self._contacted_by_others else ()):
-            if person in self._contacted_by_others:
-                claim.hold(row)
+        """Hold the rows whose person got another text from another run since this one looked."""
+        if not self._others_send:
+            values = {"campaign_id": claim.campaign_id, "last_seen": self._last_request_seen, "run": self.id}
+            self._others_send = bool(self._later_requests(connection, values).scalar())
+            self._last_request_seen = claim.request
+        persons = [person for person in hashes if person is not None]
+        if not self._others_send or not persons:
+            return
+        asked, seen = hashes_table(connection, persons), requests.alias("seen")
+        rows_of_person = (rows.c.campaign == claim.campaign_id) & (rows.c.person == asked.c.value)
+        may_have_sent = deciding.c.outcome.is_(None) | deciding.c.outcome.not_in(NOTHING_SENT)
+        query = (
+            select(asked.c.position, rows.c.key, deciding.c.id, deciding.c.code, deciding.c.claimed_at)
+            .select_from(asked.join(rows, rows_of_person).join(deciding, deciding.c.id == rows.c.request))
+            .where(deciding.c.run != self.id, may_have_sent)
+        )
+        contacts = [contact for contact in connection.execute(query).all() if not is_own_key(contact.key)]
+        if not contacts:
+            return
+        rows_with_person = [row for row, person in enumerate(hashes) if person is not None]
+        known = np.zeros(len(hashes), dtype=np.int64) if other_requests is None else other_requests
+        for position, _, number, code, claimed_at in contacts:
+            row = rows_with_person[position]
+            if number <= known[row]:
+                continue
+            # What was split off an older request is no later one, though its number is.
+            if known[row] and code in {HEARD, SETTLED}:
+                of_known = select(seen.c.claimed_at).where(seen.c.id == int(known[row]))
+                if claimed_at <= (connection.execute(of_known).scalar() or 0):
+                    continue
+            claim.hold(row)
 
     def _claim_stored_rows(
         self,
         connection: Connection,
         claim: Claim,
         recipients: tuple[Sequence[bytes | None], Sequence[str]],
-        at: datetime,
+        moment: tuple[datetime, int],
         override_of: np.ndarray | None,
         *,
         unless_arrived: bool,
     ) -> None:
         """Take over, of the rows that the ledger knows, those that are free, or that the user wants to go again."""
-        hashes, masked = recipients
+        (hashes, masked), (at, now) = recipients, moment
         row_of = {claim.keys[row]: row for row in np.flatnonzero(claim.granted).tolist()}
         stored_rows = [
             stored
-            for stored in find_rows(connection, claim.destination_id, list(row_of), at)
+            for stored in find_rows(connection, claim.campaign_id, list(row_of), now)
             if stored.request.id != claim.request
         ]
         arrived = _find_arrived(connection, stored_rows) if unless_arrived else set()
@@ -257,7 +318,7 @@ class Run:
                 continue
             moves.append(
                 {
-                    "destination_id": claim.destination_id,
+                    "campaign_id": claim.campaign_id,
                     "row": stored.key,
                     "new_request": claim.request,
                     "new_sent": None if request.free else stored.earlier_request or request.id,
@@ -318,10 +379,10 @@ class Run:
             "status": status,
             "code": storable(code),
             "reason": storable(mask_text(reason)),
-            "recorded_at": to_number(at),
         }
         still_open, count = claim.open, 0
         with self._writing(claim) as connection:
+            columns["recorded_at"] = self._database.now(connection, at)
             for mask, own_reason in group_by_reason(selected, rows, reasons):
                 if own_reason is not None:
                     columns["reason"] = storable(mask_text(own_reason))
@@ -355,12 +416,12 @@ class Run:
             How many requests were freed.
         """
         unrecorded = select(requests.c.id).where(requests.c.run == self.id, requests.c.outcome.is_(None))
-        values = {
+        values: dict[str, Any] = {
             "outcome": "unsent",
             "reason": "it was not sent, because the ledger could not be written",
-            "recorded_at": to_number(at),
         }
         with self._database.writing(self._connection) as connection:
+            values["recorded_at"] = self._database.now(connection, at)
             unconfirmed = set(connection.execute(unrecorded).scalars()) - self._own_requests
             for request_id in unconfirmed:
                 connection.execute(update(requests).where(requests.c.id == request_id).values(values))

@@ -1,9 +1,10 @@
 """The tables of the ledger. They hold no message text, and of a phone number only a masked form and a keyed hash.
 
-The outcome is stored with the request, and rows point to it: a request of a hundred rows costs two small commits.
-To add a table or an index, raise `SCHEMA`: `Database` then makes what an older ledger does not have, and stores the new
-number. Also add a ledger of the last version to ``tests/data``. Any other change, such as a column, needs statements of
-its own in `Database._upgrade`, and programs with an older d7nb that are running must be able to go on.
+The outcome is stored with the request, and rows point to it: a request of a hundred rows costs two small commits. The
+rows of a campaign lie side by side, so that what other campaigns left behind costs nothing.
+
+From version 3 on, a new version only adds tables and indexes: raise `SCHEMA`, and `Database` makes what an older ledger
+lacks, while programs with an older d7nb go on. Add a ledger of the last version to ``tests/data``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    UniqueConstraint,
     and_,
     case,
     func,
@@ -33,8 +35,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement
 
-SCHEMA = 2
-"""The version of the tables, stored in ``d7nb_meta``. Version 1 had none for what comes in after a send."""
+SCHEMA = 3
+"""The version of the tables, stored in ``d7nb_meta``; `d7nb.store.migration` knows the tables of versions 1 and 2."""
 
 KEY_SIZE = 16
 """Bytes of a key."""
@@ -43,8 +45,9 @@ NOTHING_SENT = ("rejected", "unsent")
 """Outcomes after which a row is free again: nothing went out."""
 RECORDED = ("accepted", "rejected", "unknown", "unsent")
 """Outcomes that a request can have; one without has been claimed, and not recorded."""
-PRESUMED, SETTLED, HEARD = "presumed", "settled", "heard"
-"""The ledger's own codes, for an outcome that nobody recorded, that a person settled, or that a D7 status settled."""
+PRESUMED, SETTLED, HEARD, IMPORTED = "presumed", "settled", "heard", "imported"
+"""The ledger's own codes, for an outcome that nobody recorded, that a person settled, that a D7 status settled, and for
+a request of another tool of which only the people are known: its rows have keys of no plan."""
 
 SEPARATOR = "\x1f"
 """Separates texts that the database joins; none of them contains it."""
@@ -66,14 +69,25 @@ metadata = MetaData()
 meta = Table("d7nb_meta", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
 
 destinations = Table(
-    "d7nb_destinations",
+    "d7nb_ledger_destinations",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("origin", Text, nullable=False, unique=True),
 )
 
+campaigns = Table(
+    "d7nb_ledger_campaigns",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("destination", Integer, ForeignKey(destinations.c.id), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("recipe", Text),  # how its rows are told apart, by `d7nb.store.recipes`; NULL where that is not known
+    UniqueConstraint("destination", "name"),
+)
+"""A campaign at a destination; a rehearsal at a sandbox is another one."""
+
 runs = Table(
-    "d7nb_runs",
+    "d7nb_ledger_runs",
     metadata,
     Column("id", Text, primary_key=True),
     Column("host", Text, nullable=False),
@@ -82,14 +96,14 @@ runs = Table(
     Column("process", Text, nullable=False),  # when it started: pids come again
     Column("ended", Boolean, nullable=False),
 )
+"""Every send; they are never deleted, since the companion file names the last one."""
 
 requests = Table(
-    "d7nb_requests",
+    "d7nb_ledger_requests",
     metadata,
     Column("id", _Number, primary_key=True),
     Column("run", Text, ForeignKey(runs.c.id), nullable=False),
-    Column("destination", Integer, ForeignKey(destinations.c.id), nullable=False),
-    Column("campaign", Text, nullable=False),
+    Column("campaign", Integer, ForeignKey(campaigns.c.id), nullable=False),
     Column("claimed_at", BigInteger, nullable=False),  # times are microseconds since 1970, UTC
     Column("lifetime", BigInteger, nullable=False),
     Column("outcome", Text),
@@ -99,50 +113,80 @@ requests = Table(
     Column("code", Text, nullable=False, default=""),
     Column("reason", Text, nullable=False, default=""),
     Column("recorded_at", BigInteger),
-    Index("d7nb_requests_of_campaign", "destination", "campaign"),
-    Index("d7nb_requests_by_id", "request_id"),
+    Index("d7nb_ledger_requests_of_campaign", "campaign", "id"),
+    Index("d7nb_ledger_requests_by_id", "request_id"),
+    Index("d7nb_ledger_requests_by_time", "claimed_at"),
+    sqlite_autoincrement=True,  # the number of a deleted request is never given again
+)
+requests_without_outcome = requests.c.outcome.is_(None)
+Index(
+    "d7nb_ledger_requests_without_outcome",
+    requests.c.campaign,
+    sqlite_where=requests_without_outcome,
+    postgresql_where=requests_without_outcome,
+)
+
+requests_imported = requests.c.code == IMPORTED
+Index(
+    "d7nb_ledger_requests_imported",
+    requests.c.campaign,
+    sqlite_where=requests_imported,
+    postgresql_where=requests_imported,
 )
 
 rows = Table(
-    "d7nb_rows",
+    "d7nb_ledger_rows",
     metadata,
-    Column("destination", Integer, ForeignKey(destinations.c.id), primary_key=True, autoincrement=False),
-    Column("key", LargeBinary, primary_key=True),
+    Column("campaign", Integer, ForeignKey(campaigns.c.id), primary_key=True, autoincrement=False),
+    Column("key", LargeBinary, primary_key=True),  # an HMAC of the key that D7 gets
     Column("request", _Number, ForeignKey(requests.c.id), nullable=False),  # the last to claim it
     Column("sent", _Number, ForeignKey(requests.c.id)),  # an earlier one that may have sent it, where it was sent again
-    Column("person", LargeBinary),
+    Column("person", LargeBinary),  # an HMAC of the number
     Column("recipient", Text, nullable=False),  # masked
-    # Rows of a request lie side by side, so this index grows at its end. One on the person would be as random as the
-    # key's, and cost as much as all the rest.
-    Index("d7nb_rows_of_request", "request"),
+    Index("d7nb_ledger_rows_of_request", "request"),
+    Index("d7nb_ledger_rows_of_person", "campaign", "person"),
+    sqlite_with_rowid=False,
 )
+"""Each row that was ever claimed. By its key alone, it is looked for in each campaign: an index over all campaigns
+would be as random as the keys, and cost more than all the rest."""
+rows_sent_again = rows.c.sent.is_not(None)
+Index("d7nb_ledger_rows_sent_again", rows.c.sent, sqlite_where=rows_sent_again, postgresql_where=rows_sent_again)
+
+messages = Table(
+    "d7nb_ledger_messages",
+    metadata,
+    Column("request", _Number, ForeignKey(requests.c.id), primary_key=True, autoincrement=False),
+    Column("key", LargeBinary, primary_key=True),
+    Column("msg_id", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""D7's id of a row's message."""
 
 statuses = Table(
-    "d7nb_statuses",
+    "d7nb_ledger_statuses",
     metadata,
     Column("request", _Number, ForeignKey(requests.c.id), primary_key=True, autoincrement=False),
     Column("key", LargeBinary, primary_key=True),
     Column("status", Text, primary_key=True),
     Column("at", BigInteger, nullable=False),  # the earliest time at which it is known to have had this status
-    Column("msg_id", Text, nullable=False),
     Column("reason", Text, nullable=False),
     sqlite_with_rowid=False,
 )
 """Each status that a row's message ever had; which one counts is defined in `d7nb.api.statuses`."""
 
 inbound = Table(
-    "d7nb_inbound",
+    "d7nb_ledger_inbound",
     metadata,
     Column("destination", Integer, ForeignKey(destinations.c.id), primary_key=True, autoincrement=False),
     Column("person", LargeBinary, primary_key=True),
-    Column("originator", LargeBinary, primary_key=True),  # a hash, like the person's
+    Column("originator", LargeBinary, primary_key=True),  # an HMAC, like the person's
     Column("at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 """When a person last wrote to a business number."""
 
 opt_outs = Table(
-    "d7nb_opt_outs",
+    "d7nb_ledger_opt_outs",
     metadata,
     Column("destination", Integer, ForeignKey(destinations.c.id), primary_key=True, autoincrement=False),
     Column("person", LargeBinary, primary_key=True),
@@ -155,7 +199,7 @@ opt_outs = Table(
 """Whether each person opted out, or opted in again, whichever came last."""
 
 aside = Table(
-    "d7nb_aside",
+    "d7nb_ledger_aside",
     metadata,
     Column("id", _Number, primary_key=True),
     Column("at", BigInteger, nullable=False),
@@ -163,6 +207,16 @@ aside = Table(
     Column("text", Text, nullable=False),  # masked
 )
 """Dead letters: events that could not be used, for a person to look at."""
+
+people_locks = Table(
+    "d7nb_ledger_people_locks",
+    MetaData(),
+    Column("campaign", Integer, primary_key=True, autoincrement=False),
+    Column("person", LargeBinary, primary_key=True),
+    prefixes=["UNLOGGED"],
+)
+"""In PostgreSQL alone: a claim inserts the people that it is about, and deletes them before its end, so that two claims
+about one person wait for each other. There are too many people for advisory locks."""
 
 last = requests.alias("last")
 deciding = requests.alias("deciding")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import bindparam, case, func, literal_column, or_, select, update
+from sqlalchemy import bindparam, case, func, or_, select, true, update
 
 from d7nb.api.error_codes import advice_for
 from d7nb.api.statuses import ARRIVED, STAGES
@@ -16,7 +16,8 @@ from d7nb.privacy import mask_text
 from d7nb.store.consent import families
 from d7nb.store.database import prepare
 from d7nb.store.keys import from_base32, split_keys
-from d7nb.store.request_state import chunks, split_off
+from d7nb.store.questions import hashes_table
+from d7nb.store.request_state import chunks, lock_rows, split_off
 from d7nb.store.schema import (
     HEARD,
     HEXADECIMAL,
@@ -25,6 +26,8 @@ from d7nb.store.schema import (
     LONGEST_WORD,
     NOTHING_SENT,
     RECORDED,
+    campaigns,
+    messages,
     requests,
     rows,
     statuses,
@@ -36,10 +39,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection, Engine
+    from sqlalchemy import Connection, Engine, Join, Subquery
 
     from d7nb.api.statuses import StatusUpdate
-    from d7nb.store.consent import RecipientHasher
+    from d7nb.store.database import Hashing
 
 _RowId = tuple[int, bytes]
 """The number of a request, and the key of one of its rows."""
@@ -99,15 +102,17 @@ _RULES = (
 
 
 class _Candidates(NamedTuple):
-    """A row's requests: an earlier one that may have sent it, where there is one, and the last."""
+    """A row's campaign, and its requests: an earlier one that may have sent it, where there is one, and the last."""
 
+    campaign_id: int
     earlier_request: _StoredRequest | None
     last_request: _StoredRequest
 
     def choose(self, update: StatusUpdate) -> str | None:
         """Return the name of the field whose request an update is about, by `_RULES`; None for neither."""
         status = "arrived" if update.status in ARRIVED else "failed" if update.status == "failed" else "under way"
-        requests = {name: request for name, request in self._asdict().items() if request is not None}
+        both = {"earlier_request": self.earlier_request, "last_request": self.last_request}
+        requests = {name: request for name, request in both.items() if request is not None}
         has_same_id = update.request_id in {request.request_id for request in requests.values()}
         for rule in _RULES:
             request = requests.get(rule.chosen)
@@ -131,7 +136,7 @@ def _relation(request_id: str | None, update_id: str, has_same_id: bool) -> str:
 def write_updates(
     connection: Connection,
     destination_id: int,
-    hash_recipients: RecipientHasher,
+    hashing: Hashing,
     updates: Sequence[StatusUpdate],
     at: datetime,
 ) -> list[StatusUpdate]:
@@ -143,29 +148,29 @@ def write_updates(
     Args:
         connection: In a write transaction.
         destination_id: The number of the destination.
-        hash_recipients: Hashes numbers.
+        hashing: Hashes numbers and keys.
         updates: The statuses.
         at: Now.
 
     Returns:
         Those that belong to no row.
     """
-    row_ids = _Matcher(connection, destination_id, hash_recipients, at).match(updates)
-    values = _status_rows(updates, row_ids)
-    if values:
-        _prepared(connection.engine)(connection, values)
+    row_ids = _Matcher(connection, destination_id, hashing, at).match(updates)
+    write_statuses, write_messages = _prepared(connection.engine)
+    if values := _status_rows(updates, row_ids):
+        write_statuses(connection, values)
+    if ids := _message_rows(updates, row_ids):
+        write_messages(connection, ids)
     return [update for update, row_id in zip(updates, row_ids, strict=True) if row_id is None]
 
 
 class _Matcher:
     """Matches updates to rows, and settles the rows that were in doubt."""
 
-    def __init__(
-        self, connection: Connection, destination_id: int, hash_recipients: RecipientHasher, at: datetime
-    ) -> None:
+    def __init__(self, connection: Connection, destination_id: int, hashing: Hashing, at: datetime) -> None:
         self._connection = connection
         self._destination_id = destination_id
-        self._hash_recipients = hash_recipients
+        self._hashing = hashing
         self._at = at
         self._accepted: dict[tuple[int, str], int] = {}
 
@@ -174,7 +179,7 @@ class _Matcher:
         rows_of_requests = self._rows_of_requests({update.request_id for update in updates})
         row_ids: list[_RowId | None] = [None] * len(updates)
         keys_of: dict[int, list[bytes]] = {}
-        for position, key in _keys_in(updates):
+        for position, key in _keys_in(updates, self._hashing):
             number_of = rows_of_requests.get(updates[position].request_id)
             if number_of is not None and key in number_of:
                 row_ids[position] = (number_of[key], key)
@@ -191,8 +196,10 @@ class _Matcher:
         """Return for each of D7's ids the keys of the rows whose last request bears it, with its number."""
         rows_of: dict[str, dict[bytes, int]] = {}
         joined_keys = func.aggregate_strings(HEXADECIMAL[self._connection.dialect.name](rows.c.key), "")
-        query = select(requests.c.request_id, requests.c.id, joined_keys).join(rows, rows.c.request == requests.c.id)
-        query = query.where(requests.c.destination == self._destination_id, requests.c.outcome == "accepted")
+        query = select(requests.c.request_id, requests.c.id, joined_keys).select_from(
+            requests.join(campaigns, campaigns.c.id == requests.c.campaign).join(rows, rows.c.request == requests.c.id)
+        )
+        query = query.where(campaigns.c.destination == self._destination_id, requests.c.outcome == "accepted")
         query = query.group_by(requests.c.id)
         for chunk in chunks(sorted(request_ids)):
             for request_id, number, keys in self._connection.execute(query.where(requests.c.request_id.in_(chunk))):
@@ -204,19 +211,37 @@ class _Matcher:
         if not keys:
             return {}  # as nearly always: even to build the query costs a millisecond
         earlier, last = requests.alias(), requests.alias()
+        asked = hashes_table(self._connection, sorted(keys))
+        # Rows lie by campaign: each campaign of the destination is looked through for each key.
+        found = campaigns.join(asked, true()).join(
+            rows, (rows.c.campaign == campaigns.c.id) & (rows.c.key == asked.c.value)
+        )
+        for campaign_id, of_campaign in self._found_in_campaigns(found, asked):
+            lock_rows(self._connection, campaign_id, of_campaign)
         query = select(
             rows.c.key,
+            rows.c.campaign,
             *(alias.c[name] for alias in (earlier, last) for name in ("id", "request_id", "outcome")),
         )
         query = query.select_from(
-            rows.join(last, last.c.id == rows.c.request).outerjoin(earlier, earlier.c.id == rows.c.sent)
-        ).where(rows.c.destination == self._destination_id)
+            found.join(last, last.c.id == rows.c.request).outerjoin(earlier, earlier.c.id == rows.c.sent)
+        ).where(campaigns.c.destination == self._destination_id)
         candidates = {}
-        for chunk in chunks(sorted(keys)):
-            for key, *columns in self._connection.execute(query.where(rows.c.key.in_(chunk))):
-                earlier_request = None if columns[0] is None else _StoredRequest(*columns[:3])
-                candidates[key] = _Candidates(earlier_request, _StoredRequest(*columns[3:]))
+        for key, campaign_id, *columns in self._connection.execute(query):
+            earlier_request = None if columns[0] is None else _StoredRequest(*columns[:3])
+            candidates[key] = _Candidates(campaign_id, earlier_request, _StoredRequest(*columns[3:]))
         return candidates
+
+    def _found_in_campaigns(self, found: Join, asked: Subquery) -> list[tuple[int, list[bytes]]]:
+        """Return in PostgreSQL the keys that are found, by campaign: rows are locked before they are read."""
+        if self._connection.dialect.name == "sqlite":
+            return []
+        query = select(rows.c.campaign, asked.c.value).select_from(found)
+        query = query.where(campaigns.c.destination == self._destination_id)
+        of_campaign: dict[int, list[bytes]] = {}
+        for campaign_id, key in self._connection.execute(query):
+            of_campaign.setdefault(campaign_id, []).append(key)
+        return sorted(of_campaign.items())
 
     def _match_candidates(
         self, update: StatusUpdate, keys: Sequence[bytes], candidates: dict[bytes, _Candidates]
@@ -237,10 +262,11 @@ class _Matcher:
         number = self._accepted.get((old.number, request_id))
         if number is None:
             number = self._accepted[old.number, request_id] = self._accepted_like(old.number, request_id)
-        settled = candidates[key]._replace(**{choice: _StoredRequest(number, request_id, "accepted")})
+        accepted: dict[str, Any] = {choice: _StoredRequest(number, request_id, "accepted")}
+        settled = candidates[key]._replace(**accepted)
         if old.outcome == "accepted" and old.request_id is not None:
             settled = settled._replace(earlier_request=old)  # another message of the row, whose status may yet come
-        this_row = (rows.c.destination == self._destination_id, rows.c.key == key)
+        this_row = (rows.c.campaign == settled.campaign_id, rows.c.key == key)
         earlier = settled.earlier_request
         numbers = {"request": settled.last_request.number, "sent": earlier and earlier.number}
         self._connection.execute(update(rows).where(*this_row).values(numbers))
@@ -276,9 +302,13 @@ class _Matcher:
         rows_of: dict[tuple[str, bytes], list[_RowId]] = {}
         for chunk in chunks(sorted({updates[position].request_id for position in positions})):
             query = select(requests.c.request_id, rows.c.person, rows.c.request, rows.c.key)
-            query = query.join(rows, rows.c.request == requests.c.id).where(
+            query = query.select_from(
+                requests.join(campaigns, campaigns.c.id == requests.c.campaign).join(
+                    rows, rows.c.request == requests.c.id
+                )
+            ).where(
                 requests.c.request_id.in_(chunk),
-                requests.c.destination == self._destination_id,
+                campaigns.c.destination == self._destination_id,
                 requests.c.outcome == "accepted",
                 rows.c.person.is_not(None),
             )
@@ -286,17 +316,18 @@ class _Matcher:
                 rows_of.setdefault((request_id, person), []).append((number, key))
         if not rows_of:
             return
-        persons = self._hash_recipients(families([updates[position].recipient for position in positions]))
+        persons = self._hashing.recipients(families([updates[position].recipient for position in positions]))
         for position, person in zip(positions, persons, strict=True):
             matching_rows = rows_of.get((updates[position].request_id, person), []) if person else []
             row_ids[position] = matching_rows[0] if len(matching_rows) == 1 else None
 
 
-def _keys_in(updates: Sequence[StatusUpdate]) -> Iterator[tuple[int, bytes]]:
-    """Yield what of the updates' references could be a key, each with the position of its update."""
+def _keys_in(updates: Sequence[StatusUpdate], hashing: Hashing) -> Iterator[tuple[int, bytes]]:
+    """Yield what of the updates' references could be a key, hashed, each with the position of its update."""
     positions = [position for position, update in enumerate(updates) for _ in update.references]
     keys = from_base32([mark for update in updates for mark in update.references])
-    return ((position, key) for position, key in zip(positions, keys, strict=True) if key is not None)
+    found = [(position, key) for position, key in zip(positions, keys, strict=True) if key is not None]
+    return zip((position for position, _ in found), hashing.keys(key for _, key in found), strict=True)
 
 
 def _status_rows(updates: Sequence[StatusUpdate], row_ids: Sequence[_RowId | None]) -> list[tuple[Any, ...]]:
@@ -307,9 +338,19 @@ def _status_rows(updates: Sequence[StatusUpdate], row_ids: Sequence[_RowId | Non
         if row_id is not None:
             if status_update.at is not moment:  # all statuses of a report have one time
                 moment, number = status_update.at, to_number(status_update.at)
-            msg_id, reason = storable(status_update.msg_id, LONGEST_TEXT), _stored_reason(status_update.reason)
-            values.append((*row_id, _stored_status(status_update.status), number, msg_id, reason))
+            reason = _stored_reason(status_update.reason)
+            values.append((*row_id, _stored_status(status_update.status), number, reason))
     return values
+
+
+def _message_rows(updates: Sequence[StatusUpdate], row_ids: Sequence[_RowId | None]) -> list[tuple[Any, ...]]:
+    """Return the ids of the messages that have a row; of several, the first in order."""
+    ids: dict[_RowId, str] = {}
+    for status_update, row_id in zip(updates, row_ids, strict=True):
+        if row_id is not None and status_update.msg_id:
+            msg_id = storable(status_update.msg_id, LONGEST_TEXT)
+            ids[row_id] = min(msg_id, ids.get(row_id, msg_id))
+    return [(*row_id, msg_id) for row_id, msg_id in ids.items()]
 
 
 @lru_cache(maxsize=1024)
@@ -327,30 +368,36 @@ def _stored_reason(reason: str) -> str:
     return storable(masked if advice is None or advice_for(masked) == advice else f"{masked} ({advice})", LONGEST_TEXT)
 
 
-def _upsert(dialect: str) -> Any:
-    """Build the statement that keeps the earliest time, the fullest reason, the first id, whatever the order."""
+def _upsert_statuses(dialect: str) -> Any:
+    """Build the statement that keeps the earliest time and the fullest reason, whatever the order."""
     table = INSERT[dialect](statuses).values(
-        {name: bindparam(name) for name in ("request", "key", "status", "at", "msg_id", "reason")}
+        {name: bindparam(name) for name in ("request", "key", "status", "at", "reason")}
     )
     new, old = table.excluded, statuses.c
     fuller = or_(
         func.length(new.reason) > func.length(old.reason),
         (func.length(new.reason) == func.length(old.reason)) & (new.reason > old.reason),
     )
-    empty: ColumnElement[str] = literal_column("''")
-    earlier_id = (new.msg_id != empty) & ((old.msg_id == empty) | (new.msg_id < old.msg_id))
     return table.on_conflict_do_update(
         index_elements=list(statuses.primary_key),
         set_={
             "at": case((new.at < old.at, new.at), else_=old.at),
             "reason": case((fuller, new.reason), else_=old.reason),
-            "msg_id": case((earlier_id, new.msg_id), else_=old.msg_id),
         },
-        where=(new.at < old.at) | fuller | earlier_id,
+        where=(new.at < old.at) | fuller,
+    )
+
+
+def _upsert_messages(dialect: str) -> Any:
+    """Build the statement that keeps the first id, whatever the order."""
+    table = INSERT[dialect](messages).values({name: bindparam(name) for name in ("request", "key", "msg_id")})
+    new, old = table.excluded, messages.c
+    return table.on_conflict_do_update(
+        index_elements=list(messages.primary_key), set_={"msg_id": new.msg_id}, where=new.msg_id < old.msg_id
     )
 
 
 @lru_cache(maxsize=16)
-def _prepared(engine: Engine) -> Callable[..., Any]:
-    """Return the statement for one database, compiled once: batches of events are small."""
-    return prepare(engine, _upsert(engine.dialect.name))
+def _prepared(engine: Engine) -> tuple[Callable[..., Any], ...]:
+    """Return the statements for one database, compiled once: batches of events are small."""
+    return tuple(prepare(engine, upsert(engine.dialect.name)) for upsert in (_upsert_statuses, _upsert_messages))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from d7nb.errors import hides_internals
 from d7nb.store.campaign import CampaignLedger
@@ -12,6 +12,7 @@ from d7nb.store.consent import last_inbound, opted_out
 from d7nb.store.database import Database
 from d7nb.store.incoming import take_in
 from d7nb.store.location import find_location
+from d7nb.store.recipes import BY_CONTENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -50,14 +51,19 @@ class Store:
         """One sentence on what may go wrong with the ledger where it is; None where all is well."""
         return self._database.warning
 
-    def campaign(self, destination: str, name: str) -> CampaignLedger:
+    def campaign(
+        self, destination: str, name: str, *, recipe: str | None = BY_CONTENT, keys_are_hashed: bool = False
+    ) -> CampaignLedger:
         """Return the part of the ledger that belongs to one campaign.
 
         Args:
             destination: Where its messages go, as a client's ``destination`` names it.
             name: The name of the campaign.
+            recipe: How the caller tells rows apart, as `d7nb.store.recipes.recipe_of` writes it; None where it only
+                looks at them.
+            keys_are_hashed: Whether the caller's keys came out of the ledger.
         """
-        return CampaignLedger(self._database, destination, name)
+        return CampaignLedger(self._database, destination, name, recipe, keys_are_hashed)
 
     @hides_internals
     def take_in(
@@ -143,7 +149,7 @@ class Store:
 
 @contextmanager
 def open_campaign(
-    ledger: Store | str | os.PathLike[str] | None, destination: str, name: str
+    ledger: Store | str | os.PathLike[str] | None, destination: str, name: str, **options: Any
 ) -> Iterator[CampaignLedger]:
     """Open one campaign of a ledger for a ``with`` block.
 
@@ -151,12 +157,13 @@ def open_campaign(
         ledger: An open ledger, which stays open, or the path or URL of one, which is closed at the end of the block.
         destination: Where the campaign's messages go, as a client's ``destination`` names it.
         name: The name of the campaign.
+        **options: Those of `Store.campaign`.
 
     Raises:
         LedgerError: The ledger can't be used.
     """
     if isinstance(ledger, Store):
-        yield ledger.campaign(destination, name)
+        yield ledger.campaign(destination, name, **options)
     else:
         with Store(ledger) as store:
-            yield store.campaign(destination, name)
+            yield store.campaign(destination, name, **options)

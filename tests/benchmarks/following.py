@@ -51,7 +51,7 @@ def _copies(place: Path, runs: int, client: d7nb.Client, plan: d7nb.Plan) -> lis
     copies = []
     for run in range(runs):
         copy = place.with_name(f"copy{run}.sqlite3")
-        for end in ("", ".secret"):
+        for end in ("", ".companion"):
             Path(f"{copy}{end}").write_bytes(Path(f"{place}{end}").read_bytes())
             Path(f"{copy}{end}").chmod(0o600)
         copies.append(plan.delivery(client, ledger=copy))

@@ -491,7 +491,7 @@ def test_a_ledger_s_files_hold_no_number_and_no_text(
     with d7nb.Ledger(tmp_path / "ledger.sqlite3") as ledger:
         take_in_news(ledger, sent(sandbox, client, ledger=ledger))
         files = {path.name: path.read_bytes() for path in tmp_path.glob("ledger.sqlite3*")}
-        assert set(files) >= {"ledger.sqlite3", "ledger.sqlite3-wal", "ledger.sqlite3-shm", "ledger.sqlite3.secret"}
+        assert set(files) >= {"ledger.sqlite3", "ledger.sqlite3-wal", "ledger.sqlite3-shm", "ledger.sqlite3.companion"}
         check("the ledger's frame", ledger.frame().to_string(max_colwidth=None))
         assert set(ledger.frame()["outcome"]) >= {"accepted", "rejected", "unknown"}
     files["when closed"] = (tmp_path / "ledger.sqlite3").read_bytes()
@@ -511,7 +511,7 @@ def test_a_ledger_in_postgresql_holds_no_number_and_no_text(sandbox: d7nb.Sandbo
             for name in sqlalchemy.inspect(connection).get_table_names():
                 found[name] = [tuple(row) for row in connection.execute(sqlalchemy.text(f'SELECT * FROM "{name}"'))]
         engine.dispose()
-    assert len(found["d7nb_rows"]) == sum(OUTCOMES[word] for word in ("accepted", "rejected", "unknown"))
+    assert len(found["d7nb_ledger_rows"]) == sum(OUTCOMES[word] for word in ("accepted", "rejected", "unknown"))
     for name, rows in found.items():
         cells = [cell for row in rows for cell in row]
         check_kept(name, b"\n".join(cell if isinstance(cell, bytes) else str(cell).encode() for cell in cells))

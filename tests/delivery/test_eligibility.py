@@ -443,7 +443,7 @@ def broken(path: Path, how: str) -> str:
     elif how == "no secret":
         with Ledger(path):
             pass
-        path.with_name(path.name + ".secret").unlink()
+        path.with_name(path.name + ".companion").unlink()
     return str(path.parent / "gone" / path.name) if how == "no folder" else str(path)
 
 

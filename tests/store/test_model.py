@@ -70,7 +70,7 @@ class Model(RuleBasedStateMachine):
     def presume(self, rows: list[int] | range) -> None:
         for row in rows:
             one = self.decides(row)
-            gone = one and (self.senders[one.run].ended or self.clock - one.since > LIFETIME)
+            gone = one and (self.senders[one.run].ended or abs(self.clock - one.since) > LIFETIME)
             if one and one.outcome is None and gone:
                 one.outcome, one.presumed = "unknown", True
 
@@ -136,7 +136,7 @@ class Model(RuleBasedStateMachine):
         before = {id(one): (one, one.outcome, one.presumed) for row in rows for one in self.tries[row]}
         self.presume(rows)
         try:
-            count = settle(self.ledger.campaign(DESTINATION, CAMPAIGN), keys(rows, CAMPAIGN), word, NOW + self.clock)  # type: ignore[arg-type]
+            result = settle(self.ledger.campaign(DESTINATION, CAMPAIGN), keys(rows, CAMPAIGN), word, NOW + self.clock)  # type: ignore[arg-type]
         except LedgerError:
             assert any(self.state(row) == "sending" for row in rows)
             for one, outcome, presumed in before.values():
@@ -144,7 +144,8 @@ class Model(RuleBasedStateMachine):
             return
         taken_back = [row for row in rows if self.state(row) == "unsent" and self.tries[row][-1].run == A_PERSON]
         doubtful = [row for row in rows if self.state(row) == "unknown" or (word == "sent" and row in taken_back)]
-        assert count == len(doubtful)
+        assert result.settled == len(doubtful)
+        assert sum(result.not_settled.values()) == len(rows) - len(doubtful)
         for row in doubtful:
             accepted = [one for one in self.tries[row] if one.outcome == "accepted"]
             self.tries[row] = [*accepted, Try(A_PERSON, self.clock, "accepted" if word == "sent" else "unsent")]

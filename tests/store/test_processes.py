@@ -137,7 +137,7 @@ def pretend(place: str, **values: object) -> None:
     """Change what the runs of a ledger left about themselves."""
     engine = sqlalchemy.create_engine(place if "://" in place else f"sqlite:///{place}")
     with engine.begin() as connection:
-        runs = sqlalchemy.table("d7nb_runs", *(sqlalchemy.column(name) for name in values))
+        runs = sqlalchemy.table("d7nb_ledger_runs", *(sqlalchemy.column(name) for name in values))
         connection.execute(sqlalchemy.update(runs).values(values))
     engine.dispose()
 

@@ -85,6 +85,6 @@ def test_a_status_is_about_the_request_that_the_table_says(status: str) -> None:
     }
     lines = []
     for label, first in {"no first": None, **requests}.items():
-        signs = "".join(SIGNS[_Candidates(first, last).choose(update)] for last in requests.values())
+        signs = "".join(SIGNS[_Candidates(1, first, last).choose(update)] for last in requests.values())
         lines.append(f"{label:16} {signs[:5]} {signs[5:10]} {signs[10:]}")
     assert lines == TABLES.get(status, UNDER_WAY).strip().splitlines()

@@ -402,7 +402,8 @@ def test_what_was_settled_during_a_run_is_no_later_text_but_what_was_sent_is(pla
     with Ledger(place) as ledger:
         with start_run(ledger) as run:
             run.record(run.claim(old, numbers, numbers, at=NOW), "unknown", reason="no answer", at=NOW)
-        seen = find_row_states(ledger.campaign(DESTINATION, CAMPAIGN), new, numbers, at=NOW).last_request_seen
+        states = find_row_states(ledger.campaign(DESTINATION, CAMPAIGN), new, numbers, at=NOW)
+        seen, known = states.last_request_seen, states.other_request
         with (
             start_run(ledger, last_request_seen=seen) as run,
             start_run(ledger, last_request_seen=seen) as late,
@@ -411,10 +412,13 @@ def test_what_was_settled_during_a_run_is_no_later_text_but_what_was_sent_is(pla
             ledger.take_in(
                 DESTINATION, updates=[StatusUpdate("late", "sent", NOW, "m", "", tuple(base32(old)))], at=NOW
             )
-            assert run.claim(new, numbers, numbers, at=NOW, is_own_key=lambda _: False).granted.all()
+            assert run.claim(
+                new, numbers, numbers, at=NOW, other_requests=known, is_own_key=lambda _: False
+            ).granted.all()
             third, fourth = (ledgers.keys([0], text) for text in ("third", "fourth"))
             assert another.claim(third, numbers, numbers, at=NOW).granted.all()
-            assert late.claim(fourth, numbers, numbers, at=NOW, is_own_key=lambda _: False).outcome == ["held"]
+            too_late = late.claim(fourth, numbers, numbers, at=NOW, other_requests=known, is_own_key=lambda _: False)
+            assert too_late.outcome == ["held"]
 
 
 # people

@@ -199,7 +199,7 @@ def test_a_claim_that_was_granted_nothing_leaves_nothing_behind(ledger: Ledger, 
     send(ledger, [0])
     with start_run(ledger) as run, engine.connect() as connection:
         assert not claim(run, [0]).granted.any()
-        assert connection.execute(sqlalchemy.text("SELECT count(*) FROM d7nb_requests")).scalar() == 1
+        assert connection.execute(sqlalchemy.text("SELECT count(*) FROM d7nb_ledger_requests")).scalar() == 1
     engine.dispose()
 
 
@@ -267,7 +267,7 @@ def test_an_answer_that_comes_just_when_others_give_it_up_stays(
 def test_a_late_answer_does_not_touch_what_is_no_longer_the_run_s_own(ledger: Ledger, other: Ledger) -> None:
     with start_run(ledger) as run, start_run(other) as rival:
         claimed = claim(run, [0, 1, 2])
-        assert settle(other.campaign(DESTINATION, CAMPAIGN), keys([0], CAMPAIGN), "not_sent", LATER) == 1
+        assert settle(other.campaign(DESTINATION, CAMPAIGN), keys([0], CAMPAIGN), "not_sent", LATER).settled == 1
         theirs = claim(rival, [0, 1], LATER, again=[False, True])
         assert theirs.granted.all()
         assert run.record(claimed, "rejected", at=LATER) == 1
@@ -285,15 +285,24 @@ def test_a_claim_can_only_be_recorded_by_its_own_run(ledger: Ledger, other: Ledg
         assert claim(rival, [0]).granted.tolist() == [False]
 
 
-@pytest.mark.parametrize("back", [SECOND, timedelta(days=400)])
-def test_a_clock_that_goes_backwards_frees_nothing(ledger: Ledger, other: Ledger, back: timedelta) -> None:
+@pytest.mark.parametrize(("back", "claimed"), [(SECOND, "unsent"), (timedelta(days=400), "unknown")])
+def test_a_clock_that_goes_backwards_frees_nothing(
+    ledger: Ledger, other: Ledger, back: timedelta, claimed: str
+) -> None:
+    """A claim from the far future is in doubt, so that a person can settle it."""
     send(ledger, [0])
     send(ledger, [1], "unknown")
     with start_run(ledger) as run, start_run(other) as rival:
-        claim(run, [2])
-        assert claim(rival, [0, 1, 2], NOW - back).outcome == ["already_sent", "unknown", "unsent"]
-        assert outcomes(look_up(other, [0, 1, 2], NOW - back)) == ["accepted", "unknown", "unsent"]
-    assert outcomes(look_up(other, [2], NOW - back)) == ["unknown"]
+        own = claim(run, [2])
+        assert claim(rival, [0, 1, 2], NOW - back).outcome == ["already_sent", "unknown", claimed]
+        assert outcomes(look_up(other, [0, 1, 2], NOW - back)) == ["accepted", "unknown", claimed]
+        if claimed == "unknown":
+            campaign = other.campaign(DESTINATION, CAMPAIGN)
+            assert settle(campaign, keys([2], CAMPAIGN), "sent", NOW - back).settled == 1
+            assert run.record(own, "unsent", at=NOW) == 0
+            assert outcomes(look_up(other, [2], NOW - back)) == ["accepted"]
+    if claimed == "unsent":
+        assert outcomes(look_up(other, [2], NOW - back)) == ["unknown"]
 
 
 # A person's word
@@ -303,7 +312,7 @@ def test_a_clock_that_goes_backwards_frees_nothing(ledger: Ledger, other: Ledger
 def test_a_person_settles_what_is_unknown(ledger: Ledger, word: str, outcome: str, free: bool) -> None:
     send(ledger, [0, 1, 2], "unknown")
     send(ledger, [3])
-    assert settle(ledger.campaign(DESTINATION, CAMPAIGN), keys([0, 1, 3, 4], CAMPAIGN), word, LATER) == 2
+    assert settle(ledger.campaign(DESTINATION, CAMPAIGN), keys([0, 1, 3, 4], CAMPAIGN), word, LATER).settled == 2
     known = look_up(ledger, range(5))
     assert outcomes(known) == [outcome, outcome, "unknown", "accepted", None]
     assert known.recorded_at[0] == np.datetime64(LATER.replace(tzinfo=None))
@@ -321,13 +330,13 @@ def test_a_person_can_t_settle_what_a_living_run_is_sending(ledger: Ledger, othe
         with pytest.raises(LedgerError, match=r"^2 rows are being sent right now: settle again"):
             settle(other.campaign(DESTINATION, CAMPAIGN), keys([0, 1, 2], CAMPAIGN), "not_sent", NOW)
     assert outcomes(look_up(other, [0])) == ["unknown"]
-    assert settle(other.campaign(DESTINATION, CAMPAIGN), keys([0, 1, 2], CAMPAIGN), "not_sent", NOW) == 3
+    assert settle(other.campaign(DESTINATION, CAMPAIGN), keys([0, 1, 2], CAMPAIGN), "not_sent", NOW).settled == 3
 
 
 def test_only_two_words_settle(ledger: Ledger) -> None:
     with pytest.raises(ValueError, match="'sent' or 'not_sent'"):
         settle(ledger.campaign(DESTINATION, CAMPAIGN), keys([0]), "maybe", NOW)  # type: ignore[arg-type]
-    assert settle(ledger.campaign("nowhere", CAMPAIGN), keys([0]), "sent", NOW) == 0
+    assert settle(ledger.campaign("nowhere", CAMPAIGN), keys([0]), "sent", NOW).settled == 0
 
 
 def test_a_row_that_was_sent_stays_sent_when_only_its_second_sending_was_in_doubt(ledger: Ledger) -> None:
@@ -335,7 +344,7 @@ def test_a_row_that_was_sent_stays_sent_when_only_its_second_sending_was_in_doub
     send(ledger, [1], "unknown")
     with start_run(ledger) as run:
         run.record(claim(run, [0, 1], again=[True, True]), "unknown", at=NOW)
-    assert settle(ledger.campaign(DESTINATION, CAMPAIGN), keys([0, 1], CAMPAIGN), "not_sent", LATER) == 2
+    assert settle(ledger.campaign(DESTINATION, CAMPAIGN), keys([0, 1], CAMPAIGN), "not_sent", LATER).settled == 2
     assert outcomes(look_up(ledger, [0, 1])) == ["accepted", "unsent"]
 
 
@@ -345,7 +354,7 @@ def test_a_row_that_was_sent_stays_sent_when_only_its_second_sending_was_in_doub
 def test_looking_up_tells_all_that_was_recorded(ledger: Ledger) -> None:
     send(ledger, [5])
     known = look_up(ledger, [4, 5])
-    columns = [field.name for field in fields(RowStates) if field.name != "last_request_seen"]
+    columns = [field.name for field in fields(RowStates) if field.name not in {"last_request_seen", "recipe"}]
     assert {name: getattr(known, name).tolist()[1] for name in columns} == {
         "outcome": "accepted",
         "code": "",
@@ -355,10 +364,10 @@ def test_looking_up_tells_all_that_was_recorded(ledger: Ledger) -> None:
         "recorded_at": NOW.replace(tzinfo=None),
         "sending": False,
         "since": None,
-        "other_text": False,
         "request": known.last_request_seen,
+        "other_request": 0,
     }
-    assert [getattr(known, name).tolist()[0] for name in columns] == [*[None] * 6, False, None, False, 0]
+    assert [getattr(known, name).tolist()[0] for name in columns] == [*[None] * 6, False, None, 0, 0]
 
 
 @pytest.mark.parametrize("count", [3, 6_000], ids=["few", "many"])
@@ -431,7 +440,11 @@ def test_the_frame_shows_every_row_with_its_number_masked(ledger: Ledger) -> Non
         run.record(claim(run, [1]), "rejected", status=422, code="BAD", reason="not +1 202 555 0123", at=LATER)
         claim(run, [2], LATER)
         frame = ledger.frame()
-    assert frame["key"].tolist() == base32(keys([0, 1, 2], CAMPAIGN))
+    marks = base32(keys([0, 1, 2], CAMPAIGN))
+    found = ledger.find([marks[2], "no mark", marks[0]])
+    assert found["mark"].tolist() == [marks[0], marks[2]]
+    assert found["key"].tolist() == frame["key"].tolist()[::2]
+    assert not set(frame["key"]) & set(marks)
     assert frame["recipient"].tolist() == ["+120••••••00", "+120••••••01", "+120••••••02"]
     assert frame["campaign"].unique().tolist() == [CAMPAIGN]
     assert frame["destination"].unique().tolist() == [DESTINATION]

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from d7nb.display.text import plural
 from d7nb.errors import LedgerError
 from d7nb.hints import Call, Hint
-from d7nb.store.keys import key_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from d7nb.api.responses import SendResponse
+    from d7nb.delivery.eligibility import Eligibility
     from d7nb.delivery.mailing import Mailing
     from d7nb.store.claims import Claim
     from d7nb.store.runs import Run
@@ -48,14 +48,14 @@ class LedgerWriter:
     Args:
         run: The send's run in the ledger.
         mailing: The plan's rows.
-        override_of: For every row, the number of the earlier request that ``resend=`` allows to repeat; 0 for none.
+        eligibility: What was decided about the rows, and what that is based on.
         unless_arrived: Whether to refuse a row anyway if that request's message has arrived.
     """
 
-    def __init__(self, run: Run, mailing: Mailing, override_of: np.ndarray, *, unless_arrived: bool = False) -> None:
+    def __init__(self, run: Run, mailing: Mailing, eligibility: Eligibility, *, unless_arrived: bool = False) -> None:
         self._run = run
         self._mailing = mailing
-        self._override_of = override_of
+        self._eligibility = eligibility
         self._unless_arrived = unless_arrived
         self._pending: list[tuple[Claim, str, dict[str, Any]]] = []
         self._claim_failed = False
@@ -74,9 +74,10 @@ class LedgerWriter:
                 mailing.people[rows].tolist(),
                 mailing.numbers[rows].tolist(),
                 at=mailing.clock(),
-                override_of=self._override_of[rows],
+                override_of=self._eligibility.override_of[rows],
+                other_requests=self._eligibility.other_requests[rows],
                 unless_arrived=self._unless_arrived,
-                is_own_key=self._is_key_of_this_plan if mailing.by_content else None,
+                is_own_key=self._is_key_of_this_plan,
             )
         except LedgerError:
             self._claim_failed = True  # the commit may have succeeded all the same
@@ -89,7 +90,7 @@ class LedgerWriter:
     @cached_property
     def _plan_keys(self) -> frozenset[bytes]:
         """The keys of the plan's rows; made only where another run sends in this campaign at the same time."""
-        return frozenset(key_bytes(self._mailing.keys[self._mailing.keyed]))
+        return frozenset(self._run.campaign.row_keys(self._mailing.keys[self._mailing.keyed]))
 
     def record(
         self,

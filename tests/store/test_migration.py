@@ -1,0 +1,224 @@
+"""A ledger of version 1 or 2 is brought to version 3: all of it or nothing, after a backup, whoever is in between."""
+
+from __future__ import annotations
+
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import sqlalchemy
+from sqlalchemy import text
+
+from d7nb.errors import LedgerError
+from d7nb.ledger import Ledger
+from d7nb.store.lookup import find_row_states
+from d7nb.store.recipes import BY_CONTENT, recipe_of
+from tests.support import old_ledgers
+from tests.support.ledgers import CAMPAIGN, DESTINATION, LATER, claim, keys, look_up, people, start_run
+from tests.support.old_ledgers import connected, make_old_ledger
+
+ROOT = Path(__file__).parents[2]
+OPEN = "import sys; from d7nb.ledger import Ledger; print('ready', flush=True); Ledger(sys.argv[1]).close()"
+ROWS = 230
+
+
+def version_of(place: str) -> str:
+    with connected(place) as connection:
+        return str(connection.execute(text("SELECT value FROM d7nb_meta WHERE name = 'schema_version'")).scalar_one())
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_it_forgets_nobody_and_nothing(place: str, version: int) -> None:
+    make_old_ledger(place, version, ROWS)
+    for _ in range(2):
+        with Ledger(place) as ledger:
+            outcome = look_up(ledger, range(ROWS + 1)).outcome.tolist()
+            in_doubt = {99, 199, ROWS - 1}
+            assert outcome == [*("unknown" if row in in_doubt else "accepted" for row in range(ROWS)), None]
+            assert look_up(ledger, [0]).request_id.tolist() == ["request-1"]
+            frame = pd.DataFrame({"phone": people(range(3))})
+            told = ledger.delivery(frame, campaign=CAMPAIGN, to="phone").frame
+            assert told["d7_outcome"].tolist() == ["accepted"] * 3
+            assert ledger.campaigns()[["accepted", "unknown"]].to_numpy().tolist() == [[ROWS - 3, 3]]
+            if version == 2:
+                assert told["d7_msg_id"].tolist()[0] == "message-0"
+                assert told["d7_status"].tolist()[0] == "read"
+                read = sum(row % 3 == 0 for row in range(ROWS) if row not in in_doubt)
+                assert ledger.funnel(CAMPAIGN)["read"].tolist() == [len(ledger.frame()) and read]
+                assert ledger.opt_outs()["stopped"].tolist() == [True]
+                assert len(ledger.aside()) == 1
+                assert ledger.opted_out(DESTINATION, people([0, 1])).tolist() == [True, False]
+            with start_run(ledger) as run:
+                assert not claim(run, range(100)).granted.any()
+    assert version_of(place) == "3"
+
+
+def test_new_requests_count_on_from_the_old(place: str) -> None:
+    make_old_ledger(place, rows=3)
+    with Ledger(place) as ledger, start_run(ledger) as run:
+        claimed = claim(run, [500])
+        assert claimed.granted.all()
+        assert claimed.request > 2
+
+
+def test_a_backup_lies_beside_it_that_an_old_d7nb_can_open(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    make_old_ledger(str(path), rows=ROWS)
+    before = sorted(path.read_bytes().count(word) for word in (b"request-1", b"message-0"))
+    Ledger(path).close()
+    backup = tmp_path / "ledger.sqlite3.version-2"
+    assert version_of(str(backup)) == "2"
+    assert (tmp_path / "ledger.sqlite3.version-2.secret").read_bytes() == old_ledgers.SECRET
+    assert sorted(backup.read_bytes().count(word) for word in (b"request-1", b"message-0")) == before
+    assert backup.stat().st_mode & 0o777 == 0o600
+    assert not (tmp_path / "ledger.sqlite3.secret").exists()
+
+
+def test_the_statements_of_an_old_program_fail(place: str) -> None:
+    """It holds the file open, and has prepared what it says next: none of it reaches the ledger."""
+    make_old_ledger(place, rows=3)
+    engine = sqlalchemy.create_engine(old_ledgers.url_of(place))
+    with engine.connect() as old:
+        assert old.execute(text("SELECT count(*) FROM d7nb_rows")).scalar() == 3
+        old.commit()
+        with Ledger(place) as ledger:
+            before = ledger.frame()
+            written = {
+                old_ledgers.INSERT_RUN: {"id": "old", "ended": False},
+                old_ledgers.INSERT_REQUEST: {
+                    **dict.fromkeys(("outcome", "request_id", "created_at", "status", "recorded_at")),
+                    "id": 99,
+                    "run": "old",
+                    "destination": 1,
+                    "campaign": CAMPAIGN,
+                    "at": 1,
+                    "reason": "",
+                },
+                old_ledgers.INSERT_ROW: {
+                    "destination": 1,
+                    "key": bytes(16),
+                    "request": 1,
+                    "sent": None,
+                    "person": None,
+                    "recipient": "+1",
+                },
+                old_ledgers.INSERT_STATUS: {
+                    "request": 1,
+                    "key": bytes(16),
+                    "status": "read",
+                    "at": 1,
+                    "msg_id": "",
+                    "reason": "",
+                },
+            }
+            for statement, values in written.items():
+                with pytest.raises(sqlalchemy.exc.DBAPIError, match="d7nb_"):
+                    old.execute(text(statement), values)
+                old.rollback()
+            if engine.dialect.name == "postgresql":  # an old d7nb asks this before it writes
+                version = old.execute(text("SELECT value FROM d7nb_meta WHERE name = 'schema_version'")).scalar()
+                assert version == "3"
+            pd.testing.assert_frame_equal(ledger.frame(), before)
+    engine.dispose()
+
+
+def test_several_that_open_it_at_once_bring_it_up_once(place: str) -> None:
+    make_old_ledger(place, rows=ROWS)
+    with ThreadPoolExecutor(4) as pool:
+        for ledger in pool.map(lambda _: Ledger(place), range(4)):
+            assert look_up(ledger, range(3)).outcome.tolist() == ["accepted"] * 3
+            ledger.close()
+
+
+def test_whoever_is_killed_while_upgrading_leaves_the_old_ledger_or_the_new_one(tmp_path: Path) -> None:
+    """A short form: the soak kills fifty times, in a ledger of 100,000 rows."""
+    kill_while_upgrading(tmp_path, rows=20_000, kills=4, seed=14)
+
+
+def kill_while_upgrading(folder: Path, *, rows: int, kills: int, seed: int) -> dict[str, int]:
+    """Kill processes that upgrade a ledger, each at a random moment; return how often it was old and new afterwards."""
+    draw = random.Random(seed)
+    original = folder / "original.sqlite3"
+    make_old_ledger(str(original), rows=rows)
+    started = time.monotonic()
+    _upgrade(_copy(original, folder / "timed"), kill_after=None)
+    longest = time.monotonic() - started
+    found = {"2": 0, "3": 0}
+    for kill in range(kills):
+        path = _copy(original, folder / f"kill-{kill}")
+        _upgrade(path, kill_after=draw.uniform(0, longest))
+        version = version_of(str(path))
+        found[version] += 1
+        with sqlite3.connect(path) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            table = {"2": "d7nb_rows", "3": "d7nb_ledger_rows"}[version]
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (rows,)
+        connection.close()
+        with Ledger(path) as ledger:
+            assert set(look_up(ledger, range(rows)).outcome) == {"accepted", "unknown"}
+    return found
+
+
+def _copy(original: Path, folder: Path) -> Path:
+    folder.mkdir()
+    for suffix in ("", ".secret"):
+        name = original.name + suffix
+        (folder / name).write_bytes((original.parent / name).read_bytes())
+    return folder / original.name
+
+
+def _upgrade(path: Path, *, kill_after: float | None) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", OPEN, str(path)], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    if kill_after is not None:
+        time.sleep(kill_after)
+        child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+
+
+def test_an_upgraded_campaign_s_recipe_is_not_known(place: str) -> None:
+    """Whoever was written to counts as written to, whatever the plan's key; until one of its rows is found."""
+    make_old_ledger(place, rows=3)
+    by_order = recipe_of(["order"])
+    new_keys = keys(range(4), "by order")
+    with Ledger(place) as ledger:
+        campaign = ledger.campaign(DESTINATION, CAMPAIGN, recipe=by_order)
+        states = find_row_states(campaign, new_keys, people(range(4)), at=LATER)
+        assert states.recipe is None
+        assert states.other_text.tolist() == [True, True, True, False]
+        old_keys = keys(range(4), CAMPAIGN)
+        states = find_row_states(campaign, old_keys, people([3, 3, 3, 0]), at=LATER)
+        assert states.recipe == by_order  # a row of it was found under its key
+        assert not states.other_text.any()
+        assert (
+            find_row_states(ledger.campaign(DESTINATION, CAMPAIGN), new_keys, people(range(4)), at=LATER).recipe is None
+        )
+        with start_run(ledger, adopts_recipe=True) as run:
+            assert run.campaign.recipe == BY_CONTENT
+        states = find_row_states(campaign, new_keys, people(range(4)), at=LATER)
+        assert states.recipe == BY_CONTENT
+        assert states.other_text.tolist() == [True, True, True, False]
+
+
+@pytest.mark.parametrize("loss", ["no secret", "another's secret"])
+def test_without_its_secret_it_stays_as_it_is(tmp_path: Path, loss: str) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    make_old_ledger(str(path), rows=3)
+    secret = tmp_path / "ledger.sqlite3.secret"
+    secret.unlink()
+    if loss == "another's secret":
+        secret.write_bytes(bytes(32))
+    with pytest.raises(LedgerError, match=r"ledger.sqlite3.secret .* put it back beside the ledger"):
+        Ledger(path)
+    assert version_of(str(path)) == "2"
