@@ -212,8 +212,9 @@ def _check_statuses(location: str, oracle: Oracle) -> int:
 
 def _check_rows(location: str, oracle: Oracle, before: Any, names: list[str]) -> None:
     """Nothing else about the rows has changed, and nobody wrote but those who did."""
-    row_of = {name: row for row, name in enumerate(names)}
     with Ledger(location) as ledger:
+        found = ledger.find(names)
+        row_of = dict(zip(found["key"], map(names.index, found["mark"]), strict=True))
         after = ledger.frame().set_index("key").loc[before["key"]].reset_index()
         same = ["key", "campaign", "destination", "recipient", "outcome", "claimed_at"]
         assert after[same].equals(before[same])
