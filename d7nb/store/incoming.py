@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import text
-
 from d7nb.store.consent import write_inbound, write_opt_outs
 from d7nb.store.dead_letters import DeadLetter, keep, unmatched
+from d7nb.store.request_state import wait_for_turn
 from d7nb.store.status_updates import write_updates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
-
-    from sqlalchemy import Connection
 
     from d7nb.api.inbound import InboundMessage
     from d7nb.api.statuses import StatusUpdate
@@ -36,7 +33,8 @@ def take_in(
     """Write down what came in after a send, in one transaction; see `Store.take_in`."""
     destination_id, hash_recipients = database.make_destination_id(destination), database.hash_recipients
     with database.writing() as connection:
-        _wait_for_turn(connection)
+        # Two receivers of events would wait for each other's messages in turn.
+        wait_for_turn(connection, _INCOMING_LOCK)
         unmatched_updates = write_updates(connection, destination_id, database.hashing, updates, at)
         write_inbound(connection, destination_id, hash_recipients, inbound, at)
         requests = [(message.sender, message.text, message.at) for message in opt_outs]
@@ -44,8 +42,3 @@ def take_in(
         keep(connection, [*aside, *map(unmatched, unmatched_updates)], at)
     return len(updates) - len(unmatched_updates)
 
-
-def _wait_for_turn(connection: Connection) -> None:
-    """Let receivers of events write one after the other: two would wait for each other's messages in turn."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _INCOMING_LOCK})

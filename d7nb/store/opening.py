@@ -16,6 +16,7 @@ from d7nb.store.companion import SECRET_SUFFIX, Companion, CompanionFile, Damage
 from d7nb.store.faults import guarded
 from d7nb.store.hashing import SECRET_SIZE, check_of
 from d7nb.store.migration import OLD_VERSIONS, back_up_before, migrate
+from d7nb.store.request_state import wait_for_turn
 from d7nb.store.schema import SCHEMA, meta, metadata, people_locks, requests, runs
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def open_tables(engine: Engine, location: LedgerLocation) -> Opened:
     companion_file = CompanionFile.of(location)
     with engine.begin() as connection:
         if connection.dialect.name != "sqlite":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _CREATE_TABLES_LOCK})
+            wait_for_turn(connection, _CREATE_TABLES_LOCK)
         companion = _read_companion(companion_file, location)
         if not inspect(connection).has_table(meta.name):
             opened = _create(connection, location, companion_file, companion)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from d7nb.store.processes import Process, lives
 from d7nb.store.questions import hashes_table, numbers_table
@@ -131,6 +131,12 @@ def presume_unknown(connection: Connection, stored_requests: Iterable[Request], 
         connection.execute(update(requests).where(requests.c.id == number).values(values))
         current[number] = current[number]._replace(**values)
     return current
+
+
+def wait_for_turn(connection: Connection, lock: int) -> None:
+    """Wait in PostgreSQL until no other transaction in this ledger has a lock, and keep it to the end of this one."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(lock, func.hashtext(func.current_schema()))))
 
 
 def lock_requests(connection: Connection, numbers: Sequence[int], *conditions: ColumnElement[bool]) -> set[int]:
