@@ -74,6 +74,7 @@ class Delivery:
         self._send = send
         self._follow_up = follow_up
         self._report_warnings: list[str] = []
+        self._settled = ""
         self.warnings: list[str] = [] if send is None else send.warnings
 
     @property
@@ -343,7 +344,7 @@ class Delivery:
                 settled as not sent can be settled again as ``"sent"``.
 
         Returns:
-            This delivery, in which the rows are now ``accepted`` or ``unsent``.
+            This delivery, in which the rows are now ``accepted`` or ``unsent``; its display says how many.
 
         Raises:
             PlanError: A row is not unknown, or the ledger has another decision about it; or the send is still running.
@@ -363,7 +364,7 @@ class Delivery:
             raise PlanError(f"settle() takes 'sent' or 'not_sent', not {word!r}")
         if not self.done:
             raise PlanError("the send is still running: stop() it or wait() for it, then settle its unknown rows")
-        settle_rows(self._mailing, self._outcomes, self._open_campaign(), word, rows)
+        self._settled = settle_rows(self._mailing, self._outcomes, self._open_campaign(), word, rows)
         return self
 
     def __len__(self) -> int:
@@ -387,6 +388,7 @@ class Delivery:
             done=self.done,
             warnings=[*self.warnings, *self._report_warnings],
             statuses=self._status_counts(),
+            settled=self._settled,
         )
 
     def _status_counts(self) -> dict[str, int] | None:

@@ -29,7 +29,7 @@ def settle_rows(
     campaign: AbstractContextManager[CampaignLedger],
     decision: Literal["sent", "not_sent"],
     rows: Any,
-) -> None:
+) -> str:
     """Record a person's decision about rows in doubt, in the ledger and in a delivery's outcomes.
 
     Args:
@@ -38,6 +38,9 @@ def settle_rows(
         campaign: Opens the campaign in the ledger.
         decision: Whether the rows were sent.
         rows: As for `Delivery.settle`.
+
+    Returns:
+        How many rows were settled, as a sentence.
 
     Raises:
         PlanError: A row is not in doubt, or the ledger has another decision about it.
@@ -50,13 +53,15 @@ def settle_rows(
         states = find_row_states(campaign_ledger, keys, people, at=now)
     has_outcome = np.flatnonzero(states.outcome.astype(bool))
     outcomes.update_from_ledger(settled[has_outcome], outcomes_from_states(states, has_outcome))
+    is_settled = f"{plural(result.settled, 'row')} settled as {decision.replace('_', ' ')}"
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(result.not_settled.items()))
     if conflicts := int((states.outcome != OUTCOME_OF_DECISION[decision]).sum()):
-        others = ", ".join(f"{count:,} {why}" for why, count in sorted(result.not_settled.items()))
-        not_settled = (
-            f"{plural(result.settled, 'row')} settled; {plural(conflicts, 'row')} had been settled differently before, "
-            f"and nothing was changed there ({others}): "
+        settled_before = (
+            f"{plural(conflicts, 'row')} had been settled differently before, and nothing was changed there: "
         )
-        raise PlanError(Hint(not_settled, Call("delivery.frame", arguments=None), " shows which"))
+        shows_which = Hint(Call("delivery.frame", arguments=None), " shows which")
+        raise PlanError(Hint(settled_before, shows_which, f"; {is_settled}, and these not: {reasons}"))
+    return f"{is_settled}; not settled: {reasons}" if reasons else is_settled
 
 
 def _rows_to_settle(mailing: Mailing, outcomes: OutcomeTable, decision: str, rows: Any) -> np.ndarray:

@@ -106,6 +106,7 @@ class DeliveryView(NamedTuple):
         warnings: What went wrong apart from single rows.
         statuses: How many of the accepted rows have each status, the most frequent first; rows without a status are
             counted under an empty text. None where no status was asked for.
+        settled: What `Delivery.settle` did last; empty where it was not called.
     """
 
     summary: Mapping[str, int]
@@ -114,6 +115,7 @@ class DeliveryView(NamedTuple):
     done: bool
     warnings: Sequence[str]
     statuses: Mapping[str, int] | None = None
+    settled: str = ""
 
 
 class Step(NamedTuple):
@@ -178,6 +180,9 @@ _TEMPLATE = """
 {% for step in steps %}<li>{{ step.instruction }} {{ codes(step) }}</li>{% endfor %}
 </ul>
 {% endif %}
+{% if settled %}
+<div>{{ settled }}</div>
+{% endif %}
 {% for warning in warnings %}
 <div><strong>warning:</strong> {{ warning|masked }}</div>
 {% endfor %}
@@ -203,6 +208,7 @@ def delivery_html(delivery: DeliveryView) -> str:
         any_advice=any(reason.advice for reason in reasons),
         heading=_reasons_heading(delivery),
         steps=next_steps(delivery),
+        settled=delivery.settled,
         warnings=_warnings(delivery),
     )
 
@@ -226,6 +232,7 @@ def delivery_text(delivery: DeliveryView) -> str:
     steps = next_steps(delivery)
     lines += ["  what to do next:"] * bool(steps)
     lines += [f"    {' '.join((step.instruction, ' or '.join(step.code))).strip()}" for step in steps]
+    lines += [f"  {delivery.settled}"] * bool(delivery.settled)
     lines += [f"  warning: {in_terminal(warning)}" for warning in _warnings(delivery)]
     return "\n".join(lines)
 

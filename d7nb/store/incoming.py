@@ -41,4 +41,3 @@ def take_in(
         write_opt_outs(connection, destination_id, hash_recipients, requests, stopped=True)
         keep(connection, [*aside, *map(unmatched, unmatched_updates)], at)
     return len(updates) - len(unmatched_updates)
-
