@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _CREATE_TABLES_LOCK = 0x64376E62  # an advisory lock of PostgreSQL: one process at a time makes the tables
 _TEST_WRITE = update(meta).where(meta.c.name.is_(None)).values(value="")  # changes nothing, and needs the right to
+_LOCK_VERSION = select(meta.c.value).where(meta.c.name == "schema_version").with_for_update()
 _CREATE = Wording(  # noqa: S604  (the shell that reads it)
     notebook="d7nb.Ledger.create(...) begins a new one on purpose",
     shell="python -m d7nb ledger create begins a new one on purpose",
@@ -159,6 +160,7 @@ def _bring_up(
             f"the ledger {location.name} is an older copy, and lacks messages that were sent{_since(companion)}: "
         )
         raise LedgerError(Hint(is_older, _would_go_again(location)))
+    connection.execute(_LOCK_VERSION).all()  # in PostgreSQL, whoever writes by the old tables holds it
     notes = _read_notes(connection, location)
     secret = _read_old_secret(location, notes)
     if location.path is not None:

@@ -222,3 +222,27 @@ def test_without_its_secret_it_stays_as_it_is(tmp_path: Path, loss: str) -> None
     with pytest.raises(LedgerError, match=r"ledger.sqlite3.secret .* put it back beside the ledger"):
         Ledger(path)
     assert version_of(str(path)) == "2"
+
+
+def test_what_an_old_program_is_writing_at_that_moment_is_brought_over(place: str) -> None:
+    """It has the lock that version 2 takes before it writes, and commits while another program opens the ledger."""
+    make_old_ledger(place, rows=3)
+    engine = sqlalchemy.create_engine(old_ledgers.url_of(place))
+    with engine.connect() as old, ThreadPoolExecutor(1) as pool:
+        if engine.dialect.name == "sqlite":
+            old.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            old.execute(text("SELECT value FROM d7nb_meta WHERE name = 'schema_version' FOR UPDATE"))
+        opening = pool.submit(Ledger, place)
+        time.sleep(0.3)
+        assert not opening.done()
+        request = dict.fromkeys(("outcome", "request_id", "created_at", "status", "recorded_at"))
+        at = old_ledgers.to_number(LATER)
+        request |= {"id": 99, "run": "run-1", "destination": 1, "campaign": CAMPAIGN, "at": at, "reason": ""}
+        old.execute(text(old_ledgers.INSERT_REQUEST), request)
+        row = {"destination": 1, "key": keys([7], CAMPAIGN)[0].tobytes(), "request": 99, "sent": None, "person": None}
+        old.execute(text(old_ledgers.INSERT_ROW), row | {"recipient": "+120••••••07"})
+        old.commit()
+        with opening.result(30) as ledger:
+            assert look_up(ledger, [0, 7], LATER).outcome.tolist() == ["accepted", "unknown"]
+    engine.dispose()
