@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.browser.pages import Lab, expect
 from tests.browser.processes import ROOT, until
 
