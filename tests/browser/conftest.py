@@ -142,10 +142,10 @@ def shoot() -> Callable[[Page | Locator, str], None]:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All in one process: one browser and one JupyterLab serve them, and two at once would fight for cores."""
+    """In two processes: each has one browser and one JupyterLab for its tests, and mostly waits for them."""
     for item in items:
         if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.xdist_group("browser"))
+            item.add_marker(pytest.mark.xdist_group("form" if item.path.stem == "test_compose" else "displays"))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,8 +7,6 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import nbformat
-
 try:
     from playwright.sync_api import expect
 except ImportError:  # then the fixture `browser` skips every test
@@ -39,6 +37,8 @@ class Notebooks:
 
     def new(self, *cells: str) -> None:
         """Write a notebook of these code cells, and open it."""
+        import nbformat  # takes seconds, which every process of the tests would spend
+
         book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source.strip()) for source in cells])
         book.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}  # else Lab asks for one
         path = self.folder / "notebook.ipynb"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.browser.pages import Lab, expect
 from tests.browser.processes import ROOT, until
 
@@ -155,17 +153,20 @@ plan""",
     assert sent == [f"Hi {text} {text}" for text in HOSTILE[1:]]
 
 
-@pytest.mark.parametrize("theme", ["Light", "Dark"])
-def test_displays_take_the_theme_s_colours(lab: Lab, sandbox: SandboxProcess, shoot: Callable, theme: str) -> None:
+def test_displays_take_the_theme_s_colours(lab: Lab, sandbox: SandboxProcess, shoot: Callable) -> None:
     lab.new(a_mailing(sandbox) + "plan", "plan.preview()", "plan.send(client)")
-    lab.theme(theme)
     lab.run_all()
-    for place, what in enumerate(["plan", "preview", "delivery"]):
-        shown = lab.output(place).locator(".d7nb")
-        expect(shown).to_be_visible()
-        inherited = shown.evaluate("each => getComputedStyle(each.parentElement).color")
-        expect(shown).to_have_css("color", inherited)
-        shoot(shown, f"{what}-{theme.lower()}")
+    colours = set()
+    for theme in ("Light", "Dark"):
+        lab.theme(theme)
+        for place, what in enumerate(["plan", "preview", "delivery"]):
+            shown = lab.output(place).locator(".d7nb")
+            expect(shown).to_be_visible()
+            inherited = shown.evaluate("each => getComputedStyle(each.parentElement).color")
+            expect(shown).to_have_css("color", inherited)
+            shoot(shown, f"{what}-{theme.lower()}")
+            colours.add(inherited)
+    assert len(colours) == 2
 
 
 def test_what_does_come_alive_is_noticed(lab: Lab, watch: Watch) -> None:

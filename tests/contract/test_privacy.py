@@ -18,11 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import ipywidgets
-import nbformat
 import pandas as pd
 import pytest
 import sqlalchemy
-from nbclient import NotebookClient
 
 import d7nb
 from d7nb import Text, by_column, col, errors
@@ -531,6 +529,9 @@ def test_a_cassette_holds_no_token_and_only_numbers_that_are_nobody_s(path: Path
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_and_shows_only_its_user_s_own_numbers(path: Path) -> None:
+    import nbformat  # takes seconds, which every process of the tests would spend
+    from nbclient import NotebookClient
+
     notebook = nbformat.read(path, as_version=4)
     assert [cell for cell in notebook.cells if cell.get("outputs")] == []
     where = {"metadata": {"path": str(ROOT)}}  # so that the kernel imports what is tested here
