@@ -52,8 +52,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two processes a core: many tests wait, for a clock, a process or a browser."""
-    return 2 * (os.cpu_count() or 1)
+    """One more than there are cores: some tests wait, for a clock, a process or a browser, but each costs its start."""
+    return 1 + (os.cpu_count() or 1)
 
 
 @pytest.fixture(autouse=True)
