@@ -233,7 +233,7 @@ def _database_notes(location: LedgerLocation) -> dict[str, str]:
         with engine.connect() as connection:
             if not inspect(connection).has_table(meta.name):
                 return {}
-            return dict(connection.execute(select(meta.c.name, meta.c.value)).tuples().all())
+            return dict(connection.execute(select(meta.c.name, meta.c.value)).all())
     finally:
         engine.dispose()
 
