@@ -23,8 +23,10 @@ from d7nb.errors import ApiError, D7Error, Misdirected, Unauthorized, message_of
 from d7nb.hints import Call, Hint, render
 from d7nb.ledger import Ledger
 from d7nb.plugins.manager import ALLOWED, BUILT_IN
+from d7nb.store.companion import files_of
 from d7nb.store.database import may_create_tables
-from d7nb.store.location import filesystem_of, find_location, in_container, read_mounts, warning_for
+from d7nb.store.location import filesystem_of, find_location, in_container, keeps_modes, read_mounts, warning_for
+from d7nb.store.opening import check_not_gone
 from d7nb.store.schema import SCHEMA
 from d7nb.version import version
 
@@ -198,14 +200,15 @@ def _clock_difference(d7_time: datetime) -> Finding:
 def check_ledger(target: Target) -> Iterator[Finding]:
     """Check that the ledger can be used and that nobody else can read it, and count what it holds."""
     location = find_location(target.ledger, os.environ)
-    if location.path is not None and not location.path.exists():
+    if location.path is not None and _is_empty(location.path):
+        check_not_gone(location)
         yield from _no_ledger_yet(location.path, location.address, ours=location.is_default)
         return
     if location.path is None and (missing_tables := _no_tables_yet(location)):
         yield missing_tables
         return
-    with Ledger(target.ledger, patience=TIMEOUT) as opened:  # raises if it can't be written
-        campaigns, warning = opened.campaigns(), opened.warning
+    with Ledger(target.ledger, patience=TIMEOUT) as opened:  # raises if it can't be written, or lost something
+        campaigns = opened.campaigns()
     counts = campaigns.drop(columns=["campaign", "destination", "last"]).sum()
     contents = f"{plural(len(campaigns), 'campaign')}, {plural(int(counts.sum()), 'row')}"
     yield Finding("ok", "ledger", f"{location.address} can be read and written (schema {SCHEMA}): {contents}")
@@ -220,10 +223,21 @@ def check_ledger(target: Target) -> Iterator[Finding]:
     if counts["claimed"]:
         message = f"{plural(int(counts['claimed']), 'row')} being sent now, or by a send that was cut off"
         yield Finding("info", "ledger", message)
+    if location.path is not None:
+        yield from _durability(location.path.parent)
+        yield from _privacy(location.path, ours=location.is_default)
+
+
+def _is_empty(path: Path) -> bool:
+    """Return whether there is no ledger yet: no file, or one that a program was about to fill when it was killed."""
+    return not path.exists() or (path.is_file() and not path.stat().st_size)
+
+
+def _durability(folder: Path) -> Iterator[Finding]:
+    """Check that a ledger lasts in a folder."""
+    warning = warning_for(filesystem_of(folder.resolve(), read_mounts()), os.environ, contained=in_container())
     if warning:
         yield Finding("warn", "ledger", warning)
-    if location.path is not None:
-        yield from _privacy(location.path, ours=location.is_default)
 
 
 def _no_ledger_yet(path: Path, shown: str, *, ours: bool) -> Iterator[Finding]:
@@ -237,9 +251,7 @@ def _no_ledger_yet(path: Path, shown: str, *, ours: bool) -> Iterator[Finding]:
         yield Finding("fail", "ledger", f"{shown}: its folder can't be written", "make it writable, or name another")
     else:
         yield Finding("ok", "ledger", f"none yet; the first send makes it at {shown}")
-        warning = warning_for(filesystem_of(folder.resolve(), read_mounts()), os.environ, contained=in_container())
-        if warning:
-            yield Finding("warn", "ledger", warning)
+        yield from _durability(folder)
 
 
 def _no_tables_yet(location: LedgerLocation) -> Finding | None:
@@ -247,6 +259,7 @@ def _no_tables_yet(location: LedgerLocation) -> Finding | None:
     may_create = may_create_tables(location, timeout=TIMEOUT)
     if may_create is None:
         return None
+    check_not_gone(location)
     if may_create:
         return Finding("ok", "ledger", f"none yet; the first send makes its tables in {location.address}")
     return Finding(
@@ -261,10 +274,13 @@ def _privacy(path: Path, *, ours: bool) -> Iterator[Finding]:
     """Check that other users of this machine have no access to the ledger's files."""
     if os.name != "posix":
         return
-    private_modes = {path: "600", path.with_name(f"{path.name}.secret"): "600"}
+    if not keeps_modes(path.parent):
+        yield Finding("info", "privacy", "the file system does not keep who may read a file")
+        return
+    private_modes = dict.fromkeys(files_of(path), "600")
     if ours:
         private_modes[path.parent] = "700"
-    exposed = {file: mode for file, mode in private_modes.items() if file.exists() and _others_have_access(file)}
+    exposed = {file: mode for file, mode in private_modes.items() if _others_have_access(file)}
     for file, mode in exposed.items():
         yield Finding(
             "warn", "privacy", f"others on this machine can get at {file}", f"chmod {mode} {shlex.quote(str(file))}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import click
 from d7nb.cli.exit_codes import DONE
 from d7nb.cli.output import check_out, write
 from d7nb.cli.table_options import StrictOptions, ledger_option
+from d7nb.errors import LedgerError
 from d7nb.privacy import mask_text
 
 SHOWN_ASIDE = 50
@@ -93,6 +95,73 @@ def opt_outs(ledger: str | None) -> int:
     listed["at"] = listed["at"].dt.strftime("%Y-%m-%d %H:%M UTC")
     listed["word"] = listed["word"].map(in_terminal)
     print(listed.to_string(index=False))
+    return DONE
+
+
+@ledger.command(cls=StrictOptions)
+@ledger_option
+def create(ledger: str | None) -> int:
+    """Begin a new ledger where one was lost; it knows of no earlier send.
+
+    What is left of the old one stays beside it. A ledger that is whole stays as it is.
+    """
+    from d7nb.ledger import Ledger  # noqa: PLC0415
+    from d7nb.store.files import create_anew  # noqa: PLC0415
+    from d7nb.store.location import find_location  # noqa: PLC0415
+
+    old = create_anew(find_location(ledger, os.environ))
+    with Ledger(ledger) as opened:
+        print(f"began a new ledger, which knows of no earlier send: {opened}")
+    if old is not None:
+        print(f"what was left of the old one is beside it: {old.name}")
+    return DONE
+
+
+@ledger.command(cls=StrictOptions)
+@click.argument("file", type=Path, metavar="FILE")
+@ledger_option
+def backup(file: Path, ledger: str | None) -> int:
+    """Copy the ledger to a file, and to FILE.companion what belongs to it.
+
+    Others may go on using the ledger meanwhile. For one in PostgreSQL, the command of its own tool is shown.
+    """
+    from d7nb.ledger import Ledger  # noqa: PLC0415
+    from d7nb.store.companion import SUFFIX  # noqa: PLC0415
+    from d7nb.store.location import find_location  # noqa: PLC0415
+    from d7nb.store.opening import check_not_gone  # noqa: PLC0415
+
+    location = find_location(ledger, os.environ)
+    if location.path is not None and not location.path.exists():  # opening it would begin an empty one
+        check_not_gone(location)
+        message = f"there is no ledger {location.name} to back up: correct the path"
+        raise LedgerError(message)
+    with Ledger(ledger) as opened:
+        opened.back_up(file)
+    print(f"wrote {mask_text(file.name)} and {mask_text(file.name)}{SUFFIX}; keep them together")
+    return DONE
+
+
+@ledger.command(cls=StrictOptions)
+@click.argument("file", type=Path, metavar="[FILE]", required=False)
+@ledger_option
+def restore(file: Path | None, ledger: str | None) -> int:
+    """Put a backup in the place of the ledger, whose own files stay beside it.
+
+    FILE is a file that `python -m d7nb ledger backup` made. Whoever was written to after the backup would be written to
+    again. For a ledger in PostgreSQL, restore a dump with its own tools first, and give no FILE: the database counts as
+    whole from then on.
+    """
+    from d7nb.ledger import Ledger  # noqa: PLC0415
+    from d7nb.store.files import restore as restore_files  # noqa: PLC0415
+    from d7nb.store.location import find_location  # noqa: PLC0415
+
+    old = restore_files(find_location(ledger, os.environ), file)
+    with Ledger(ledger) as opened:
+        print(f"restored the ledger {opened}" if file else f"the ledger {opened} counts as whole, as it is")
+    if old is not None:
+        print(f"what was there is beside it: {old.name}")
+    if file is not None:
+        print("whoever was written to after the backup would be written to again")
     return DONE
 
 

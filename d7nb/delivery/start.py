@@ -80,9 +80,6 @@ def deliver(
         )
         eligibility = check_eligibility(mailing, campaign, options.resend)
         _check_confirmed(options.confirm, eligibility)
-        warning = None if client.is_local else campaign.database.warning
-        if warning:
-            warnings.warn(warning, LedgerWarning, stacklevel=4)
         outcomes = OutcomeTable(mailing.verdicts)
         outcomes.update_from_ledger(eligibility.excluded, eligibility.excluded_outcomes)
         run = Run(
@@ -102,6 +99,9 @@ def deliver(
             split=options.split,
             canary=None if options.canary is None else Canary(options.canary, options.stop_if),
         )
+        warning = None if client.is_local else campaign.database.warning  # the run's beginning may have added one
+        if warning:
+            warnings.warn(warning, LedgerWarning, stacklevel=4)
         send = BackgroundSend(loop, stack.pop_all(), after_send)
     delivery = Delivery(mailing, outcomes, ledger, client=client, send=send)
     if warning:

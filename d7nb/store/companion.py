@@ -10,11 +10,13 @@ import json
 import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Self
 
 from platformdirs import user_data_path
 
+from d7nb.errors import LedgerError
 from d7nb.store.location import replace_private
 
 if TYPE_CHECKING:
@@ -32,6 +34,10 @@ _NUMBER_WIDTH = 15
 
 class Damaged(ValueError):
     """A companion file that can't be read."""
+
+
+class LedgerLost(LedgerError):
+    """A ledger that is gone, is an older copy, or lacks the companion file that was made with it."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,8 @@ class Companion:
             fields = json.loads(text)
             companion = cls(**fields | {"last_request": int(fields["last_request"])})
             bytes.fromhex(companion.secret)
+            if companion.at:
+                datetime.fromisoformat(companion.at)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise Damaged from error
         return companion
@@ -92,7 +100,9 @@ class CompanionFile:
         if location.path is not None:
             return cls(location.path.with_name(location.path.name + SUFFIX))
         url = location.url
-        database = f"{url.host or ''}:{url.port or 5432}/{url.database}?{url.query.get('options', '')}"
+        server = f"{url.username or ''}@{url.host or ''}:{url.port or 5432}"
+        schema_and_host = [str(url.query.get(name, "")) for name in ("options", "host", "port")]
+        database = f"{server}/{url.database}?{'&'.join(schema_and_host)}"
         name = sha256(database.encode()).hexdigest()[:16]
         return cls(user_data_path("d7nb", appauthor=False) / "postgresql" / f"{name}{SUFFIX}")
 
@@ -119,14 +129,21 @@ class CompanionFile:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         replace_private(self.path, companion.to_text().encode())
 
-    def note_run(self, companion: Companion, run: str, at: str) -> Companion:
-        """Write down the last run, which the ledger has; return what the file holds now.
+    def note_run(self, companion: Companion, run: str, at: str, last_request: int) -> Companion:
+        """Write down the last run and the last request, which the ledger has; return what the file holds now.
+
+        Args:
+            companion: What the file holds, where it is no longer there.
+            run: The id of the run.
+            at: When it began, as an ISO 8601 text.
+            last_request: The number of the ledger's last request: one that is noted meanwhile may be overwritten.
 
         Raises:
+            Damaged: The file is damaged.
             OSError: It can't be written.
         """
         current = self.read() or companion
-        noted = replace(current, run=run, at=at)
+        noted = replace(current, run=run, at=at, last_request=max(current.last_request, last_request))
         self.write(noted)
         return noted
 
@@ -140,23 +157,37 @@ class CompanionFile:
             found = content.find(b'"last_request": "')
             if found >= 0:
                 file.seek(found + len(b'"last_request": "'))
-                if int(content[file.tell() : file.tell() + _NUMBER_WIDTH] or b"0") < number:
+                noted = content[file.tell() : file.tell() + _NUMBER_WIDTH]
+                if noted.isdigit() and int(noted) < number:
                     file.write(f"{number:0{_NUMBER_WIDTH}}".encode())
 
 
 def files_of(path: Path) -> Iterator[Path]:
     """Yield the files of an SQLite ledger that are there."""
-    for suffix in ("", "-wal", "-shm", "-journal", SUFFIX, SECRET_SUFFIX):
+    for suffix in ("", SUFFIX, "-wal", "-shm", "-journal", SECRET_SUFFIX):
         file = path.with_name(path.name + suffix)
         if file.exists():
             yield file
 
 
-def move_aside(path: Path) -> Path:
-    """Rename all files of an SQLite ledger, and return the ledger's new name: ``<file>.old-1`` or the next free one."""
+def move_aside(path: Path) -> Path | None:
+    """Rename what there is of an SQLite ledger to ``<file>.old-1`` or the next free name, and copy its companion there.
+
+    The companion itself stays until another takes its place: whoever opens the ledger meanwhile, or after a kill in the
+    middle, is told that it is gone.
+
+    Returns:
+        The ledger's new name; None where there was nothing.
+    """
+    if not any(files_of(path)):
+        return None
     number = 1
     while os.path.lexists(old := path.with_name(f"{path.name}.old-{number}")) or any(files_of(old)):
         number += 1
     for file in list(files_of(path)):
-        file.rename(old.with_name(old.name + file.name.removeprefix(path.name)))
+        moved = old.with_name(old.name + file.name.removeprefix(path.name))
+        if file.name.endswith(SUFFIX):
+            replace_private(moved, file.read_bytes())
+        else:
+            file.rename(moved)
     return old

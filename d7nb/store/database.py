@@ -12,13 +12,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from sqlalchemy import bindparam, create_engine, event, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from d7nb.errors import LedgerError
-from d7nb.store.companion import CompanionFile
+from d7nb.store.companion import Companion, CompanionFile, Damaged, LedgerLost, files_of
 from d7nb.store.faults import PRIMARY, guarded
 from d7nb.store.hashing import hash_under, key_secret
-from d7nb.store.location import filesystem_of, in_container, is_network, make_file, read_mounts, warning_for
-from d7nb.store.opening import check_not_older, open_tables
+from d7nb.store.location import (
+    check_private,
+    filesystem_of,
+    in_container,
+    is_network,
+    make_file,
+    read_mounts,
+    shown,
+    warning_for,
+)
+from d7nb.store.opening import check_not_gone, check_not_older, last_request_number, open_tables, read_companion
 from d7nb.store.schema import INSERT, campaigns, destinations, meta, to_number
 
 if TYPE_CHECKING:
@@ -78,11 +88,14 @@ class Database:
         self.name = location.name
         self.address = location.address
         self.warning: str | None = None
+        self._companion: Companion
         self._destinations: dict[str, int] = {}
         self._campaigns: dict[tuple[str, str], int] = {}
         self._companion_file = CompanionFile.of(location)
-        make_file(location)
         with guarded(self.name):
+            if location.path is not None and not location.path.exists():
+                check_not_gone(location)  # before an empty file is made in its place
+            make_file(location)
             self.engine = self._postgres(patience) if location.path is None else self._sqlite(location.path, patience)
             try:
                 secret, self._companion = open_tables(self.engine, location)
@@ -97,7 +110,12 @@ class Database:
 
     def _sqlite(self, path: Path, patience: float) -> Engine:
         filesystem = filesystem_of(path.resolve(), read_mounts())
-        self.warning = warning_for(filesystem, os.environ, contained=in_container())
+        for warning in (
+            warning_for(filesystem, os.environ, contained=in_container()),
+            check_private(files_of(path)),
+        ):
+            if warning:
+                self._add_warning(warning)
         self._identity = _identity(path)
         # WAL needs memory that all its users share, which two machines don't; the old journal then needs EXTRA, since
         # its commit is the removal of a file.
@@ -117,6 +135,9 @@ class Database:
             driver.execute("BEGIN" if reading else "BEGIN IMMEDIATE")
 
         self._reader = engine.execution_options(reading=True)
+        self._fresh = create_engine(
+            self.location.url, hide_parameters=True, poolclass=NullPool, connect_args={"timeout": patience}
+        )
         return engine
 
     def _postgres(self, patience: float) -> Engine:
@@ -173,8 +194,9 @@ class Database:
             LedgerError: Nothing was written.
         """
         with guarded(self.name):
-            self._check_identity()
+            self._check_identity()  # first of all: a new connection would make an empty file in its place
             with nullcontext(connection) if connection is not None else self.engine.connect() as writer, writer.begin():
+                self._check_identity()  # and now that nobody can restore another file any more
                 yield writer
 
     def now(self, connection: Connection, at: datetime) -> int:
@@ -202,22 +224,48 @@ class Database:
     def begin_run(self, connection: Connection) -> None:
         """Check, before a run begins, that the ledger still has all that its companion file knows of.
 
+        Args:
+            connection: In the transaction in which the run begins.
+
         Raises:
-            LedgerError: It was replaced by an older copy.
+            LedgerLost: It was replaced by an older copy, or its companion file by that of another ledger.
         """
-        check_not_older(connection, self._companion_file.read() or self._companion, self.location)
+        companion = read_companion(self._companion_file, self.location) or self._companion
+        if companion.ledger != self._companion.ledger:
+            raise LedgerLost(
+                f"the file {self._companion_file.path.name} now belongs to another ledger than {self.name}, which is "
+                "in use: put it back and open the ledger again"
+            )
+        if self.location.path is None:
+            check_not_older(connection, companion, self.location)
+            return
+        with self._fresh.connect() as fresh:  # others remember what stood in a file that was overwritten in place
+            check_not_older(fresh, companion, self.location)
 
     def note_run(self, run: str) -> None:
         """Write to the companion file that a run began, which the ledger has."""
+        at = datetime.now(UTC).isoformat()
         try:
-            self._companion = self._companion_file.note_run(self._companion, run, datetime.now(UTC).isoformat())
-        except OSError:
+            if self.location.path is None:
+                self._companion = self._companion_file.note_run(self._companion, run, at, 0)
+                return
+            with self.engine.begin() as connection:  # nobody else notes a run meanwhile
+                number = last_request_number(connection)
+                self._companion = self._companion_file.note_run(self._companion, run, at, number)
+        except (OSError, Damaged):
             if self.location.path is not None:
                 raise
             self._add_warning(
-                f"{self._companion_file.path.parent} can't be written, so it will not be noticed if the database loses "
-                "messages"
+                f"{shown(self._companion_file.path.parent)} can't be written, so it will not be noticed if the "
+                f"database {self.name} loses messages: make it writable"
             )
+
+    def fold(self) -> None:
+        """Copy what was written to the file itself, so that nothing is missing there; others need not wait for it."""
+        if self.dialect == "sqlite":
+            with suppress(SQLAlchemyError), self.engine.connect() as connection, suppress(sqlite3.Error):
+                driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+                driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def note_request(self, number: int) -> None:
         """Write to the companion file that a request was claimed, which the ledger has."""

@@ -63,6 +63,13 @@ def guarded(name: str) -> Iterator[None]:
         raise LedgerError(f"the ledger {name} {_sentence(error)}") from cause
 
 
+def is_damage(error: BaseException | None) -> bool:
+    """Tell whether a database's error says that an SQLite file is damaged, or is none."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    code = getattr(cause, "sqlite_errorcode", 0) & PRIMARY
+    return code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
 def _sentence(error: Exception) -> str:
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, PermissionError):

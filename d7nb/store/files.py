@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,171 +11,243 @@ from typing import TYPE_CHECKING
 from sqlalchemy import create_engine, inspect, select
 
 from d7nb.errors import LedgerError
-from d7nb.store.companion import SUFFIX, Companion, CompanionFile, Damaged, files_of, move_aside
+from d7nb.store.companion import SUFFIX, Companion, CompanionFile, Damaged, LedgerLost, files_of, move_aside
 from d7nb.store.database import Database
-from d7nb.store.faults import guarded
+from d7nb.store.faults import guarded, is_damage
 from d7nb.store.hashing import check_of
-from d7nb.store.location import write_private
-from d7nb.store.schema import SCHEMA, meta
+from d7nb.store.location import make_folder, write_private
+from d7nb.store.migration import OLD_VERSIONS
+from d7nb.store.opening import read_companion
+from d7nb.store.schema import SCHEMA, meta, requests, runs
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
 
     from d7nb.store.location import LedgerLocation
 
 _DRAFT = ".draft"
+_PATIENCE = 5.0
+"""Seconds to wait for a program that is writing to the ledger that is to be replaced."""
+_SECRET_OPTIONS = frozenset({"password", "sslpassword"})
 
 
 def back_up(database: Database, file: str | os.PathLike[str]) -> None:
     """Copy a ledger to a file; see `Ledger.back_up`."""
     location, target = database.location, Path(file).expanduser().resolve()
     if location.path is None:
-        name = (
-            location.url.set(query={}).render_as_string(hide_password=True).replace("postgresql+psycopg", "postgresql")
-        )
         raise LedgerError(
-            f"a ledger in PostgreSQL is backed up with its own tools: pg_dump --format=custom --table='d7nb_*' "
-            f"--file={target.name} {name!r}"
+            "a ledger in PostgreSQL is backed up with its own tools: pg_dump --format=custom --table='d7nb_*' "
+            f"--file={target.name} '{_url_without_password(location)}'"
         )
+    if not target.parent.is_dir():
+        raise LedgerError(f"there is no folder {target.parent.name!r} for the backup {target.name}: make it")
+    if target.exists() or _companion_path(target).exists():
+        raise LedgerError(f"{target.name} exists already: name another file for the backup")
     with guarded(location.name):
-        if target.exists() or _companion_path(target).exists():
-            raise LedgerError(f"{target.name} exists already: name another file for the backup")
-        companion = CompanionFile.of(location).read()  # before the copy: it must not be ahead of it
-        if companion is None:
-            raise LedgerError(
-                f"the ledger {location.name} has lost the file beside it: open it again, to see what to do"
-            )
-        draft = target.with_name(target.name + _DRAFT)
-        draft.unlink(missing_ok=True)
-        try:
-            write_private(draft, b"")
-            with closing(sqlite3.connect(location.path)) as source, closing(sqlite3.connect(draft)) as copy:
-                source.backup(copy, pages=1_000, sleep=0.001)
-            _check_whole(draft, companion, target.name)
-            CompanionFile(_companion_path(target)).write(companion)
-            draft.replace(target)
-        finally:
-            draft.unlink(missing_ok=True)
+        companion = read_companion(CompanionFile.of(location), location)  # before the copy: never ahead of it
+    if companion is None or not location.path.exists():
+        raise LedgerError(f"a file of the ledger {location.name} is gone: open it again, to see what to do")
+    with guarded(target.name), _draft(target) as draft:
+        with closing(_connect(location.path, "rw")) as source, closing(sqlite3.connect(draft)) as copy:
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")  # one file that can be read where nothing can be written
+        if _as_far_as(draft, companion, location.name) != companion:
+            raise LedgerError(f"the ledger {location.name} is an older copy: open it again, to see what to do")
+        CompanionFile(_companion_path(target)).write(companion)
+        draft.replace(target)
 
 
-def restore(location: LedgerLocation, file: str | os.PathLike[str] | None) -> None:
-    """Put a backup in the place of a ledger; see `Ledger.restore`."""
+def restore(location: LedgerLocation, file: str | os.PathLike[str] | None) -> Path | None:
+    """Put a backup in the place of a ledger; see `Ledger.restore`.
+
+    Returns:
+        The new name of the ledger that was there; None where there was none, and in PostgreSQL.
+    """
     if location.path is None:
         if file is not None:
             raise LedgerError(
-                "a ledger in PostgreSQL is restored with its own tools, such as pg_restore; then restore without a "
-                "file, so that the database counts as whole"
+                "a ledger in PostgreSQL is restored with its own tools: pg_restore --clean --if-exists "
+                f"--single-transaction --dbname='{_url_without_password(location)}' {Path(file).name}; then restore "
+                "without a file, so that the database counts as whole"
             )
         _accept_database(location)
-        return
+        return None
     if file is None:
-        raise LedgerError("name the backup to restore")
+        raise LedgerError("name the file of the backup to restore")
     source, path = Path(file).expanduser().resolve(), location.path
     if not source.is_file():
-        raise LedgerError(f"there is no backup {source.name}: name a file that the command backup made")
+        raise LedgerError(f"there is no backup {source.name}: name a file that d7nb ledger backup made")
     if source == path:
         raise LedgerError(f"{source.name} is the ledger itself: name a backup of it")
-    with guarded(source.name):
-        companion = _backup_companion(source)
-        draft = path.with_name(path.name + _DRAFT)
-        draft.unlink(missing_ok=True)
-        try:
-            write_private(draft, b"")
-            read_only = f"{source.as_uri()}?mode=ro"
-            with closing(sqlite3.connect(read_only, uri=True)) as backup, closing(sqlite3.connect(draft)) as copy:
+    companion = _backup_companion(source)
+    make_folder(location)
+    with guarded(location.name), _draft(path) as draft:
+        with guarded(source.name):
+            with closing(_connect(source, "ro")) as backup, closing(sqlite3.connect(draft)) as copy:
                 backup.backup(copy)
-            restored = _check_whole(draft, companion, source.name)
-            if any(files_of(path)):
-                move_aside(path)
+            restored = _as_far_as(draft, companion, source.name)
+        with _no_writers(path):
+            old = move_aside(path)
             CompanionFile.of(location).write(replace(restored, address=location.address, is_complete=True))
             draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+    return old
 
 
-def create_anew(location: LedgerLocation) -> None:
-    """Make room for a new ledger; see `Ledger.create`."""
+def create_anew(location: LedgerLocation) -> Path | None:
+    """Make room for a new ledger; see `Ledger.create`.
+
+    Returns:
+        The new name of what was left of the old one; None where there was nothing, and in PostgreSQL.
+    """
     with guarded(location.name):
+        companion_file = CompanionFile.of(location)
         if location.path is None:
-            if _has_tables(location):
+            if _database_notes(location):
                 raise LedgerError(
                     f"the database {location.name} has a ledger: restore it without a file, so that it counts as "
                     "whole, or give another database"
                 )
-            CompanionFile.of(location).path.unlink(missing_ok=True)
-        elif any(files_of(location.path)):
-            if _is_whole(location):
-                raise LedgerError(f"there is a ledger {location.name} already, and it is whole: go on with it")
-            move_aside(location.path)
+            companion_file.path.unlink(missing_ok=True)
+            return None
+        left = list(files_of(location.path))
+        if not left or (left == [location.path] and not location.path.stat().st_size):
+            return None
+        if not _is_lost(location):
+            raise LedgerError(f"there is a ledger {location.name} already, and it is whole: go on with it")
+        with _no_writers(location.path):
+            old = move_aside(location.path)
+            companion_file.path.unlink(missing_ok=True)
+        return old
 
 
 def _companion_path(path: Path) -> Path:
     return path.with_name(path.name + SUFFIX)
 
 
-def _backup_companion(source: Path) -> Companion:
+def _url_without_password(location: LedgerLocation) -> str:
+    """Return a PostgreSQL URL as its own tools read it."""
+    url = location.url.set(drivername="postgresql", password=None)
+    return url.difference_update_query(_SECRET_OPTIONS).render_as_string(hide_password=True)
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    """Connect to a file that is there, to read it (``ro``) or to write (``rw``)."""
+    return sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, timeout=_PATIENCE, isolation_level=None)
+
+
+@contextmanager
+def _draft(path: Path) -> Iterator[Path]:
+    """Yield an empty file beside another, that only its owner may read; it is gone afterwards unless it was renamed."""
+    draft = path.with_name(path.name + _DRAFT)
+    for left in list(files_of(draft)):  # by a program that was killed
+        left.unlink()
+    write_private(draft, b"")
     try:
-        companion = CompanionFile(_companion_path(source)).read()
-    except Damaged:
-        companion = None
-    if companion is None:
-        raise LedgerError(
-            f"the backup {source.name} needs the file {source.name}{SUFFIX} that was made with it, to recognise people"
-        )
-    return companion
+        yield draft
+    finally:
+        for left in list(files_of(draft)):
+            left.unlink(missing_ok=True)
 
 
-def _check_whole(path: Path, companion: Companion, name: str) -> Companion:
-    """Check that an SQLite file is a ledger that belongs to a companion; return it as far as the ledger goes.
+@contextmanager
+def _no_writers(path: Path) -> Iterator[None]:
+    """Keep other programs from writing to an SQLite file; whoever waited for that finds that the file was replaced.
 
     Raises:
-        LedgerError: It is not.
+        sqlite3.OperationalError: Another program is writing to it.
+    """
+    if not path.exists():
+        yield
+        return
+    with closing(_connect(path, "rw")) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):  # a damaged file has no writers
+                raise
+        yield
+
+
+def _backup_companion(source: Path) -> Companion:
+    with guarded(source.name), suppress(Damaged):
+        companion = CompanionFile(_companion_path(source)).read()
+        if companion is not None:
+            return companion
+    raise LedgerError(
+        f"the backup {source.name} needs the file {source.name}{SUFFIX} that was made with it, to recognise people"
+    )
+
+
+def _as_far_as(path: Path, companion: Companion, name: str) -> Companion:
+    """Check that an SQLite file is a ledger that belongs to a companion; return what its companion may know of.
+
+    A copy of a file without its companion's last run is older; that is what somebody wants who restores it on purpose.
+
+    Raises:
+        LedgerError: It is damaged, none, or another's.
     """
     with closing(sqlite3.connect(path)) as connection:
-        damage = [row[0] for row in connection.execute("PRAGMA quick_check(1)")]
-        if damage != ["ok"]:
+        if connection.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)]:
             raise LedgerError(f"{name} is damaged: use another backup")
-        with suppress(sqlite3.OperationalError):
-            notes = dict(connection.execute("SELECT name, value FROM d7nb_meta"))
-            if notes.get("schema_version") == str(SCHEMA):
-                if notes.get("secret_check") != check_of(bytes.fromhex(companion.secret)):
-                    raise LedgerError(f"the file {name}{SUFFIX} belongs to another ledger than {name}")
-                return companion
-    raise LedgerError(f"{name} is no ledger of this version of d7nb: use another backup")
+        try:
+            notes = dict(connection.execute(f"SELECT name, value FROM {meta.name}"))  # noqa: S608  (a table of ours)
+        except sqlite3.OperationalError:
+            notes = {}
+        if notes.get("schema_version") != str(SCHEMA):
+            raise LedgerError(f"{name} is no ledger of this version of d7nb: use another backup")
+        if notes.get("secret_check") != check_of(bytes.fromhex(companion.secret)):
+            raise LedgerError(
+                f"the file {name}{SUFFIX} belongs to another ledger than {name}: find the one made with it"
+            )
+        if (companion.run,) not in connection.execute(f"SELECT id FROM {runs.name}").fetchall():  # noqa: S608
+            companion = replace(companion, run="", at="")
+        last = connection.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = ?", (requests.name,)).fetchone()
+        return replace(companion, last_request=min(companion.last_request, last[0] or 0))
 
 
-def _is_whole(location: LedgerLocation) -> bool:
-    """Return whether an SQLite ledger can be opened as it is."""
+def _is_lost(location: LedgerLocation) -> bool:
+    """Return whether an SQLite ledger lost something or is damaged, so that it can't be opened.
+
+    Raises:
+        LedgerError: It can't be opened for another reason, such as that another program keeps it locked.
+    """
     try:
-        Database(location, 5).close()
-    except LedgerError:
-        return False
-    return True
+        Database(location, _PATIENCE).close()
+    except LedgerLost:
+        return True
+    except LedgerError as error:
+        if is_damage(error.__cause__):
+            return True
+        raise
+    return False
 
 
-def _has_tables(location: LedgerLocation) -> bool:
-    """Return whether a PostgreSQL database has a ledger."""
-    engine = create_engine(location.url, hide_parameters=True)
+def _database_notes(location: LedgerLocation) -> dict[str, str]:
+    """Return what a PostgreSQL database's ledger says of itself; nothing where it has none."""
+    try:
+        engine = create_engine(location.url, hide_parameters=True)
+    except ImportError:
+        raise LedgerError("a ledger in PostgreSQL needs psycopg: pip install 'd7nb[postgres]'") from None
     try:
         with engine.connect() as connection:
-            return inspect(connection).has_table(meta.name)
+            if not inspect(connection).has_table(meta.name):
+                return {}
+            return dict(connection.execute(select(meta.c.name, meta.c.value)).all())
     finally:
         engine.dispose()
 
 
 def _accept_database(location: LedgerLocation) -> None:
     """Let a PostgreSQL database count as whole, as it is."""
-    engine = create_engine(location.url, hide_parameters=True)
     with guarded(location.name):
-        try:
-            with engine.connect() as connection:
-                ledger = None
-                if inspect(connection).has_table(meta.name):
-                    ledger = connection.execute(select(meta.c.value).where(meta.c.name == "ledger")).scalar()
-        finally:
-            engine.dispose()
-        if ledger is None:
+        notes, mark = _database_notes(location), CompanionFile.of(location)
+        version = notes.get("schema_version")
+        if version == str(SCHEMA):
+            mark.write(Companion(notes["ledger"], "", location.address, is_complete=True))
+        elif version in {str(old) for old in OLD_VERSIONS}:
+            mark.path.unlink(missing_ok=True)  # it is brought up to date when it is opened
+        else:
             raise LedgerError(
                 f"the database {location.name} has no ledger of this version of d7nb: restore a dump first"
             )
-        CompanionFile.of(location).write(Companion(ledger, "", location.address, is_complete=True))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shlex
+import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,11 +19,12 @@ from d7nb.errors import LedgerError
 from d7nb.store.faults import guarded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 VARIABLE = "D7NB_LEDGER"
 FILE = "ledger.sqlite3"
 PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
+_OTHERS_WRITE, _OTHERS_ACCESS = stat.S_IWGRP | stat.S_IWOTH, stat.S_IRWXG | stat.S_IRWXO
 _POSTGRES = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
 _NETWORK = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "beegfs", "fuse"}
@@ -53,10 +57,7 @@ class LedgerLocation(NamedTuple):
         """The whole address, without any password; a home folder is ``~``."""
         if self.path is None:
             return self.url.set(query={}).render_as_string(hide_password=True)
-        home = home_folder()
-        if home is None or not self.path.is_relative_to(home):
-            return str(self.path)
-        return f"~/{self.path.relative_to(home).as_posix()}"
+        return shown(self.path)
 
 
 def home_folder() -> Path | None:
@@ -68,12 +69,25 @@ def home_folder() -> Path | None:
     return None if home == Path(home.anchor) else home
 
 
+def shown(path: Path, *, quoted: bool = False) -> str:
+    """Return a path for people to read, with ``~`` for the home folder.
+
+    Args:
+        path: An absolute path.
+        quoted: Whether it is part of a command for a shell.
+    """
+    home, quote = home_folder(), shlex.quote if quoted else str
+    if home is None or not path.is_relative_to(home):
+        return quote(str(path))
+    return f"~/{quote(path.relative_to(home).as_posix())}"
+
+
 def find_location(path_or_url: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> LedgerLocation:
     """Return the location that the user names, else the one in ``D7NB_LEDGER``, else a file in the user's data folder.
 
     Args:
         path_or_url: A path, or a URL such as ``postgresql+psycopg://user@host/database``.
-        environ: The environment.
+        environ: The environment, in which a path must be absolute: each folder would have another ledger.
 
     Raises:
         LedgerError: A ledger can't be there.
@@ -87,7 +101,7 @@ def find_location(path_or_url: str | os.PathLike[str] | None, environ: Mapping[s
         path = user_data_path("d7nb", appauthor=False) / FILE
         return LedgerLocation(URL.create("sqlite", database=str(path)), path, is_default=True)
     if "://" not in text:
-        return _file_location(text)
+        return _file_location(text, may_be_relative=path_or_url is not None)
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
@@ -97,16 +111,22 @@ def find_location(path_or_url: str | os.PathLike[str] | None, environ: Mapping[s
     if url.drivername in _POSTGRES:
         return LedgerLocation(url.set(drivername="postgresql+psycopg"), None)
     if url.drivername.partition("+")[0] == "sqlite":
-        return _file_location(url.database or "")
+        return _file_location(url.database or "", may_be_relative=path_or_url is not None)
     raise LedgerError(
         f"a ledger can be an SQLite file or a PostgreSQL database, not {url.drivername}: give a path or another URL"
     )
 
 
-def _file_location(text: str) -> LedgerLocation:
+def _file_location(text: str, *, may_be_relative: bool) -> LedgerLocation:
     if text in {"", ":memory:"}:
         raise LedgerError("a ledger in memory would forget everybody it sent to: give a path")
-    path = Path(text).expanduser().resolve()  # however it is reached, its secret is in the same folder
+    given = Path(text).expanduser()
+    path = given.resolve()  # however it is reached, its secret is in the same folder
+    if not given.is_absolute() and not may_be_relative:
+        raise LedgerError(
+            f"{VARIABLE} is the relative path {text}, so that each folder would have a ledger of its own, which knows "
+            f"of no send from the others: set it to an absolute path, such as {shown(path, quoted=True)}"
+        )
     return LedgerLocation(URL.create("sqlite", database=str(path)), path)
 
 
@@ -121,6 +141,23 @@ def make_file(location: LedgerLocation) -> None:
     path = location.path
     if path is None:
         return
+    make_folder(location)
+    with guarded(path.name):
+        if path.is_dir():
+            raise LedgerError(f"the ledger {path.name} is a folder: name a file in it")
+        if not path.exists():
+            write_private(path, b"")
+
+
+def make_folder(location: LedgerLocation) -> None:
+    """Make d7nb's own folder if the ledger is there and it is missing; check that any other exists.
+
+    Raises:
+        LedgerError: The folder is missing, or can't be made.
+    """
+    path = location.path
+    if path is None:
+        return
     with guarded(path.name):
         if location.is_default and not path.parent.is_dir():
             path.parent.mkdir(parents=True)
@@ -130,10 +167,65 @@ def make_file(location: LedgerLocation) -> None:
                 f"there is no folder {path.parent.name!r} for the ledger {path.name}: make it, or correct the path"
             )
             raise LedgerError(message)
-        if path.is_dir():
-            raise LedgerError(f"the ledger {path.name} is a folder: name a file in it")
-        if not path.exists():
-            write_private(path, b"")
+
+
+def check_private(files: Iterable[Path]) -> str | None:
+    """Check that nobody but their owner can write a ledger's files.
+
+    Args:
+        files: Those that are there, the ledger first.
+
+    Returns:
+        A warning where others can read them, or where the file system does not keep modes; else None.
+
+    Raises:
+        LedgerError: Others can write one of them: they could let everybody be written to again.
+    """
+    modes = {file: mode for file in files if (mode := _mode(file)) & _OTHERS_ACCESS}
+    if not modes:
+        return None
+    first = next(iter(modes))
+    if not keeps_modes(first.parent):
+        return (
+            f"the file system of {shown(first.parent)} does not keep who may read a file, so others on this machine "
+            f"may be able to read the ledger: set {VARIABLE} to a file on another disk if there are any"
+        )
+    writable = [file for file, mode in modes.items() if mode & _OTHERS_WRITE]
+    if writable:
+        raise LedgerError(
+            f"others on this machine can write {_names(writable)}, and could let everybody get messages twice: "
+            f"{_private_command(modes)}"
+        )
+    return f"others on this machine can read {_names(list(modes))}: {_private_command(modes)}"
+
+
+def _mode(path: Path) -> int:
+    """Return a file's mode; 0 where it is gone by now."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        return 0
+
+
+def _names(files: list[Path]) -> str:
+    return " and ".join(file.name for file in files)
+
+
+def _private_command(files: Iterable[Path]) -> str:
+    return f"chmod 600 {' '.join(shown(file, quoted=True) for file in files)}"
+
+
+def keeps_modes(folder: Path) -> bool:
+    """Return whether a folder's file system keeps who may read a file, which some of other systems don't."""
+    probe = folder / f".d7nb-{secrets.token_hex(4)}"
+    try:
+        write_private(probe, b"")
+        return _mode(probe) & _OTHERS_ACCESS == 0
+    except OSError:  # nothing can be made there; the ledger itself will tell why
+        return True
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -143,6 +235,8 @@ def write_private(path: Path, content: bytes) -> None:
     except FileExistsError:  # another process was faster
         return
     with os.fdopen(handle, "wb") as file:
+        with suppress(OSError):  # some file systems know no modes
+            path.chmod(PRIVATE_FILE)  # whatever the umask
         file.write(content)
         file.flush()
         os.fsync(handle)

@@ -12,9 +12,10 @@ from sqlalchemy import insert, inspect, select, text, update
 
 from d7nb.errors import LedgerError
 from d7nb.hints import Hint, Wording
-from d7nb.store.companion import SECRET_SUFFIX, Companion, CompanionFile, Damaged
+from d7nb.store.companion import SECRET_SUFFIX, Companion, CompanionFile, Damaged, LedgerLost
 from d7nb.store.faults import guarded
 from d7nb.store.hashing import SECRET_SIZE, check_of
+from d7nb.store.location import shown
 from d7nb.store.migration import OLD_VERSIONS, back_up_before, migrate
 from d7nb.store.request_state import wait_for_turn
 from d7nb.store.schema import SCHEMA, meta, metadata, people_locks, requests, runs
@@ -37,7 +38,9 @@ _CREATE = Wording(  # noqa: S604  (the shell that reads it)
 _OTHER_WAYS = Hint("restore a backup (python -m d7nb ledger restore FILE), or, where there is none: ", _CREATE)
 _WAYS_ON = Hint("put the file back, ", _OTHER_WAYS)
 _WAYS_ON_POSTGRES = Hint(
-    "connect to the database that had it, or restore a dump of it (python -m d7nb ledger restore), or: ", _CREATE
+    "connect to the database that had it, or restore a dump of it and then run python -m d7nb ledger restore, or, "
+    "where there is none: ",
+    _CREATE,
 )
 
 
@@ -62,7 +65,7 @@ def open_tables(engine: Engine, location: LedgerLocation) -> Opened:
     with engine.begin() as connection:
         if connection.dialect.name != "sqlite":
             wait_for_turn(connection, _CREATE_TABLES_LOCK)
-        companion = _read_companion(companion_file, location)
+        companion = read_companion(companion_file, location)
         if not inspect(connection).has_table(meta.name):
             opened = _create(connection, location, companion_file, companion)
         else:
@@ -80,6 +83,25 @@ def open_tables(engine: Engine, location: LedgerLocation) -> Opened:
     return _complete(opened, companion_file, location)
 
 
+def check_not_gone(location: LedgerLocation) -> None:
+    """Check, where there is no ledger, that there was none before.
+
+    Args:
+        location: Where there is none.
+
+    Raises:
+        LedgerLost: There was one.
+    """
+    _refuse_if_known(location, read_companion(CompanionFile.of(location), location))
+
+
+def _refuse_if_known(location: LedgerLocation, companion: Companion | None) -> None:
+    has_old_secret = location.path is not None and _old_secret_path(location.path).exists()
+    if has_old_secret or (companion is not None and companion.is_complete):
+        gone = f"the ledger {location.name} is gone or empty; it was there{_since(companion)}: "
+        raise LedgerLost(Hint(gone, _would_go_again(location)))
+
+
 def check_not_older(connection: Connection, companion: Companion, location: LedgerLocation) -> None:
     """Check that a ledger has the last run and the last request that its companion knows of.
 
@@ -91,12 +113,19 @@ def check_not_older(connection: Connection, companion: Companion, location: Ledg
     Raises:
         LedgerError: It lacks one of them: it is an older copy.
     """
-    has_run = not companion.run or connection.execute(select(runs.c.id).where(runs.c.id == companion.run)).scalar()
-    if not has_run or last_request_number(connection) < companion.last_request:
-        is_older = (
-            f"the ledger {location.name} is an older copy, and lacks messages that were sent{_since(companion)}: "
-        )
-        raise LedgerError(Hint(is_older, _would_go_again(location)))
+    if not has_run(connection, companion) or last_request_number(connection) < companion.last_request:
+        raise _is_older(location, companion)
+
+
+def has_run(connection: Connection, companion: Companion) -> bool:
+    """Return whether a ledger has the last run that its companion knows of, if any."""
+    found = connection.execute(select(runs.c.id).where(runs.c.id == companion.run)).scalar() if companion.run else None
+    return found == (companion.run or None)
+
+
+def _is_older(location: LedgerLocation, companion: Companion) -> LedgerLost:
+    is_older = f"the ledger {location.name} is an older copy, and lacks messages that were sent{_since(companion)}: "
+    return LedgerLost(Hint(is_older, _would_go_again(location)))
 
 
 def last_request_number(connection: Connection) -> int:
@@ -107,12 +136,22 @@ def last_request_number(connection: Connection) -> int:
     return int(connection.execute(query, {"table": requests.name}).scalar() or 0)
 
 
-def _read_companion(file: CompanionFile, location: LedgerLocation) -> Companion | None:
+def read_companion(file: CompanionFile, location: LedgerLocation) -> Companion | None:
+    """Return what a ledger's companion file holds; None where there is none, or the file of a database can't be read.
+
+    Raises:
+        LedgerLost: It is damaged.
+        OSError: It can't be read.
+    """
     try:
         return file.read()
     except Damaged:
+        if location.path is None:
+            damaged = f"the file {shown(file.path)}, which knows of the ledger {location.name}, is damaged: "
+            whole = "if the database lost nothing, run python -m d7nb ledger restore, which makes the file anew"
+            raise LedgerLost(damaged + whole) from None
         damaged = f"the file {file.path.name} beside the ledger {location.name} is damaged: "
-        raise LedgerError(Hint(damaged, _WAYS_ON)) from None
+        raise LedgerLost(Hint(damaged, _WAYS_ON)) from None
     except OSError:
         if location.path is None:  # the mark of a server's ledger: the send goes on, and says so
             return None
@@ -123,10 +162,7 @@ def _create(
     connection: Connection, location: LedgerLocation, file: CompanionFile, companion: Companion | None
 ) -> Opened:
     """Make the tables of a new ledger, unless there was one before."""
-    has_old_secret = location.path is not None and _old_secret_path(location.path).exists()
-    if has_old_secret or (companion is not None and companion.is_complete):
-        gone = f"the ledger {location.name} is gone or empty; it was there{_since(companion)}: "
-        raise LedgerError(Hint(gone, _would_go_again(location)))
+    _refuse_if_known(location, companion)
     _make_tables(connection)
     secret = secrets.token_bytes(SECRET_SIZE)
     ledger_id = secrets.token_hex(8)
@@ -142,12 +178,12 @@ def _existing(location: LedgerLocation, companion: Companion | None, notes: dict
     if location.path is None:
         if companion is not None and companion.ledger != notes["ledger"]:
             other = f"the database {location.name} holds another ledger than before{_since(companion)}: "
-            raise LedgerError(Hint(other, _would_go_again(location)))
+            raise LedgerLost(Hint(other, _would_go_again(location)))
         return Opened(bytes.fromhex(notes["secret"]), companion or Companion(notes["ledger"], "", location.address))
     name = CompanionFile.of(location).path.name
     if companion is None or not hmac.compare_digest(check_of(bytes.fromhex(companion.secret)), notes["secret_check"]):
         needs = f"the ledger {location.name} needs the file {name} that was made with it, to recognise people: "
-        raise LedgerError(Hint(needs, "put it back beside the ledger, ", _OTHER_WAYS))
+        raise LedgerLost(Hint(needs, "put it back beside the ledger, ", _OTHER_WAYS))
     return Opened(bytes.fromhex(companion.secret), companion)
 
 
@@ -156,10 +192,7 @@ def _bring_up(
 ) -> Opened:
     """Bring a ledger of version 1 or 2 up to date, after a backup."""
     if companion is not None and companion.is_complete:
-        is_older = (
-            f"the ledger {location.name} is an older copy, and lacks messages that were sent{_since(companion)}: "
-        )
-        raise LedgerError(Hint(is_older, _would_go_again(location)))
+        raise _is_older(location, companion)
     connection.execute(_LOCK_VERSION).all()  # in PostgreSQL, whoever writes by the old tables holds it
     notes = _read_notes(connection, location)
     secret = _read_old_secret(location, notes)
@@ -182,7 +215,13 @@ def _complete(opened: Opened, file: CompanionFile, location: LedgerLocation) -> 
     companion = replace(opened.companion, is_complete=True)
     if location.path is not None:
         with guarded(location.name):
-            file.write(companion)
+            current = read_companion(
+                file, location
+            )  # another program may have opened the ledger meanwhile, and even begun a run
+            if current is None or not current.is_complete:
+                file.write(companion)
+            else:
+                companion = current
             _old_secret_path(location.path).unlink(missing_ok=True)
     return Opened(opened.secret, companion)
 
@@ -197,7 +236,7 @@ def _read_notes(connection: Connection, location: LedgerLocation) -> dict[str, s
     notes = dict(connection.execute(select(meta.c.name, meta.c.value)).all())
     version = notes.get("schema_version", "")
     if not version.isdecimal():
-        raise LedgerError(f"the ledger {location.name} is damaged: it does not say which version of d7nb wrote it")
+        raise LedgerLost(f"the ledger {location.name} is damaged: it does not say which version of d7nb wrote it")
     if int(version) > SCHEMA:
         raise LedgerError(f"the ledger {location.name} was written by a newer d7nb: pip install --upgrade d7nb")
     return notes
@@ -226,7 +265,7 @@ def _read_old_secret(location: LedgerLocation, notes: dict[str, str]) -> bytes:
     secret = path.read_bytes() if path.exists() else b""
     if not hmac.compare_digest(check_of(secret), notes.get("secret_check", "")):
         needs = f"the ledger {location.name} needs the file {path.name} that was made with it, to recognise people: "
-        raise LedgerError(Hint(needs, "put it back beside the ledger, ", _OTHER_WAYS))
+        raise LedgerLost(Hint(needs, "put it back beside the ledger, ", _OTHER_WAYS))
     return secret
 
 

@@ -119,11 +119,12 @@ class Run:
     def __enter__(self) -> Self:
         host, machine, pid, process = this_process()
         values = {"id": self.id, "host": host, "machine": machine, "pid": pid, "process": process, "ended": False}
-        campaign_id = self.campaign.make_id()
         with self._database.writing() as connection:
             self._database.begin_run(connection)
             connection.execute(insert(runs), values)
-            if self._adopts_recipe:
+        campaign_id = self.campaign.make_id()
+        if self._adopts_recipe:
+            with self._database.writing() as connection:
                 connection.execute(_ADOPT_RECIPE, {"campaign_id": campaign_id, "new_recipe": self.campaign.recipe})
         with guarded(self._database.name):
             self._database.note_run(self.id)
@@ -139,6 +140,7 @@ class Run:
             connection.execute(update(runs).where(runs.c.id == self.id).values(ended=True))
         if self._connection is not None:
             self._connection.close()
+        self._database.fold()
 
     @contextmanager
     def together(self) -> Iterator[None]:
