@@ -36,7 +36,7 @@ def take_in(
     """Write down what came in after a send, in one transaction; see `Store.take_in`."""
     destination_id, hash_recipients = database.make_destination_id(destination), database.hash_recipients
     with database.writing() as connection:
-        _wait_for_turn(connection)
+        wait_for_turn(connection)
         unmatched_updates = write_updates(connection, destination_id, database.hashing, updates, at)
         write_inbound(connection, destination_id, hash_recipients, inbound, at)
         requests = [(message.sender, message.text, message.at) for message in opt_outs]
@@ -45,7 +45,7 @@ def take_in(
     return len(updates) - len(unmatched_updates)
 
 
-def _wait_for_turn(connection: Connection) -> None:
-    """Let receivers of events write one after the other: two would wait for each other's messages in turn."""
+def wait_for_turn(connection: Connection) -> None:
+    """Let whoever changes messages and statuses do so one after the other: two would wait for each other in turn."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _INCOMING_LOCK})

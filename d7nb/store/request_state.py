@@ -146,13 +146,17 @@ def lock_requests(connection: Connection, numbers: Sequence[int], *conditions: C
     return set(connection.execute(query.order_by(requests.c.id).with_for_update(skip_locked=True)).scalars())
 
 
-def lock_rows(connection: Connection, campaign_id: int, keys: Sequence[bytes]) -> None:
-    """Keep rows from being changed before the transaction ends. All do it in one order, so that none waits forever."""
+def lock_rows(connection: Connection, campaign_id: int, keys: Sequence[bytes]) -> Sequence[bytes]:
+    """Keep rows from being changed before the transaction ends. All do it in one order, so that none waits forever.
+
+    Returns:
+        The keys of those that are locked: one that is written at this moment may be missing, and must be left alone.
+    """
     if connection.dialect.name == "sqlite" or not keys:
-        return
+        return keys
     asked = hashes_table(connection, keys)
     query = select(rows.c.key).where(rows.c.campaign == campaign_id, rows.c.key.in_(select(asked.c.value)))
-    connection.execute(query.order_by(rows.c.key).with_for_update()).all()
+    return list(connection.execute(query.order_by(rows.c.key).with_for_update()).scalars())
 
 
 def insert_request(connection: Connection, values: dict[str, Any]) -> int:
@@ -211,10 +215,10 @@ def find_rows(connection: Connection, campaign_id: int, keys: Sequence[bytes], n
         keys: The keys, as the ledger stores them.
         now: Now, as the ledger stores it.
     """
-    if not keys:
+    locked = lock_rows(connection, campaign_id, keys)
+    if not locked:
         return []
-    lock_rows(connection, campaign_id, keys)
-    asked = hashes_table(connection, keys)
+    asked = hashes_table(connection, locked)
     stored_rows = connection.execute(
         _STORED_ROWS.where(rows.c.campaign == campaign_id, rows.c.key.in_(select(asked.c.value)))
     ).all()

@@ -20,7 +20,7 @@ from d7nb.store.processes import this_process
 from d7nb.store.questions import hashes_table
 from d7nb.store.recipes import BY_CONTENT
 from d7nb.store.recording import RECORD, correct_request, group_by_reason, record_request, record_rows
-from d7nb.store.request_state import StoredRow, find_rows
+from d7nb.store.request_state import StoredRow, find_rows, lock_rows
 from d7nb.store.schema import (
     HEARD,
     INSERT,
@@ -28,6 +28,7 @@ from d7nb.store.schema import (
     RECORDED,
     SETTLED,
     campaigns,
+    decided,
     deciding,
     people_locks,
     requests,
@@ -141,8 +142,12 @@ class Run:
             self._connection.close()
 
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def together(self, claims: Sequence[Claim] = ()) -> Iterator[None]:
         """Record whatever is recorded in a ``with`` block in one transaction: all of it is on the disk, or none.
+
+        Args:
+            claims: Those that are recorded in parts: their rows are locked together, since whoever locked one part
+                after another could wait forever for somebody who does the same.
 
         Raises:
             LedgerError: None of it could be written down; its rows stay claimed, and so in doubt.
@@ -150,6 +155,8 @@ class Run:
         before: list[tuple[Claim, np.ndarray]] = []
         try:
             with self._database.writing(self._connection) as connection:
+                keys = {claim.keys[row] for claim in claims for row in np.flatnonzero(claim.open).tolist()}
+                lock_rows(connection, self.campaign.make_id(), sorted(keys))
                 self._shared = connection, before
                 try:
                     yield
@@ -213,11 +220,13 @@ class Run:
                 (claim.campaign_id, row_keys[row], claim.request, None, hashes[row], masked[row])
                 for row in np.flatnonzero(claim.granted).tolist()
             )
-            if new_rows and self._insert_rows(connection, new_rows).rowcount < len(new_rows):
-                recipients = hashes, masked
-                self._claim_stored_rows(
-                    connection, claim, recipients, (at, claimed_at), override_of, unless_arrived=unless_arrived
+            while new_rows and self._insert_rows(connection, new_rows).rowcount < len(new_rows):
+                recipients, moment = (hashes, masked), (at, claimed_at)
+                stored_keys = self._claim_stored_rows(
+                    connection, claim, recipients, moment, override_of, unless_arrived=unless_arrived
                 )
+                # What was there when it was to be inserted, and is gone now, was forgotten in between.
+                new_rows = [row for row in new_rows if row[1] not in stored_keys]
             if not claim.granted.any():
                 connection.execute(delete(requests).where(requests.c.id == claim.request))
         if claim.granted.any():
@@ -271,7 +280,7 @@ class Run:
         may_have_sent = deciding.c.outcome.is_(None) | deciding.c.outcome.not_in(NOTHING_SENT)
         query = (
             select(asked.c.position, rows.c.key, deciding.c.id, deciding.c.code, deciding.c.claimed_at)
-            .select_from(asked.join(rows, rows_of_person).join(deciding, deciding.c.id == rows.c.request))
+            .select_from(asked.join(decided, rows_of_person))
             .where(deciding.c.run != self.id, may_have_sent)
         )
         contacts = [contact for contact in connection.execute(query).all() if not is_own_key(contact.key)]
@@ -299,15 +308,16 @@ class Run:
         override_of: np.ndarray | None,
         *,
         unless_arrived: bool,
-    ) -> None:
-        """Take over, of the rows that the ledger knows, those that are free, or that the user wants to go again."""
+    ) -> set[bytes]:
+        """Take over, of the rows that the ledger knows, those that are free, or that the user wants to go again.
+
+        Returns:
+            The keys of all granted or refused rows that the ledger knows.
+        """
         (hashes, masked), (at, now) = recipients, moment
         row_of = {claim.keys[row]: row for row in np.flatnonzero(claim.granted).tolist()}
-        stored_rows = [
-            stored
-            for stored in find_rows(connection, claim.campaign_id, list(row_of), now)
-            if stored.request.id != claim.request
-        ]
+        known_rows = find_rows(connection, claim.campaign_id, list(row_of), now)
+        stored_rows = [stored for stored in known_rows if stored.request.id != claim.request]
         arrived = _find_arrived(connection, stored_rows) if unless_arrived else set()
         moves = []
         for stored in stored_rows:
@@ -328,6 +338,7 @@ class Run:
             )
         if moves:
             connection.execute(_MOVE_ROWS, moves)
+        return {stored.key for stored in known_rows}
 
     @hides_internals
     def record(
@@ -383,7 +394,10 @@ class Run:
         still_open, count = claim.open, 0
         with self._writing(claim) as connection:
             columns["recorded_at"] = self._database.now(connection, at)
-            for mask, own_reason in group_by_reason(selected, rows, reasons):
+            groups = group_by_reason(selected, rows, reasons)
+            if len(groups) > 1:  # all at once: see `together`
+                lock_rows(connection, claim.campaign_id, [claim.keys[row] for row in np.flatnonzero(selected)])
+            for mask, own_reason in groups:
                 if own_reason is not None:
                     columns["reason"] = storable(mask_text(own_reason))
                 if (mask == still_open).all():
