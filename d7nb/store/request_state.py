@@ -12,6 +12,7 @@ from d7nb.store.questions import hashes_table, numbers_table
 from d7nb.store.schema import (
     NOTHING_SENT,
     PRESUMED,
+    IMPORTED,
     SETTLED,
     decided,
     deciding,
@@ -47,6 +48,7 @@ class Request(NamedTuple):
     reason: str
     recorded_at: int | None
     ended: bool
+    recipe: str | None
     process: Process
 
     @property
@@ -58,6 +60,10 @@ class Request(NamedTuple):
     def settled_as_not_sent(self) -> bool:
         """Whether a person said that nothing of it went out."""
         return self.free and self.code == SETTLED
+
+    def tells_rows_apart_otherwise(self, recipe: str | None) -> bool:
+        """Return whether its rows are surely told apart in another way, so that each of them may be another text."""
+        return self.code == IMPORTED or self.recipe not in {None, recipe}
 
     def is_being_sent(self, now: int) -> bool:
         """Return whether a run may be sending it at this moment.
@@ -98,12 +104,17 @@ def request_columns(source: FromClause) -> list[ColumnElement[Any]]:
     Args:
         source: The requests, or an alias of them.
     """
-    return [*(source.c[name] for name in _REQUEST_COLUMNS), runs.c.ended, *(runs.c[name] for name in _PROCESS_COLUMNS)]
+    return [
+        *(source.c[name] for name in _REQUEST_COLUMNS),
+        runs.c.ended,
+        runs.c.recipe,
+        *(runs.c[name] for name in _PROCESS_COLUMNS),
+    ]
 
 
 def request_from(row: Sequence[Any]) -> Request:
     """Return the request in a row of a result that begins with `request_columns`."""
-    end = len(_REQUEST_COLUMNS) + 1
+    end = len(_REQUEST_COLUMNS) + 2
     return Request._make([*row[:end], Process._make(row[end : end + len(_PROCESS_COLUMNS)])])
 
 

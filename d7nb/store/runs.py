@@ -23,6 +23,7 @@ from d7nb.store.recording import RECORD, correct_request, group_by_reason, recor
 from d7nb.store.request_state import StoredRow, find_rows, lock_rows
 from d7nb.store.schema import (
     HEARD,
+    IMPORTED,
     INSERT,
     NOTHING_SENT,
     RECORDED,
@@ -66,6 +67,10 @@ _ADOPT_RECIPE = (
     update(campaigns)
     .where(campaigns.c.id == bindparam("campaign_id"), campaigns.c.recipe.is_(None))
     .values(recipe=bindparam("new_recipe"))
+)
+_not_locked = select(campaigns.c.id).where(campaigns.c.id == bindparam("campaign_id"))
+_ADOPT_RECIPE_UNLESS_LOCKED = _ADOPT_RECIPE.where(
+    campaigns.c.id.in_(_not_locked.with_for_update(key_share=True, skip_locked=True))
 )
 _later_request = select(requests.c.id).where(
     requests.c.campaign == bindparam("campaign_id"),
@@ -120,6 +125,7 @@ class Run:
     def __enter__(self) -> Self:
         host, machine, pid, process = this_process()
         values = {"id": self.id, "host": host, "machine": machine, "pid": pid, "process": process, "ended": False}
+        values["recipe"] = self.campaign.recipe
         campaign_id = self.campaign.make_id()
         with self._database.writing() as connection:
             self._database.begin_run(connection)
@@ -192,8 +198,8 @@ class Run:
             other_requests: For each row, `RowStates.other_request`: what the run knew of other texts to its person; 0
                 for all unless given.
             is_own_key: Whether a key, as the ledger stores it, is one of the run's own rows. Given, rows are held whose
-                person got another text, under another key, from another run since this one looked, unless rows are
-                known to be told apart by key columns.
+                person got another text, under another key, from another run since this one looked. Where rows are
+                known to be told apart by the run's key columns, only what was sent otherwise is another text.
 
         Returns:
             Which rows are granted, and why the others are not.
@@ -214,7 +220,8 @@ class Run:
             claimed_at = self._database.now(connection, at)
             values = (self.id, claim.campaign_id, claimed_at, self._lifetime, "", "")
             claim.request = self._insert_request(connection, dict(zip(_CLAIMED, values, strict=True))).scalar_one()
-            if is_own_key is not None and self._holds_other_texts(connection, claim.campaign_id):
+            if is_own_key is not None:
+                self._settle_recipe(connection, claim.campaign_id)
                 self._hold_if_contacted_by_other_run(connection, claim, hashes, other_requests, is_own_key)
             new_rows = sorted(
                 (claim.campaign_id, row_keys[row], claim.request, None, hashes[row], masked[row])
@@ -249,15 +256,13 @@ class Run:
         of_these = people_locks.c.campaign == campaign_id, people_locks.c.person.in_(select(asked.c.value))
         connection.execute(delete(people_locks).where(*of_these))
 
-    def _holds_other_texts(self, connection: Connection, campaign_id: int) -> bool:
-        """Return whether a person who got a row under another key got another text; settle the recipe if it is open."""
-        own = self.campaign.recipe
+    def _settle_recipe(self, connection: Connection, campaign_id: int) -> None:
+        """Read how the campaign's rows are told apart; where it has none yet, they are in this run's way."""
         if self._recipe is None:  # once it is known, it never changes
             self._recipe = connection.execute(_RECIPE, {"campaign_id": campaign_id}).scalar()
             if self._recipe is None and not connection.execute(_HAS_ROWS, {"campaign_id": campaign_id}).scalar():
-                connection.execute(_ADOPT_RECIPE, {"campaign_id": campaign_id, "new_recipe": own})
-                return own == BY_CONTENT
-        return own == BY_CONTENT or self._recipe != own
+                values = {"campaign_id": campaign_id, "new_recipe": self.campaign.recipe}
+                connection.execute(_ADOPT_RECIPE_UNLESS_LOCKED, values)  # who comes second need not wait for the first
 
     def _hold_if_contacted_by_other_run(
         self,
@@ -280,9 +285,11 @@ class Run:
         may_have_sent = deciding.c.outcome.is_(None) | deciding.c.outcome.not_in(NOTHING_SENT)
         query = (
             select(asked.c.position, rows.c.key, deciding.c.id, deciding.c.code, deciding.c.claimed_at)
-            .select_from(asked.join(decided, rows_of_person))
+            .select_from(asked.join(decided, rows_of_person).join(runs, runs.c.id == deciding.c.run))
             .where(deciding.c.run != self.id, may_have_sent)
         )
+        if self.campaign.recipe not in {BY_CONTENT, None} and self._recipe == self.campaign.recipe:
+            query = query.where((deciding.c.code == IMPORTED) | (runs.c.recipe != self.campaign.recipe))
         contacts = [contact for contact in connection.execute(query).all() if not is_own_key(contact.key)]
         if not contacts:
             return

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import Connection, text, update
+from sqlalchemy import Connection, update
 
 from d7nb.errors import LedgerError
 from d7nb.ledger import Ledger
@@ -66,21 +66,21 @@ def test_writers_of_different_rows_do_not_wait_for_each_other(campaign_is_new: b
         slow = stack.enter_context(SlowRun(first.campaign(DESTINATION, CAMPAIGN)))
         quick = stack.enter_context(start_run(second))
         pool = stack.enter_context(ThreadPoolExecutor(1))
-        waiting = pool.submit(claim, slow, range(50))
+        waiting = pool.submit(claim_text, slow, list(range(0, 10)), "text")
         try:
             assert slow.has_claimed.wait(SECONDS)
-            other_rows = claim(quick, range(50, 80))
+            other_rows = claim_text(quick, list(range(10, 30)), "text")
             assert other_rows.granted.all()
             assert quick.record(other_rows, "rejected", rows=[1], at=NOW) == 1
-            assert quick.record(other_rows, "accepted", at=NOW) == 29
-            assert settle(second.campaign(DESTINATION, CAMPAIGN), keys([50], CAMPAIGN), "sent", NOW).settled == 0
+            assert quick.record(other_rows, "accepted", at=NOW) == 19
+            assert settle(second.campaign(DESTINATION, CAMPAIGN), keys([10], "text"), "sent", NOW).settled == 0
             with pytest.raises(LedgerError, match="is locked by another program"):
-                claim(quick, [49])
+                claim_text(quick, [9], "text")
             assert not waiting.done()
         finally:
             slow.may_commit.set()
         assert waiting.result().granted.all()
-        assert claim(quick, [49]).outcome == ["unsent"]
+        assert claim_text(quick, [9], "text").outcome == ["unsent"]
 
 
 # Two texts for one person
@@ -229,8 +229,8 @@ def test_what_is_settled_while_it_is_recorded_is_one_or_the_other(place: str, pa
             if settled is None:
                 assert recorded == (6 if some is None else 2)
             else:
-                assert recorded + settled == (6 if some is None or settled != 6 else 6)
                 assert outcomes.count("unsent") == settled
+                assert recorded + settled == 6
             assert outcomes.count("accepted") == recorded
             assert {"accepted", "unsent", "unknown"} >= set(outcomes)
 

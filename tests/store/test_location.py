@@ -373,7 +373,7 @@ def test_a_database_that_another_client_keeps_locked_grants_nothing() -> None:
     with postgres() as url, Ledger(url, patience=0.05) as ledger, start_run(ledger) as run:
         locker = sqlalchemy.create_engine(url)
         with locker.connect() as connection:
-            connection.exec_driver_sql("LOCK TABLE d7nb_ledger_rows")
+            connection.exec_driver_sql("LOCK TABLE d7nb_ledger_rows IN EXCLUSIVE MODE")
             with pytest.raises(LedgerError, match=r"the ledger test on 127.0.0.1 is locked by another program"):
                 claim(run, [0])
         locker.dispose()

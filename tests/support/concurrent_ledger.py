@@ -110,7 +110,9 @@ def _settle(ledger: Ledger, draw: random.Random, rows: range, _: list[object], c
 def _hear(ledger: Ledger, draw: random.Random, rows: range, _: list[object], counts: Counter[str]) -> None:
     some = draw.sample(rows, 10)
     updates = [
-        StatusUpdate(f"heard-{draw.randrange(9)}", draw.choice(["sent", "delivered", "failed"]), LATER, "m", "", (mark,))
+        StatusUpdate(
+            f"heard-{draw.randrange(9)}", draw.choice(["sent", "delivered", "failed"]), LATER, "m", "", (mark,)
+        )
         for mark in base32(keys(some, CAMPAIGN))
     ]
     counts["heard"] += ledger.take_in(DESTINATION, updates=updates, at=LATER)
