@@ -8,6 +8,7 @@ from sqlalchemy import delete, func, select
 
 from d7nb.errors import LedgerError
 from d7nb.hints import Call, Hint, Option
+from d7nb.store.incoming import wait_for_incoming
 from d7nb.store.questions import hashes_table, numbers_table
 from d7nb.store.request_state import lock_rows
 from d7nb.store.schema import campaigns, decided, deciding, messages, requests, rows, statuses, to_number
@@ -40,13 +41,18 @@ def forget(database: Database, campaign: str, before: datetime, destination: str
         more = True
         while more:
             with database.writing() as connection:
+                wait_for_incoming(connection)
                 old_rows = select(rows.c.key).select_from(decided).where(rows.c.campaign == campaign_id, is_old)
                 keys = list(connection.execute(old_rows.limit(_ROWS_AT_ONCE)).scalars())
-                deleted += _delete_rows(connection, campaign_id, keys)
                 more = bool(keys)
+                if connection.dialect.name == "postgresql" and keys:  # a run may have claimed some of them meanwhile
+                    locked = select(hashes_table(connection, lock_rows(connection, campaign_id, keys) or [b""]).c.value)
+                    keys = list(connection.execute(old_rows.where(rows.c.key.in_(locked))).scalars())
+                deleted += _delete_rows(connection, campaign_id, keys)
         more = True
         while more:
             with database.writing() as connection:
+                wait_for_incoming(connection)
                 more = _delete_unused_requests(connection, campaign_id, moment, force=force)
     if deleted:
         database.shrink()
@@ -65,7 +71,6 @@ def _delete_rows(connection: Connection, campaign_id: int, keys: list[bytes]) ->
     """Delete rows and their messages' statuses; return how many rows there were."""
     if not keys:
         return 0
-    lock_rows(connection, campaign_id, keys)
     asked = select(hashes_table(connection, keys).c.value)
     these = rows.c.campaign == campaign_id, rows.c.key.in_(asked)
     for number in (rows.c.request, rows.c.sent):

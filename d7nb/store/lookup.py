@@ -12,7 +12,7 @@ from d7nb.store.keys import check_keys
 from d7nb.store.questions import hashes_table, numbers_table
 from d7nb.store.recipes import BY_CONTENT
 from d7nb.store.request_state import Request, presume_unknown, request_columns, request_from
-from d7nb.store.schema import IMPORTED, KEY_SIZE, campaigns, requests, requests_imported, rows, runs
+from d7nb.store.schema import KEY_SIZE, campaigns, requests, rows, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -154,9 +154,9 @@ def find_row_states(
             recipe = campaign.recipe
         others = {}
         if campaign.recipe is not None:
-            any_other = campaign.recipe == BY_CONTENT or recipe != campaign.recipe
-            if any_other or _has_imports(connection, campaign_id):
-                others = _other_requests(connection, campaign_id, hashes, set(row_keys), only_imported=not any_other)
+            same_recipe = campaign.recipe != BY_CONTENT and recipe == campaign.recipe
+            told_apart_by = campaign.recipe if same_recipe else None
+            others = _other_requests(connection, campaign_id, hashes, set(row_keys), told_apart_by=told_apart_by)
     states = replace(states, last_request_seen=last_request_seen, recipe=recipe)
     _fill(states, found.positions, stored_requests.all, found.decided_by(stored_requests), at)
     if others:
@@ -254,9 +254,18 @@ def _other_requests(
     hashes: Sequence[bytes | None],
     own_keys: set[bytes],
     *,
-    only_imported: bool,
+    told_apart_by: str | None,
 ) -> dict[bytes, int]:
-    """Return for each person who got a row under another key, or may have, the number of the last request for it."""
+    """Return for each person who got another text, or may have, the number of the last request for it.
+
+    Args:
+        connection: Any.
+        campaign_id: The number of the campaign.
+        hashes: The persons.
+        own_keys: Those of the plan's rows.
+        told_apart_by: The key columns by which rows are known to be told apart: a row under another key is no other
+            text then, unless it was sent otherwise. None where each is one.
+    """
     persons = [person for person in dict.fromkeys(hashes) if person is not None]
     found = _find(connection, rows.c.person, campaign_id, persons)
     is_other = np.array([key not in own_keys for key in found.keys], dtype=bool)
@@ -271,18 +280,13 @@ def _other_requests(
     stored_requests = _read_requests(connection, others)
     deciding = others.decided_by(stored_requests)
     went_out = ~stored_requests.free[deciding]
-    if only_imported:
-        went_out &= np.array([stored_requests.all[position].code == IMPORTED for position in deciding], dtype=bool)
+    if told_apart_by is not None:
+        otherwise = [request.tells_rows_apart_otherwise(told_apart_by) for request in stored_requests.all]
+        went_out &= np.array(otherwise, dtype=bool)[deciding]
     numbers: dict[bytes, int] = {}
     for position, number in zip(others.positions[went_out], others.last[went_out].tolist(), strict=True):
         numbers[persons[position]] = max(number, numbers.get(persons[position], 0))
     return numbers
-
-
-def _has_imports(connection: Connection, campaign_id: int) -> bool:
-    """Return whether people were imported into a campaign of whom no key is known."""
-    imported = select(requests.c.id).where(requests.c.campaign == campaign_id, requests_imported).limit(1)
-    return connection.execute(imported).first() is not None
 
 
 def _read_requests(connection: Connection, found: _Found) -> Requests:

@@ -10,6 +10,7 @@ from sqlalchemy import func, insert, select, update
 from d7nb.store.processes import Process, lives
 from d7nb.store.questions import hashes_table, numbers_table
 from d7nb.store.schema import (
+    IMPORTED,
     NOTHING_SENT,
     PRESUMED,
     SETTLED,
@@ -47,6 +48,7 @@ class Request(NamedTuple):
     reason: str
     recorded_at: int | None
     ended: bool
+    recipe: str | None
     process: Process
 
     @property
@@ -58,6 +60,10 @@ class Request(NamedTuple):
     def settled_as_not_sent(self) -> bool:
         """Whether a person said that nothing of it went out."""
         return self.free and self.code == SETTLED
+
+    def tells_rows_apart_otherwise(self, recipe: str | None) -> bool:
+        """Return whether its rows are surely told apart in another way, so that each of them may be another text."""
+        return self.code == IMPORTED or self.recipe not in {None, recipe}
 
     def is_being_sent(self, now: int) -> bool:
         """Return whether a run may be sending it at this moment.
@@ -98,12 +104,17 @@ def request_columns(source: FromClause) -> list[ColumnElement[Any]]:
     Args:
         source: The requests, or an alias of them.
     """
-    return [*(source.c[name] for name in _REQUEST_COLUMNS), runs.c.ended, *(runs.c[name] for name in _PROCESS_COLUMNS)]
+    return [
+        *(source.c[name] for name in _REQUEST_COLUMNS),
+        runs.c.ended,
+        runs.c.recipe,
+        *(runs.c[name] for name in _PROCESS_COLUMNS),
+    ]
 
 
 def request_from(row: Sequence[Any]) -> Request:
     """Return the request in a row of a result that begins with `request_columns`."""
-    end = len(_REQUEST_COLUMNS) + 1
+    end = len(_REQUEST_COLUMNS) + 2
     return Request._make([*row[:end], Process._make(row[end : end + len(_PROCESS_COLUMNS)])])
 
 
@@ -152,13 +163,17 @@ def lock_requests(connection: Connection, numbers: Sequence[int], *conditions: C
     return set(connection.execute(query.order_by(requests.c.id).with_for_update(skip_locked=True)).scalars())
 
 
-def lock_rows(connection: Connection, campaign_id: int, keys: Sequence[bytes]) -> None:
-    """Keep rows from being changed before the transaction ends. All do it in one order, so that none waits forever."""
+def lock_rows(connection: Connection, campaign_id: int, keys: Sequence[bytes]) -> Sequence[bytes]:
+    """Keep rows from being changed before the transaction ends. All do it in one order, so that none waits forever.
+
+    Returns:
+        The keys of those that are locked: one that is written at this moment may be missing, and must be left alone.
+    """
     if connection.dialect.name == "sqlite" or not keys:
-        return
+        return keys
     asked = hashes_table(connection, keys)
     query = select(rows.c.key).where(rows.c.campaign == campaign_id, rows.c.key.in_(select(asked.c.value)))
-    connection.execute(query.order_by(rows.c.key).with_for_update()).all()
+    return list(connection.execute(query.order_by(rows.c.key).with_for_update()).scalars())
 
 
 def insert_request(connection: Connection, values: dict[str, Any]) -> int:
@@ -217,10 +232,10 @@ def find_rows(connection: Connection, campaign_id: int, keys: Sequence[bytes], n
         keys: The keys, as the ledger stores them.
         now: Now, as the ledger stores it.
     """
-    if not keys:
+    locked = lock_rows(connection, campaign_id, keys)
+    if not locked:
         return []
-    lock_rows(connection, campaign_id, keys)
-    asked = hashes_table(connection, keys)
+    asked = hashes_table(connection, locked)
     stored_rows = connection.execute(
         _STORED_ROWS.where(rows.c.campaign == campaign_id, rows.c.key.in_(select(asked.c.value)))
     ).all()

@@ -20,14 +20,16 @@ from d7nb.store.processes import this_process
 from d7nb.store.questions import hashes_table
 from d7nb.store.recipes import BY_CONTENT
 from d7nb.store.recording import RECORD, correct_request, group_by_reason, record_request, record_rows
-from d7nb.store.request_state import StoredRow, find_rows
+from d7nb.store.request_state import StoredRow, find_rows, lock_rows
 from d7nb.store.schema import (
     HEARD,
+    IMPORTED,
     INSERT,
     NOTHING_SENT,
     RECORDED,
     SETTLED,
     campaigns,
+    decided,
     deciding,
     people_locks,
     requests,
@@ -65,6 +67,10 @@ _ADOPT_RECIPE = (
     update(campaigns)
     .where(campaigns.c.id == bindparam("campaign_id"), campaigns.c.recipe.is_(None))
     .values(recipe=bindparam("new_recipe"))
+)
+_not_locked = select(campaigns.c.id).where(campaigns.c.id == bindparam("campaign_id"))
+_ADOPT_RECIPE_UNLESS_LOCKED = _ADOPT_RECIPE.where(
+    campaigns.c.id.in_(_not_locked.with_for_update(key_share=True, skip_locked=True))
 )
 _later_request = select(requests.c.id).where(
     requests.c.campaign == bindparam("campaign_id"),
@@ -119,6 +125,7 @@ class Run:
     def __enter__(self) -> Self:
         host, machine, pid, process = this_process()
         values = {"id": self.id, "host": host, "machine": machine, "pid": pid, "process": process, "ended": False}
+        values["recipe"] = self.campaign.recipe
         with self._database.writing() as connection:
             self._database.begin_run(connection)
             connection.execute(insert(runs), values)
@@ -143,8 +150,12 @@ class Run:
         self._database.fold()
 
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def together(self, claims: Sequence[Claim] = ()) -> Iterator[None]:
         """Record whatever is recorded in a ``with`` block in one transaction: all of it is on the disk, or none.
+
+        Args:
+            claims: Those that are recorded in parts: their rows are locked together, since whoever locked one part
+                after another could wait forever for somebody who does the same.
 
         Raises:
             LedgerError: None of it could be written down; its rows stay claimed, and so in doubt.
@@ -152,6 +163,8 @@ class Run:
         before: list[tuple[Claim, np.ndarray]] = []
         try:
             with self._database.writing(self._connection) as connection:
+                keys = {claim.keys[row] for claim in claims for row in np.flatnonzero(claim.open).tolist()}
+                lock_rows(connection, self.campaign.make_id(), sorted(keys))
                 self._shared = connection, before
                 try:
                     yield
@@ -187,8 +200,8 @@ class Run:
             other_requests: For each row, `RowStates.other_request`: what the run knew of other texts to its person; 0
                 for all unless given.
             is_own_key: Whether a key, as the ledger stores it, is one of the run's own rows. Given, rows are held whose
-                person got another text, under another key, from another run since this one looked, unless rows are
-                known to be told apart by key columns.
+                person got another text, under another key, from another run since this one looked. Where rows are
+                known to be told apart by the run's key columns, only what was sent otherwise is another text.
 
         Returns:
             Which rows are granted, and why the others are not.
@@ -209,17 +222,20 @@ class Run:
             claimed_at = self._database.now(connection, at)
             values = (self.id, claim.campaign_id, claimed_at, self._lifetime, "", "")
             claim.request = self._insert_request(connection, dict(zip(_CLAIMED, values, strict=True))).scalar_one()
-            if is_own_key is not None and self._holds_other_texts(connection, claim.campaign_id):
+            if is_own_key is not None:
+                self._settle_recipe(connection, claim.campaign_id)
                 self._hold_if_contacted_by_other_run(connection, claim, hashes, other_requests, is_own_key)
             new_rows = sorted(
                 (claim.campaign_id, row_keys[row], claim.request, None, hashes[row], masked[row])
                 for row in np.flatnonzero(claim.granted).tolist()
             )
-            if new_rows and self._insert_rows(connection, new_rows).rowcount < len(new_rows):
-                recipients = hashes, masked
-                self._claim_stored_rows(
-                    connection, claim, recipients, (at, claimed_at), override_of, unless_arrived=unless_arrived
+            while new_rows and self._insert_rows(connection, new_rows).rowcount < len(new_rows):
+                recipients, moment = (hashes, masked), (at, claimed_at)
+                stored_keys = self._claim_stored_rows(
+                    connection, claim, recipients, moment, override_of, unless_arrived=unless_arrived
                 )
+                # What was there when it was to be inserted, and is gone now, was forgotten in between.
+                new_rows = [row for row in new_rows if row[1] not in stored_keys]
             if not claim.granted.any():
                 connection.execute(delete(requests).where(requests.c.id == claim.request))
         if claim.granted.any():
@@ -242,15 +258,13 @@ class Run:
         of_these = people_locks.c.campaign == campaign_id, people_locks.c.person.in_(select(asked.c.value))
         connection.execute(delete(people_locks).where(*of_these))
 
-    def _holds_other_texts(self, connection: Connection, campaign_id: int) -> bool:
-        """Return whether a person who got a row under another key got another text; settle the recipe if it is open."""
-        own = self.campaign.recipe
+    def _settle_recipe(self, connection: Connection, campaign_id: int) -> None:
+        """Read how the campaign's rows are told apart; where it has none yet, they are in this run's way."""
         if self._recipe is None:  # once it is known, it never changes
             self._recipe = connection.execute(_RECIPE, {"campaign_id": campaign_id}).scalar()
             if self._recipe is None and not connection.execute(_HAS_ROWS, {"campaign_id": campaign_id}).scalar():
-                connection.execute(_ADOPT_RECIPE, {"campaign_id": campaign_id, "new_recipe": own})
-                return own == BY_CONTENT
-        return own == BY_CONTENT or self._recipe != own
+                values = {"campaign_id": campaign_id, "new_recipe": self.campaign.recipe}
+                connection.execute(_ADOPT_RECIPE_UNLESS_LOCKED, values)  # who comes second need not wait for the first
 
     def _hold_if_contacted_by_other_run(
         self,
@@ -273,9 +287,11 @@ class Run:
         may_have_sent = deciding.c.outcome.is_(None) | deciding.c.outcome.not_in(NOTHING_SENT)
         query = (
             select(asked.c.position, rows.c.key, deciding.c.id, deciding.c.code, deciding.c.claimed_at)
-            .select_from(asked.join(rows, rows_of_person).join(deciding, deciding.c.id == rows.c.request))
+            .select_from(asked.join(decided, rows_of_person).join(runs, runs.c.id == deciding.c.run))
             .where(deciding.c.run != self.id, may_have_sent)
         )
+        if self.campaign.recipe not in {BY_CONTENT, None} and self._recipe == self.campaign.recipe:
+            query = query.where((deciding.c.code == IMPORTED) | (runs.c.recipe != self.campaign.recipe))
         contacts = [contact for contact in connection.execute(query).all() if not is_own_key(contact.key)]
         if not contacts:
             return
@@ -301,15 +317,16 @@ class Run:
         override_of: np.ndarray | None,
         *,
         unless_arrived: bool,
-    ) -> None:
-        """Take over, of the rows that the ledger knows, those that are free, or that the user wants to go again."""
+    ) -> set[bytes]:
+        """Take over, of the rows that the ledger knows, those that are free, or that the user wants to go again.
+
+        Returns:
+            The keys of all granted or refused rows that the ledger knows.
+        """
         (hashes, masked), (at, now) = recipients, moment
         row_of = {claim.keys[row]: row for row in np.flatnonzero(claim.granted).tolist()}
-        stored_rows = [
-            stored
-            for stored in find_rows(connection, claim.campaign_id, list(row_of), now)
-            if stored.request.id != claim.request
-        ]
+        known_rows = find_rows(connection, claim.campaign_id, list(row_of), now)
+        stored_rows = [stored for stored in known_rows if stored.request.id != claim.request]
         arrived = _find_arrived(connection, stored_rows) if unless_arrived else set()
         moves = []
         for stored in stored_rows:
@@ -330,6 +347,7 @@ class Run:
             )
         if moves:
             connection.execute(_MOVE_ROWS, moves)
+        return {stored.key for stored in known_rows}
 
     @hides_internals
     def record(
@@ -385,7 +403,10 @@ class Run:
         still_open, count = claim.open, 0
         with self._writing(claim) as connection:
             columns["recorded_at"] = self._database.now(connection, at)
-            for mask, own_reason in group_by_reason(selected, rows, reasons):
+            groups = group_by_reason(selected, rows, reasons)
+            if len(groups) > 1:  # all at once: see `together`
+                lock_rows(connection, claim.campaign_id, [claim.keys[row] for row in np.flatnonzero(selected)])
+            for mask, own_reason in groups:
                 if own_reason is not None:
                     columns["reason"] = storable(mask_text(own_reason))
                 if (mask == still_open).all():

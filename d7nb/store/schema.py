@@ -95,6 +95,7 @@ runs = Table(
     Column("pid", Integer, nullable=False),
     Column("process", Text, nullable=False),  # when it started: pids come again
     Column("ended", Boolean, nullable=False),
+    Column("recipe", Text),  # how it told rows apart; NULL in a run of an older d7nb
 )
 """Every send; they are never deleted, since the companion file names the last one."""
 

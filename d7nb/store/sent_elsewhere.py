@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from d7nb.store.campaign import CampaignLedger
 
-_PROCESS = ("id", "host", "machine", "pid", "process", "ended")
+_PROCESS = ("id", "host", "machine", "pid", "process", "ended", "recipe")
 _REASON = "another tool sent it, by the list that you imported"
 
 
@@ -55,7 +55,8 @@ def record_sent_elsewhere(
     row_keys = database.hash_keys(map(_key_of_person, hashes)) if keys is None else campaign.row_keys(keys)
     with database.writing() as connection:
         database.begin_run(connection)
-        connection.execute(insert(runs), dict(zip(_PROCESS, (run, *this_process(), True), strict=True)))
+        recipe = None if keys is None else campaign.recipe
+        connection.execute(insert(runs), dict(zip(_PROCESS, (run, *this_process(), True, recipe), strict=True)))
         moment = database.now(connection, at)
         values = {"run": run, "campaign": campaign_id, "claimed_at": moment, "lifetime": 0, "recorded_at": moment}
         answer = {"outcome": "accepted", "code": IMPORTED if keys is None else "", "reason": _REASON}

@@ -216,8 +216,7 @@ class _Matcher:
         found = campaigns.join(asked, true()).join(
             rows, (rows.c.campaign == campaigns.c.id) & (rows.c.key == asked.c.value)
         )
-        for campaign_id, of_campaign in self._found_in_campaigns(found, asked):
-            lock_rows(self._connection, campaign_id, of_campaign)
+        locked = self._lock_found(found, asked)
         query = select(
             rows.c.key,
             rows.c.campaign,
@@ -228,20 +227,26 @@ class _Matcher:
         ).where(campaigns.c.destination == self._destination_id)
         candidates = {}
         for key, campaign_id, *columns in self._connection.execute(query):
+            if locked is not None and (campaign_id, key) not in locked:
+                continue  # it was written at this moment, and somebody else may lock it
             earlier_request = None if columns[0] is None else _StoredRequest(*columns[:3])
             candidates[key] = _Candidates(campaign_id, earlier_request, _StoredRequest(*columns[3:]))
         return candidates
 
-    def _found_in_campaigns(self, found: Join, asked: Subquery) -> list[tuple[int, list[bytes]]]:
-        """Return in PostgreSQL the keys that are found, by campaign: rows are locked before they are read."""
+    def _lock_found(self, found: Join, asked: Subquery) -> set[tuple[int, bytes]] | None:
+        """Lock the rows that are found, before they are read; return their campaigns and keys, None for all."""
         if self._connection.dialect.name == "sqlite":
-            return []
+            return None
         query = select(rows.c.campaign, asked.c.value).select_from(found)
         query = query.where(campaigns.c.destination == self._destination_id)
         of_campaign: dict[int, list[bytes]] = {}
         for campaign_id, key in self._connection.execute(query):
             of_campaign.setdefault(campaign_id, []).append(key)
-        return sorted(of_campaign.items())
+        return {
+            (campaign_id, key)
+            for campaign_id, keys in sorted(of_campaign.items())
+            for key in lock_rows(self._connection, campaign_id, keys)
+        }
 
     def _match_candidates(
         self, update: StatusUpdate, keys: Sequence[bytes], candidates: dict[bytes, _Candidates]

@@ -18,6 +18,7 @@ CREATE TABLE d7nb_ledger_runs (
   pid INTEGER NOT NULL,
   process TEXT NOT NULL,
   ended BOOLEAN NOT NULL,
+  recipe TEXT,
   PRIMARY KEY (id)
 );
 

@@ -141,7 +141,8 @@ class LedgerWriter:
         if not self._pending:
             return
         superseded = 0
-        with self._run.together():
+        partly = [claim for claim, _, fields in self._pending if len(fields["rows"]) < claim.open.sum()]
+        with self._run.together(partly):
             for claim, outcome, fields in self._pending:
                 superseded += len(fields["rows"]) - self._run.record(claim, outcome, **fields)
         self._pending.clear()
