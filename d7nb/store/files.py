@@ -91,6 +91,7 @@ def restore(location: LedgerLocation, file: str | os.PathLike[str] | None) -> Pa
             old = move_aside(path)
             CompanionFile.of(location).write(replace(restored, address=location.address, is_complete=True))
             draft.replace(path)
+        _fold(old)
     return old
 
 
@@ -118,6 +119,7 @@ def create_anew(location: LedgerLocation) -> Path | None:
         with _no_writers(location.path):
             old = move_aside(location.path)
             companion_file.path.unlink(missing_ok=True)
+        _fold(old)
         return old
 
 
@@ -127,7 +129,7 @@ def _companion_path(path: Path) -> Path:
 
 def _url_without_password(location: LedgerLocation) -> str:
     """Return a PostgreSQL URL as its own tools read it."""
-    url = location.url.set(drivername="postgresql", password=None)
+    url = location.url._replace(drivername="postgresql", password=None)
     return url.difference_update_query(_SECRET_OPTIONS).render_as_string(hide_password=True)
 
 
@@ -157,7 +159,7 @@ def _no_writers(path: Path) -> Iterator[None]:
     Raises:
         sqlite3.OperationalError: Another program is writing to it.
     """
-    if not path.exists():
+    if not path.exists() or not path.stat().st_size:
         yield
         return
     with closing(_connect(path, "rw")) as connection:
@@ -167,6 +169,13 @@ def _no_writers(path: Path) -> Iterator[None]:
             if not is_damage(error):  # a damaged file has no writers
                 raise
         yield
+
+
+def _fold(old: Path | None) -> None:
+    """Copy the -wal of a file that was moved aside into it, and remove it, unless another program has the file open."""
+    if old is not None and old.exists():
+        with suppress(sqlite3.Error), closing(_connect(old, "rw")) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master")
 
 
 def _backup_companion(source: Path) -> Companion:

@@ -121,6 +121,16 @@ def test_a_smaller_number_replaces_no_greater_one(path: Path) -> None:
         assert companion_of(path).last_request == 9
 
 
+def test_a_request_that_was_not_noted_is_noted_with_the_next_run(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Ledger(path) as ledger:
+        with monkeypatch.context() as patch:
+            patch.setattr(CompanionFile, "note_request", lambda *_: None)
+            send(ledger, [0])
+        assert companion_of(path).last_request == 0
+        with start_run(ledger):
+            assert companion_of(path).last_request == 1
+
+
 def test_forgotten_runs_are_still_known(path: Path) -> None:
     with Ledger(path) as ledger:
         send(ledger, range(50))
