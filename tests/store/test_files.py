@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import sqlalchemy
 
@@ -22,6 +23,7 @@ from d7nb.ledger import Ledger
 from d7nb.store import files
 from d7nb.store.companion import CompanionFile
 from tests.support.ledgers import claim, look_up, postgres, send, start_run
+from tests.support.old_ledgers import make_old_ledger
 
 ROOT = Path(__file__).parents[2]
 
@@ -240,6 +242,24 @@ def test_a_copy_that_lacks_its_last_run_may_be_restored_on_purpose(path: Path, b
     assert outcomes(path, range(2)) == ["accepted", None]
 
 
+def test_the_copy_of_before_an_upgrade_is_restored_and_upgraded_again(path: Path) -> None:
+    make_old_ledger(str(path), rows=5)
+    with Ledger(path) as ledger:
+        before = ledger.frame()
+        send(ledger, [900])
+    copied = beside(path, ".version-2")
+    path.unlink()
+    with Ledger.restore(copied, path) as ledger:
+        pd.testing.assert_frame_equal(ledger.frame(), before)
+    assert not beside(path, ".secret").exists()
+    beside(copied, ".secret").write_bytes(b"another")
+    with (
+        unchanged(path),
+        pytest.raises(LedgerError, match=r"the file beside ledger.sqlite3.version-2 belongs to anoth"),
+    ):
+        Ledger.restore(copied, path)
+
+
 @pytest.mark.parametrize(
     ("case", "words"),
     [
@@ -249,7 +269,7 @@ def test_a_copy_that_lacks_its_last_run_may_be_restored_on_purpose(path: Path, b
         ("none", "name the file of the backup to restore"),
         ("no companion", "the backup monday.sqlite3 needs the file monday.sqlite3.companion that was made with it"),
         ("damaged companion", "needs the file monday.sqlite3.companion that was made with it"),
-        ("another's companion", "the file monday.sqlite3.companion belongs to another ledger than monday.sqlite3"),
+        ("another's companion", "the file beside monday.sqlite3 belongs to another ledger: find the one"),
         ("no database", "monday.sqlite3 is damaged, or is not a ledger"),
         ("half", "monday.sqlite3 is damaged"),
         ("empty", "monday.sqlite3 is no ledger of this version of d7nb: use another backup"),
