@@ -196,7 +196,8 @@ class Ledger(Store):
             path_or_url: As for `Ledger`.
 
         Raises:
-            LedgerError: There is a whole ledger, which goes on; or a new one can't be made.
+            LedgerError: There is a whole ledger, which goes on, or another program keeps it locked; nothing was
+                changed.
 
         Example:
             >>> from tempfile import TemporaryDirectory
@@ -234,10 +235,11 @@ class Ledger(Store):
         Args:
             file: A copy that `back_up` made; None in PostgreSQL, whose own tools restore a dump: the database counts
                 as whole, as it is, from now on.
-            path_or_url: As for `Ledger`.
+            path_or_url: As for `Ledger`. A program that has it open can write nothing more to it.
 
         Raises:
-            LedgerError: The backup is none, or lacks what belongs to it; nothing was changed.
+            LedgerError: The backup is none, or lacks what belongs to it, or another program is writing to the ledger
+                that is there; nothing was changed.
 
         Example:
             >>> from tempfile import TemporaryDirectory

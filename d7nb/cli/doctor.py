@@ -14,6 +14,9 @@ from d7nb.cli.table_options import StrictOptions, base_url_option, ledger_option
 if TYPE_CHECKING:
     from d7nb.cli.checks import Finding
 
+_LONGEST = 1_000
+"""Characters of a finding that are shown: its end says what to do."""
+
 
 @click.command(cls=StrictOptions)
 @base_url_option
@@ -41,8 +44,8 @@ def _finding_lines(finding: Finding) -> str:
     from d7nb.display.text import in_terminal  # noqa: PLC0415
     from d7nb.store.location import home_folder  # noqa: PLC0415
 
-    message = " ".join(in_terminal(finding.message).split())
-    advice = f"\n{'':16}{in_terminal(finding.advice)}" * bool(finding.advice)
+    message = " ".join(in_terminal(finding.message, _LONGEST).split())
+    advice = f"\n{'':16}{in_terminal(finding.advice, _LONGEST)}" * bool(finding.advice)
     folder = home_folder()
     if folder:
         home = f"{folder}{os.sep}"

@@ -164,7 +164,7 @@ class CompanionFile:
 
 def files_of(path: Path) -> Iterator[Path]:
     """Yield the files of an SQLite ledger that are there."""
-    for suffix in ("", SUFFIX, "-wal", "-shm", "-journal", SECRET_SUFFIX):
+    for suffix in ("", "-wal", "-shm", "-journal", SUFFIX, SECRET_SUFFIX):
         file = path.with_name(path.name + suffix)
         if file.exists():
             yield file
@@ -184,7 +184,7 @@ def move_aside(path: Path) -> Path | None:
     number = 1
     while os.path.lexists(old := path.with_name(f"{path.name}.old-{number}")) or any(files_of(old)):
         number += 1
-    for file in list(files_of(path)):
+    for file in sorted(files_of(path), key=lambda file: not file.name.endswith(SUFFIX)):  # the companion first
         moved = old.with_name(old.name + file.name.removeprefix(path.name))
         if file.name.endswith(SUFFIX):
             replace_private(moved, file.read_bytes())

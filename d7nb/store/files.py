@@ -11,18 +11,27 @@ from typing import TYPE_CHECKING
 from sqlalchemy import create_engine, inspect, select
 
 from d7nb.errors import LedgerError
-from d7nb.store.companion import SUFFIX, Companion, CompanionFile, Damaged, LedgerLost, files_of, move_aside
+from d7nb.store.companion import (
+    SECRET_SUFFIX,
+    SUFFIX,
+    Companion,
+    CompanionFile,
+    Damaged,
+    LedgerLost,
+    files_of,
+    move_aside,
+)
 from d7nb.store.database import Database
 from d7nb.store.faults import guarded, is_damage
 from d7nb.store.hashing import check_of
-from d7nb.store.location import make_folder, write_private
+from d7nb.store.location import make_folder, replace_private, write_private
 from d7nb.store.migration import OLD_VERSIONS
 from d7nb.store.opening import read_companion
 from d7nb.store.schema import SCHEMA, meta, requests, runs
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from d7nb.store.location import LedgerLocation
 
@@ -80,17 +89,27 @@ def restore(location: LedgerLocation, file: str | os.PathLike[str] | None) -> Pa
         raise LedgerError(f"there is no backup {source.name}: name a file that d7nb ledger backup made")
     if source == path:
         raise LedgerError(f"{source.name} is the ledger itself: name a backup of it")
-    companion = _backup_companion(source)
+    old_secret = _secret_before_upgrade(source)
+    companion = _backup_companion(source) if old_secret is None else None
     make_folder(location)
     with guarded(location.name), _draft(path) as draft:
         with guarded(source.name):
             with closing(_connect(source, "ro")) as backup, closing(sqlite3.connect(draft)) as copy:
                 backup.backup(copy)
-            restored = _as_far_as(draft, companion, source.name)
+            if companion is not None:
+                companion = _as_far_as(draft, companion, source.name)
+            else:
+                _check_notes(_read_notes(draft, source.name), OLD_VERSIONS, old_secret or b"", source.name)
         with _no_writers(path):
-            old = move_aside(path)
-            CompanionFile.of(location).write(replace(restored, address=location.address, is_complete=True))
-            draft.replace(path)
+            old, companion_file = move_aside(path), CompanionFile.of(location)
+            if companion is not None:
+                companion_file.write(replace(companion, address=location.address, is_complete=True))
+                draft.replace(path)
+            else:  # it is brought up to date when it is opened
+                replace_private(path.with_name(path.name + SECRET_SUFFIX), old_secret or b"")
+                draft.replace(path)
+                companion_file.path.unlink(missing_ok=True)
+        _fold(old)
     return old
 
 
@@ -118,6 +137,7 @@ def create_anew(location: LedgerLocation) -> Path | None:
         with _no_writers(location.path):
             old = move_aside(location.path)
             companion_file.path.unlink(missing_ok=True)
+        _fold(old)
         return old
 
 
@@ -127,7 +147,7 @@ def _companion_path(path: Path) -> Path:
 
 def _url_without_password(location: LedgerLocation) -> str:
     """Return a PostgreSQL URL as its own tools read it."""
-    url = location.url.set(drivername="postgresql", password=None)
+    url = location.url._replace(drivername="postgresql", password=None)
     return url.difference_update_query(_SECRET_OPTIONS).render_as_string(hide_password=True)
 
 
@@ -157,7 +177,7 @@ def _no_writers(path: Path) -> Iterator[None]:
     Raises:
         sqlite3.OperationalError: Another program is writing to it.
     """
-    if not path.exists():
+    if not path.exists() or not path.stat().st_size:
         yield
         return
     with closing(_connect(path, "rw")) as connection:
@@ -167,6 +187,13 @@ def _no_writers(path: Path) -> Iterator[None]:
             if not is_damage(error):  # a damaged file has no writers
                 raise
         yield
+
+
+def _fold(old: Path | None) -> None:
+    """Copy the -wal of a file that was moved aside into it, and remove it, unless another program has the file open."""
+    if old is not None and old.exists():
+        with suppress(sqlite3.Error), closing(_connect(old, "rw")) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master")
 
 
 def _backup_companion(source: Path) -> Companion:
@@ -179,6 +206,39 @@ def _backup_companion(source: Path) -> Companion:
     )
 
 
+def _secret_before_upgrade(source: Path) -> bytes | None:
+    """Return the secret beside a copy that was made before an upgrade from version 1 or 2; None where it is another."""
+    secret = source.with_name(source.name + SECRET_SUFFIX)
+    with guarded(source.name):
+        return secret.read_bytes() if secret.exists() and not _companion_path(source).exists() else None
+
+
+def _read_notes(path: Path, name: str) -> dict[str, str]:
+    """Read what an SQLite ledger says of itself; nothing where it is none.
+
+    Raises:
+        LedgerError: It is damaged.
+    """
+    with closing(sqlite3.connect(path)) as connection:
+        if connection.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)]:
+            raise LedgerError(f"{name} is damaged: use another backup")
+        with suppress(sqlite3.OperationalError):
+            return dict(connection.execute(f"SELECT name, value FROM {meta.name}"))  # noqa: S608  (a table of ours)
+    return {}
+
+
+def _check_notes(notes: dict[str, str], versions: Iterable[int], secret: bytes, name: str) -> None:
+    """Check that an SQLite ledger has one of some versions, and was made with a secret.
+
+    Raises:
+        LedgerError: It has not, or was not.
+    """
+    if notes.get("schema_version") not in {str(version) for version in versions}:
+        raise LedgerError(f"{name} is no ledger of this version of d7nb: use another backup")
+    if notes.get("secret_check") != check_of(secret):
+        raise LedgerError(f"the file beside {name} belongs to another ledger: find the one that was made with it")
+
+
 def _as_far_as(path: Path, companion: Companion, name: str) -> Companion:
     """Check that an SQLite file is a ledger that belongs to a companion; return what its companion may know of.
 
@@ -187,19 +247,8 @@ def _as_far_as(path: Path, companion: Companion, name: str) -> Companion:
     Raises:
         LedgerError: It is damaged, none, or another's.
     """
+    _check_notes(_read_notes(path, name), [SCHEMA], bytes.fromhex(companion.secret), name)
     with closing(sqlite3.connect(path)) as connection:
-        if connection.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)]:
-            raise LedgerError(f"{name} is damaged: use another backup")
-        try:
-            notes = dict(connection.execute(f"SELECT name, value FROM {meta.name}"))  # noqa: S608  (a table of ours)
-        except sqlite3.OperationalError:
-            notes = {}
-        if notes.get("schema_version") != str(SCHEMA):
-            raise LedgerError(f"{name} is no ledger of this version of d7nb: use another backup")
-        if notes.get("secret_check") != check_of(bytes.fromhex(companion.secret)):
-            raise LedgerError(
-                f"the file {name}{SUFFIX} belongs to another ledger than {name}: find the one made with it"
-            )
         if (companion.run,) not in connection.execute(f"SELECT id FROM {runs.name}").fetchall():  # noqa: S608
             companion = replace(companion, run="", at="")
         last = connection.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = ?", (requests.name,)).fetchone()

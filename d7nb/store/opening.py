@@ -35,11 +35,11 @@ _CREATE = Wording(  # noqa: S604  (the shell that reads it)
     shell="python -m d7nb ledger create begins a new one on purpose",
     form="d7nb.Ledger.create(...) begins a new one on purpose",
 )
-_OTHER_WAYS = Hint("restore a backup (python -m d7nb ledger restore FILE), or, where there is none: ", _CREATE)
+_OTHER_WAYS = Hint("or restore a backup (python -m d7nb ledger restore FILE); where there is none, ", _CREATE)
 _WAYS_ON = Hint("put the file back, ", _OTHER_WAYS)
 _WAYS_ON_POSTGRES = Hint(
-    "connect to the database that had it, or restore a dump of it and then run python -m d7nb ledger restore, or, "
-    "where there is none: ",
+    "connect to the database that had it, or restore a dump of it and then run python -m d7nb ledger restore; "
+    "where there is none, ",
     _CREATE,
 )
 
@@ -98,7 +98,7 @@ def check_not_gone(location: LedgerLocation) -> None:
 def _refuse_if_known(location: LedgerLocation, companion: Companion | None) -> None:
     has_old_secret = location.path is not None and _old_secret_path(location.path).exists()
     if has_old_secret or (companion is not None and companion.is_complete):
-        gone = f"the ledger {location.name} is gone or empty; it was there{_since(companion)}: "
+        gone = f"the ledger {location.name} is gone or empty; it was there{_since(companion)}"
         raise LedgerLost(Hint(gone, _would_go_again(location)))
 
 
@@ -124,7 +124,7 @@ def has_run(connection: Connection, companion: Companion) -> bool:
 
 
 def _is_older(location: LedgerLocation, companion: Companion) -> LedgerLost:
-    is_older = f"the ledger {location.name} is an older copy, and lacks messages that were sent{_since(companion)}: "
+    is_older = f"the ledger {location.name} is an older copy, and lacks messages that were sent{_since(companion)}"
     return LedgerLost(Hint(is_older, _would_go_again(location)))
 
 
@@ -177,7 +177,7 @@ def _existing(location: LedgerLocation, companion: Companion | None, notes: dict
     """Return the secret and the companion of a ledger that was opened before."""
     if location.path is None:
         if companion is not None and companion.ledger != notes["ledger"]:
-            other = f"the database {location.name} holds another ledger than before{_since(companion)}: "
+            other = f"the database {location.name} holds another ledger than before{_since(companion)}"
             raise LedgerLost(Hint(other, _would_go_again(location)))
         return Opened(bytes.fromhex(notes["secret"]), companion or Companion(notes["ledger"], "", location.address))
     name = CompanionFile.of(location).path.name
@@ -278,4 +278,4 @@ def _since(companion: Companion | None) -> str:
 
 def _would_go_again(location: LedgerLocation) -> Hint:
     ways_on = _WAYS_ON if location.path is not None else _WAYS_ON_POSTGRES
-    return Hint("without them, people would get messages twice, so nothing is sent. ", ways_on)
+    return Hint("; nothing is sent, since people would get messages twice: ", ways_on)

@@ -162,6 +162,13 @@ def _serving(command: list[str], home: Path, url: str) -> Iterator[None]:
         yield
 
 
+_OWN_LEDGER = """
+import os
+
+os.environ["D7NB_LEDGER"] = os.path.abspath("ledger.sqlite3")  # in the notebook's folder: each test has one of its own
+"""
+
+
 @contextmanager
 def _running_process(command: list[str], home: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     environment = {name: value for name, value in os.environ.items() if not _REMOVED_VARIABLES.match(name)}
@@ -172,8 +179,10 @@ def _running_process(command: list[str], home: Path, log: Path) -> Iterator[subp
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
         "IPYTHONDIR": str(home / "ipython"),
         "PYTHONPATH": str(ROOT),  # kernels start in the notebook's folder, and must import this d7nb
-        "D7NB_LEDGER": "ledger.sqlite3",  # in the notebook's folder, too: each test has a folder of its own
     }
+    startup = home / "ipython" / "profile_default" / "startup" / "ledger.py"
+    startup.parent.mkdir(parents=True, exist_ok=True)
+    startup.write_text(_OWN_LEDGER, encoding="utf-8")
     with (
         log.open("wb") as out,
         subprocess.Popen(

@@ -21,7 +21,7 @@ import d7nb
 from d7nb.cli import checks, main
 from d7nb.ledger import Ledger
 from d7nb.testing import fresh_plugins
-from tests.support.ledgers import postgres
+from tests.support.ledgers import postgres, send
 from tests.support.plans import ORIGINATOR
 from tests.support.servers import Handler, Script, answering, free_port, serving
 
@@ -290,6 +290,72 @@ def test_it_makes_no_ledger_in_a_database_either(doctor: Doctor) -> None:
         Ledger(place).close()
         assert "can be read and written" in doctor("--offline", "--ledger", place)[1]["ledger"][0]
     assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize("loss", ["missing", "empty", "older", "no companion"])
+def test_a_ledger_that_lost_something_is_told_and_nothing_is_made_or_changed(
+    doctor: Doctor, tmp_path: Path, loss: str
+) -> None:
+    place, companion = tmp_path / "mine.sqlite3", tmp_path / "mine.sqlite3.companion"
+    with Ledger(place) as ledger:
+        send(ledger, [0])
+    older = place.read_bytes()
+    with Ledger(place) as ledger:
+        send(ledger, [1])
+    if loss == "missing":
+        place.unlink()
+    elif loss == "no companion":
+        companion.unlink()
+    else:
+        place.write_bytes(b"" if loss == "empty" else older)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    code, found, _ = doctor("--offline", "--ledger", str(place))
+    assert code == 1
+    told = {
+        "missing": "fail: the ledger mine.sqlite3 is gone or empty; it was there on",
+        "empty": "fail: the ledger mine.sqlite3 is gone or empty; it was there on",
+        "older": "fail: the ledger mine.sqlite3 is an older copy, and lacks messages that were sent on",
+        "no companion": "fail: the ledger mine.sqlite3 needs the file mine.sqlite3.companion that was made with it",
+    }[loss]
+    assert found["ledger"][0].startswith(told)
+    assert "python -m d7nb ledger create begins a new one on purpose" in found["ledger"][0]
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_a_database_that_lost_its_ledger_is_told_and_no_tables_are_made(doctor: Doctor) -> None:
+    with postgres() as place:
+        with Ledger(place) as ledger:
+            send(ledger, [0])
+        engine = sqlalchemy.create_engine(place)
+        with engine.begin() as connection:
+            for name in sqlalchemy.inspect(connection).get_table_names():
+                connection.exec_driver_sql(f"DROP TABLE {name} CASCADE")
+        code, found, _ = doctor("--offline", "--ledger", place)
+        assert code == 1
+        assert "is gone or empty; it was there on" in found["ledger"][0]
+        assert sqlalchemy.inspect(engine).get_table_names() == []
+        engine.dispose()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights are told otherwise elsewhere")
+def test_a_ledger_that_others_can_write_fails_with_the_command(doctor: Doctor, tmp_path: Path) -> None:
+    place = tmp_path / "mine.sqlite3"
+    Ledger(place).close()
+    place.chmod(0o666)
+    code, found, _ = doctor("--offline", "--ledger", str(place))
+    assert code == 1
+    assert found["ledger"][0].startswith("fail: others on this machine can write mine.sqlite3, and could let everybody")
+    assert f"chmod 600 {place}" in found["ledger"][0]
+
+
+def test_a_relative_path_in_the_environment_fails(
+    doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("D7NB_LEDGER", "ledger.sqlite3")
+    monkeypatch.chdir(tmp_path)
+    code, found, _ = doctor("--offline")
+    assert code == 1
+    assert found["ledger"][0].startswith("fail: D7NB_LEDGER is the relative path ledger.sqlite3")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="other shells quote otherwise")

@@ -121,6 +121,16 @@ def test_a_smaller_number_replaces_no_greater_one(path: Path) -> None:
         assert companion_of(path).last_request == 9
 
 
+def test_a_request_that_was_not_noted_is_noted_with_the_next_run(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Ledger(path) as ledger:
+        with monkeypatch.context() as patch:
+            patch.setattr(CompanionFile, "note_request", lambda *_: None)
+            send(ledger, [0])
+        assert companion_of(path).last_request == 0
+        with start_run(ledger):
+            assert companion_of(path).last_request == 1
+
+
 def test_forgotten_runs_are_still_known(path: Path) -> None:
     with Ledger(path) as ledger:
         send(ledger, range(50))
@@ -155,9 +165,9 @@ def test_a_file_that_is_missing_or_empty_stops_the_send(
         path.touch(mode=0o600)
     began = companion_of(path).to_text().partition('"at": "')[2]
     since = f"{began[:10]} at {began[11:16]} UTC"
-    nothing_goes(path, sandbox, client, rf"ledger.sqlite3 is gone or empty; it was there on {since}: without them,")
+    nothing_goes(path, sandbox, client, rf"ledger.sqlite3 is gone or empty; it was there on {since}; nothing is sent,")
     nothing_goes(
-        path, sandbox, client, r"put the file back, restore a backup \(python -m d7nb ledger restore FILE\), or"
+        path, sandbox, client, r"put the file back, or restore a backup \(python -m d7nb ledger restore FILE\); where"
     )
     nothing_goes(path, sandbox, client, r"d7nb.Ledger.create\(...\) begins a new one on purpose")
     assert path.exists() == (loss == "empty")  # nothing was begun in its place
@@ -470,9 +480,9 @@ def test_a_database_without_its_ledger_stops_the_send(sandbox: d7nb.Sandbox, cli
             mark = mark_of(url).rename(mark_of(url).with_suffix(".aside"))
             Ledger(url).close()
             mark.rename(mark_of(url))
-            words = "holds another ledger than before on .*: without them, .* connect to the database that had it"
+            words = "holds another ledger than before on .*; nothing is sent, .*: connect to the database that had it"
         else:
-            words = "is gone or empty; it was there on .*: without them, .* connect to the database that had it"
+            words = "is gone or empty; it was there on .*; nothing is sent, .*: connect to the database that had it"
         nothing_goes(url, sandbox, client, words)
         with pytest.raises(LedgerError, match=r"older copy|can't be used"):
             planned().send(client, ledger=ledger, progress=False)

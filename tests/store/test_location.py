@@ -16,11 +16,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
+import pandas as pd
 import pytest
 import sqlalchemy
 
-from d7nb.errors import LedgerError
+import d7nb
+from d7nb.errors import LedgerError, LedgerWarning
 from d7nb.ledger import Ledger
 from d7nb.store import database, location as places
 from tests.support.ledgers import CAMPAIGN, NOW, claim, look_up, people, postgres, send, start_run
@@ -446,3 +449,141 @@ def test_a_full_disk_grants_nothing(path: Path, way: str) -> None:
     with Ledger(kept) as ledger:
         assert set(look_up(ledger, granted).outcome) <= {"accepted", "unknown"}
         assert set(look_up(ledger, refused).outcome) == {None}
+
+
+# Where the environment puts it
+
+
+@pytest.mark.parametrize(
+    "given", ["ledger.sqlite3", "data/ledger.sqlite3", "./ledger.sqlite3", "sqlite:///ledger.sqlite3"]
+)
+def test_a_relative_path_in_the_environment_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("D7NB_LEDGER", given)
+    absolute = tmp_path / given.removeprefix("sqlite:///")
+    with pytest.raises(LedgerError, match=r"D7NB_LEDGER is the relative path .*: set it to an absolute path") as told:
+        Ledger()
+    assert str(told.value).endswith(f"such as {absolute}")
+    assert list(tmp_path.iterdir()) == []
+    with Ledger("mine.sqlite3") as ledger:  # an argument may be relative
+        assert str(ledger) == str(tmp_path / "mine.sqlite3")
+
+
+def test_the_absolute_path_that_is_shown_can_be_used_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("D7NB_LEDGER", "ledger.sqlite3")
+    with pytest.raises(LedgerError, match=r"such as ~/ledger.sqlite3$"):
+        Ledger()
+    monkeypatch.setenv("D7NB_LEDGER", "~/ledger.sqlite3")
+    with Ledger() as ledger:
+        assert str(ledger) == "~/ledger.sqlite3"
+
+
+# Who may read and write it
+
+ENDS = ("", "-wal", "-shm", ".companion")
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
+def test_its_files_are_their_owner_s_alone_whatever_the_umask(path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        with Ledger(path) as ledger:
+            send(ledger, [0])
+            ledger.back_up(path.with_name("backup"))
+            assert ledger.warning is None
+            assert {mode(file) for file in path.parent.iterdir()} == {0o600}
+            assert {file.name for file in path.parent.iterdir()} == {
+                *(f"ledger.sqlite3{end}" for end in ENDS),
+                *("backup", "backup.companion"),
+            }
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize("wrong", [0o602, 0o620, 0o622, 0o666, 0o777])
+@pytest.mark.parametrize("end", ENDS)
+def test_a_file_that_others_can_write_is_refused_with_the_command(path: Path, end: str, wrong: int) -> None:
+    with Ledger(path) as ledger:
+        send(ledger, [0])
+        file = path.with_name(path.name + end)
+        file.chmod(wrong)
+        with pytest.raises(LedgerError, match=r"others on this machine can write ledger.sqlite3") as told:
+            Ledger(path)
+        command = str(told.value).partition(": ")[2]
+        assert command == f"chmod 600 {file}"
+        subprocess.run(["/bin/sh", "-c", command], check=True)
+        with Ledger(path) as mended:
+            assert mended.warning is None
+            assert look_up(mended, [0]).outcome.tolist() == ["accepted"]
+
+
+@pytest.mark.parametrize("wrong", [0o604, 0o640, 0o644])
+def test_a_file_that_others_can_read_is_a_warning_with_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: int
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = tmp_path / "Ann's data" / "ledger.sqlite3"
+    path.parent.mkdir()
+    Ledger(path).close()
+    for end in ("", ".companion"):
+        path.with_name(path.name + end).chmod(wrong)
+    with Ledger(path) as ledger:
+        assert ledger.warning is not None
+        assert str(tmp_path) not in ledger.warning
+        told, _, command = ledger.warning.partition(": ")
+        assert told == "others on this machine can read ledger.sqlite3 and ledger.sqlite3.companion"
+        subprocess.run(["/bin/sh", "-c", command], check=True)
+    assert {file.name: mode(file) for file in path.parent.iterdir()} == {
+        "ledger.sqlite3": 0o600,
+        "ledger.sqlite3.companion": 0o600,
+    }
+    with Ledger(path) as ledger:
+        assert ledger.warning is None
+
+
+@pytest.fixture
+def no_modes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system on which every file is everybody's, as on FAT."""
+    real_open, real_chmod = os.open, Path.chmod
+
+    def open_for_all(name: os.PathLike[str] | str, flags: int, mode: int = 0o777, **options: Any) -> int:
+        handle = real_open(name, flags, mode, **options)
+        if flags & os.O_CREAT:
+            os.fchmod(handle, 0o777)
+        return handle
+
+    monkeypatch.setattr(os, "open", open_for_all)
+    monkeypatch.setattr(Path, "chmod", lambda self, mode: real_chmod(self, 0o777))
+
+
+@pytest.mark.usefixtures("no_modes")
+def test_where_modes_are_not_kept_it_says_so_once_and_goes_on(path: Path) -> None:
+    for _ in range(2):
+        with Ledger(path) as ledger:
+            send(ledger, [0], "unsent")
+            assert mode(path) == 0o777
+            assert ledger.warning is not None
+            assert ledger.warning.count("does not keep who may read a file") == 1
+            assert "D7NB_LEDGER" in ledger.warning
+    assert sorted(file.name for file in path.parent.iterdir()) == ["ledger.sqlite3", "ledger.sqlite3.companion"]
+
+
+def test_a_ledger_that_others_can_read_says_so_before_a_real_send(path: Path) -> None:
+    Ledger(path).close()
+    path.chmod(0o644)
+    plan = d7nb.plan(
+        pd.DataFrame({"phone": people(range(0))}, dtype=str),
+        d7nb.Text("Hi"),
+        to="phone",
+        originator="+12025550100",
+        campaign=CAMPAIGN,
+    )
+    with d7nb.Client("not-a-real-token", base_url="https://d7.invalid") as real:
+        with pytest.warns(LedgerWarning, match=r"others on this machine can read ledger.sqlite3: chmod 600 ") as caught:
+            delivery = plan.send(real, progress=False, ledger=path)
+        assert len(caught) == 1
+        assert delivery.warnings == [str(caught[0].message)]
