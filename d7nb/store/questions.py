@@ -73,13 +73,11 @@ def rows_table(connection: Connection, keys: Sequence[bytes], numbers: Sequence[
     dialect = connection.dialect.name
     if dialect == "sqlite":
         joined = b"".join(b"%b%016d" % row for row in zip(keys, numbers, strict=True))
-        parameters = [bindparam("rows", joined, LargeBinary())]
+        query = text(_ROWS[dialect]).bindparams(bindparam("rows", joined, LargeBinary()))
     else:
-        parameters = [
-            bindparam("keys", list(keys), ARRAY(LargeBinary)),
-            bindparam("requests", list(numbers), ARRAY(BigInteger)),
-        ]
-    query = text(_ROWS[dialect]).bindparams(*parameters)
+        of_keys: Any = bindparam("keys", list(keys), ARRAY(LargeBinary))
+        of_numbers: Any = bindparam("requests", list(numbers), ARRAY(BigInteger))
+        query = text(_ROWS[dialect]).bindparams(of_keys, of_numbers)
     return query.columns(position=Integer(), key=LargeBinary(), request=BigInteger()).subquery()
 
 
