@@ -18,12 +18,26 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from tests.benchmarks import besides, importing, joining, ledger, ledger_growth, margins, planning, sending
+from tests.benchmarks import (
+    besides,
+    importing,
+    joining,
+    ledger,
+    ledger_growth,
+    ledger_memory,
+    margins,
+    planning,
+    sending,
+)
 from tests.benchmarks.measuring import HEAD, RUNS, Measured
 from tests.benchmarks.picture import draw
 
 TARGETS = sorted(
-    (target for group in (planning, sending, ledger, importing, joining, ledger_growth) for target in group.TARGETS),
+    (
+        target
+        for group in (planning, sending, ledger, importing, joining, ledger_growth, ledger_memory)
+        for target in group.TARGETS
+    ),
     key=lambda target: (target.number, target.part),
 )
 
