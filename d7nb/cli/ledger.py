@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from d7nb.cli.exit_codes import DONE
-from d7nb.cli.output import check_out, write
+from d7nb.cli.output import check_out, write_slices
 from d7nb.cli.table_options import StrictOptions, ledger_option
 from d7nb.errors import LedgerError
 from d7nb.privacy import mask_text
@@ -55,10 +55,11 @@ def export(out: Path, ledger: str | None) -> int:
     FILE is a name that ends in .csv or .xlsx.
     """
     from d7nb.ledger import Ledger  # noqa: PLC0415
+    from d7nb.store.views import row_slices  # noqa: PLC0415
 
     check_out(out)
     with Ledger(ledger) as opened:
-        write(opened.frame(), out)
+        write_slices(lambda: row_slices(opened._database), out)  # a ledger may be larger than the memory
     return DONE
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, tuple_
 
 from d7nb.errors import LedgerError
 from d7nb.hints import Call, Hint, Option
 from d7nb.store.incoming import wait_for_incoming
-from d7nb.store.questions import hashes_table, numbers_table
+from d7nb.store.questions import hashes_table, numbers_table, rows_table
 from d7nb.store.request_state import lock_rows
 from d7nb.store.schema import campaigns, decided, deciding, messages, requests, rows, statuses, to_number
 
@@ -71,15 +71,15 @@ def _delete_rows(connection: Connection, campaign_id: int, keys: list[bytes]) ->
     """Delete rows and their messages' statuses; return how many rows there were."""
     if not keys:
         return 0
-    asked = select(hashes_table(connection, keys).c.value)
-    these = rows.c.campaign == campaign_id, rows.c.key.in_(asked)
-    for number in (rows.c.request, rows.c.sent):
-        numbers = list(connection.execute(select(number).where(*these, number.is_not(None)).distinct()).scalars())
-        if numbers:
-            of_requests = select(numbers_table(connection, numbers).c.value)
-            for followed in (statuses, messages):
-                of_rows = followed.c.request.in_(of_requests), followed.c.key.in_(asked)
-                connection.execute(delete(followed).where(*of_rows))
+    these = rows.c.campaign == campaign_id, rows.c.key.in_(select(hashes_table(connection, keys).c.value))
+    found = connection.execute(select(rows.c.key, rows.c.request, rows.c.sent).where(*these)).all()
+    if not found:  # somebody else deleted them meanwhile
+        return 0
+    pairs = [(key, number) for key, *numbers in found for number in numbers if number is not None]
+    asked = rows_table(connection, *zip(*pairs, strict=True))
+    for followed in (statuses, messages):
+        is_asked = tuple_(followed.c.request, followed.c.key).in_(select(asked.c.request, asked.c.key))
+        connection.execute(delete(followed).where(is_asked))
     return connection.execute(delete(rows).where(*these)).rowcount
 
 

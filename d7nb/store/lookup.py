@@ -237,7 +237,8 @@ def _find(connection: Connection, column: ColumnElement[bytes], campaign_id: int
     nothing = np.zeros(0, dtype=np.int64)
     if not hashes:
         return _Found(nothing, [], nothing, nothing)
-    asked = hashes_table(connection, hashes)
+    order = sorted(range(len(hashes)), key=hashes.__getitem__)  # neighbours lie on one page
+    asked = hashes_table(connection, [hashes[position] for position in order])
     query = select(asked.c.position, rows.c.key, rows.c.request, func.coalesce(rows.c.sent, 0)).select_from(
         asked.join(rows, (rows.c.campaign == campaign_id) & (column == asked.c.value))
     )
@@ -245,7 +246,7 @@ def _find(connection: Connection, column: ColumnElement[bytes], campaign_id: int
     if not columns:
         return _Found(nothing, [], nothing, nothing)
     positions, last, sent = (np.array(columns[place], dtype=np.int64) for place in (0, 2, 3))
-    return _Found(positions, list(columns[1]), last, sent)
+    return _Found(np.array(order, dtype=np.int64)[positions], list(columns[1]), last, sent)
 
 
 def _other_requests(
@@ -266,17 +267,15 @@ def _other_requests(
         told_apart_by: The key columns by which rows are known to be told apart: a row under another key is no other
             text then, unless it was sent otherwise. None where each is one.
     """
-    persons = [person for person in dict.fromkeys(hashes) if person is not None]
-    found = _find(connection, rows.c.person, campaign_id, persons)
-    is_other = np.array([key not in own_keys for key in found.keys], dtype=bool)
-    if not is_other.any():
+    persons = sorted({person for person in hashes if person is not None})
+    if not persons:
         return {}
-    others = _Found(
-        found.positions[is_other],
-        [key for key in found.keys if key not in own_keys],
-        found.last[is_other],
-        found.sent[is_other],
-    )
+    asked = hashes_table(connection, persons)
+    of_persons = select(asked.c.position, rows.c.key).select_from(
+        asked.join(rows, (rows.c.campaign == campaign_id) & (rows.c.person == asked.c.value))
+    )  # the index holds all of this
+    other_rows = {key: position for position, key in connection.execute(of_persons) if key not in own_keys}
+    others = _find(connection, rows.c.key, campaign_id, list(other_rows))
     stored_requests = _read_requests(connection, others)
     deciding = others.decided_by(stored_requests)
     went_out = ~stored_requests.free[deciding]
@@ -284,8 +283,10 @@ def _other_requests(
         otherwise = [request.tells_rows_apart_otherwise(told_apart_by) for request in stored_requests.all]
         went_out &= np.array(otherwise, dtype=bool)[deciding]
     numbers: dict[bytes, int] = {}
-    for position, number in zip(others.positions[went_out], others.last[went_out].tolist(), strict=True):
-        numbers[persons[position]] = max(number, numbers.get(persons[position], 0))
+    keys = [others.keys[position] for position in np.flatnonzero(went_out)]
+    for key, number in zip(keys, others.last[went_out].tolist(), strict=True):
+        person = persons[other_rows[key]]
+        numbers[person] = max(number, numbers.get(person, 0))
     return numbers
 
 

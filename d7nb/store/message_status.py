@@ -10,7 +10,7 @@ import pandas as pd
 from sqlalchemy import select
 
 from d7nb.api.statuses import STAGES, rank
-from d7nb.store.questions import hashes_table, numbers_table
+from d7nb.store.questions import rows_table
 from d7nb.store.schema import messages, statuses
 
 if TYPE_CHECKING:
@@ -90,20 +90,13 @@ def find_statuses(campaign: CampaignLedger, keys: np.ndarray, numbers: np.ndarra
     if campaign.id is None or not len(sent):
         return found
     with campaign.database.reading() as connection:
-        asked = _asked(connection, campaign.row_keys(keys[sent]), numbers[sent].tolist())
+        asked = rows_table(connection, campaign.row_keys(keys[sent]), numbers[sent].tolist())
         positions, msg_ids = _read(connection, asked, messages, "msg_id")
         found.msg_id[sent[positions]] = msg_ids
         positions, names, times, reasons = _read(connection, asked, statuses, "status", "at", "reason")
     moments = times.astype(np.int64).view("datetime64[us]")
     _fill(found, sent[positions], _StoredStatuses(names, moments, reasons))
     return found
-
-
-def _asked(connection: Connection, row_keys: list[bytes], numbers: list[int]) -> Subquery:
-    """Return a table of rows with the requests that decide about them, which the database can join."""
-    of_keys, of_numbers = hashes_table(connection, row_keys), numbers_table(connection, numbers)
-    columns = of_keys.c.position, of_keys.c.value.label("key"), of_numbers.c.value.label("request")
-    return select(*columns).join_from(of_keys, of_numbers, of_numbers.c.position == of_keys.c.position).subquery()
 
 
 def _read(connection: Connection, asked: Subquery, table: Table, *names: str) -> list[np.ndarray]:

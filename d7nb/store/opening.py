@@ -17,6 +17,7 @@ from d7nb.store.faults import guarded
 from d7nb.store.hashing import SECRET_SIZE, check_of
 from d7nb.store.location import shown
 from d7nb.store.migration import OLD_VERSIONS, back_up_before, migrate
+from d7nb.store.planner import tell_planner
 from d7nb.store.request_state import wait_for_turn
 from d7nb.store.schema import SCHEMA, meta, metadata, people_locks, requests, runs
 
@@ -228,6 +229,7 @@ def _complete(opened: Opened, file: CompanionFile, location: LedgerLocation) -> 
 
 def _make_tables(connection: Connection) -> None:
     metadata.create_all(connection)
+    tell_planner(connection)
     if connection.dialect.name == "postgresql":
         people_locks.create(connection, checkfirst=True)
 

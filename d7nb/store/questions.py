@@ -25,6 +25,21 @@ _HASHES = {
         SELECT ordinality - 1 AS position, value FROM unnest(:hashes) WITH ORDINALITY AS asked(value, ordinality)
     """,
 }
+_ROWS = {
+    # A hash and sixteen digits for each row.
+    "sqlite": """
+        WITH RECURSIVE numbers(number) AS (
+            SELECT 0 UNION ALL SELECT number + 1 FROM numbers WHERE number + 1 < length(:rows) / 32
+        )
+        SELECT number AS position, substr(:rows, number * 32 + 1, 16) AS key,
+            CAST(CAST(substr(:rows, number * 32 + 17, 16) AS TEXT) AS INTEGER) AS request
+        FROM numbers
+    """,
+    "postgresql": """
+        SELECT ordinality - 1 AS position, key, request
+        FROM unnest(:keys, :requests) WITH ORDINALITY AS asked(key, request, ordinality)
+    """,
+}
 _NUMBERS = {
     "sqlite": "SELECT key AS position, value FROM json_each(:numbers)",
     "postgresql": """
@@ -45,6 +60,25 @@ def hashes_table(connection: Connection, hashes: Sequence[bytes]) -> Subquery:
     of_type = LargeBinary() if dialect == "sqlite" else ARRAY(LargeBinary)
     query = text(_HASHES[dialect]).bindparams(bindparam("hashes", given, of_type))
     return query.columns(position=Integer(), value=LargeBinary()).subquery()
+
+
+def rows_table(connection: Connection, keys: Sequence[bytes], numbers: Sequence[int]) -> Subquery:
+    """Return a table of rows, each a ``key`` and the number of a ``request``, with its ``position`` in the lists.
+
+    Args:
+        connection: To the database that the table is for.
+        keys: At least one, as the ledger stores them.
+        numbers: As many numbers of requests.
+    """
+    dialect = connection.dialect.name
+    if dialect == "sqlite":
+        joined = b"".join(b"%b%016d" % row for row in zip(keys, numbers, strict=True))
+        query = text(_ROWS[dialect]).bindparams(bindparam("rows", joined, LargeBinary()))
+    else:
+        of_keys: Any = bindparam("keys", list(keys), ARRAY(LargeBinary))
+        of_numbers: Any = bindparam("requests", list(numbers), ARRAY(BigInteger))
+        query = text(_ROWS[dialect]).bindparams(of_keys, of_numbers)
+    return query.columns(position=Integer(), key=LargeBinary(), request=BigInteger()).subquery()
 
 
 def numbers_table(connection: Connection, numbers: Sequence[int]) -> Subquery:

@@ -96,7 +96,8 @@ def find_marks(database: Database, marks: Iterable[str]) -> pd.DataFrame:
 
 
 def _rows_frame(results: Sequence[Sequence[object]]) -> pd.DataFrame:
-    frame = pd.DataFrame(results, columns=list(_COLUMNS))
+    rows_as_tuples = list(map(tuple, results))  # of each row that is none, pandas asks for attributes: twice as slow
+    frame = pd.DataFrame(rows_as_tuples, columns=list(_COLUMNS))
     if len(results):
         frame["key"] = base32(np.frombuffer(b"".join(frame["key"]), dtype=np.uint8).reshape(-1, KEY_SIZE))
     created = pd.to_datetime(frame["created_at"].astype("str"), utc=True, errors="coerce", format="ISO8601")

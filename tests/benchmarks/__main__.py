@@ -18,13 +18,27 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from tests.benchmarks import besides, importing, joining, ledger, margins, planning, sending
+from tests.benchmarks import (
+    besides,
+    importing,
+    joining,
+    ledger,
+    ledger_growth,
+    ledger_memory,
+    margins,
+    planning,
+    sending,
+)
 from tests.benchmarks.measuring import HEAD, RUNS, Measured
 from tests.benchmarks.picture import draw
 
 TARGETS = sorted(
-    (target for group in (planning, sending, ledger, importing, joining) for target in group.TARGETS),
-    key=lambda target: target.number,
+    (
+        target
+        for group in (planning, sending, ledger, importing, joining, ledger_growth, ledger_memory)
+        for target in group.TARGETS
+    ),
+    key=lambda target: (target.number, target.part),
 )
 
 
@@ -43,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     with TemporaryDirectory(prefix="d7nb-") as folder:
         os.environ["D7NB_LEDGER"] = str(Path(folder) / "ledger.sqlite3")
         if options.margins:
-            return 0 if margins.check({target.number: target for target in TARGETS}, _say) else 1
+            return 0 if margins.check({target.label: target for target in TARGETS}, _say) else 1
         say = (lambda *_: None) if options.json else _say
         say(f"Python {platform.python_version()}, pandas {pd.__version__}, {os.cpu_count()} cores; load {_load()}")
         say(HEAD)

@@ -42,6 +42,7 @@ class Target(NamedTuple):
         unit: What the figure counts.
         more: Whether more is better.
         measure: The benchmark; it takes the number of rows, None for its own, and how often to measure.
+        part: A letter, where several are measured under one number.
     """
 
     number: int
@@ -51,6 +52,12 @@ class Target(NamedTuple):
     unit: str
     more: bool
     measure: Callable[[int | None, int], Result]
+    part: str = ""
+
+    @property
+    def label(self) -> str:
+        """Its number and its letter."""
+        return f"{self.number}{self.part}"
 
     def met_by(self, measured: float, mark: float | None = None) -> bool:
         """Whether a figure reaches the target, or another mark."""
@@ -88,10 +95,10 @@ class Measured(NamedTuple):
         spread = f"{short(min(ratios))} to {short(max(ratios))}"
         goal = f"{'>=' if target.more else '<='} {short(target.target)}"
         measured = f"{short(median)} {target.unit}"
-        return f"{target.number:>2}  {target.name:<52} {goal:>8}  {measured:<22} {spread:<18} {word}"
+        return f"{target.label:>3} {target.name:<52} {goal:>8}  {measured:<22} {spread:<18} {word}"
 
 
-HEAD = f"{'#':>2}  {'what':<52} {'target':>8}  {'measured (median)':<22} {'spread':<18}"
+HEAD = f"{'#':>3} {'what':<52} {'target':>8}  {'measured (median)':<22} {'spread':<18}"
 
 
 def short(value: float) -> str:

@@ -288,6 +288,28 @@ def test_the_ledger_is_listed_exported_and_forgotten(
         assert len(sandbox.messages) == 6
 
 
+@pytest.mark.parametrize("ending", [".csv", ".xlsx"])
+def test_a_ledger_is_exported_in_slices_as_it_would_be_in_one_piece(
+    table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ending: str
+) -> None:
+    monkeypatch.setenv("D7_API_TOKEN", "sandbox")
+    files = [tmp_path / f"{name}{ending}" for name in ("whole", "sliced")]
+    with d7nb.Sandbox() as sandbox:
+        sandbox.fail_next("drop_after")
+        for campaign in ("spring", "autumn", "winter"):
+            words = ["send", table, *WORDS, "--base-url", sandbox.url, "--confirm", "2", "--campaign", campaign]
+            assert main(words) in {0, 1}
+    for file, rows_at_once in zip(files, (50_000, 1), strict=True):
+        monkeypatch.setattr("d7nb.store.views.ROWS_AT_ONCE", rows_at_once)
+        assert main(["ledger", "export", str(file)]) == 0
+    whole, sliced = (pd.read_csv(file) if ending == ".csv" else pd.read_excel(file) for file in files)
+    assert len(whole) == 6
+    pd.testing.assert_frame_equal(sliced, whole)
+    if ending == ".csv":
+        assert files[0].read_bytes() == files[1].read_bytes()
+    assert "instead" not in capsys.readouterr().err
+
+
 def test_what_may_have_gone_out_is_not_forgotten_by_mistake(
     table: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
