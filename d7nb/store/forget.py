@@ -16,7 +16,7 @@ from d7nb.store.schema import campaigns, decided, deciding, messages, requests, 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Select
 
     from d7nb.store.database import Database
 
@@ -38,25 +38,33 @@ def forget(database: Database, campaign: str, before: datetime, destination: str
             raise LedgerError(_refusal(count))
         is_old &= ~in_doubt
     for campaign_id in ids:
-        more = True
-        while more:
-            with database.writing() as connection:
-                wait_for_incoming(connection)
-                old_rows = select(rows.c.key).select_from(decided).where(rows.c.campaign == campaign_id, is_old)
-                keys = list(connection.execute(old_rows.limit(_ROWS_AT_ONCE)).scalars())
-                more = bool(keys)
-                if connection.dialect.name == "postgresql" and keys:  # a run may have claimed some of them meanwhile
-                    locked = select(hashes_table(connection, lock_rows(connection, campaign_id, keys) or [b""]).c.value)
-                    keys = list(connection.execute(old_rows.where(rows.c.key.in_(locked))).scalars())
-                deleted += _delete_rows(connection, campaign_id, keys)
-        more = True
-        while more:
-            with database.writing() as connection:
-                wait_for_incoming(connection)
-                more = _delete_unused_requests(connection, campaign_id, moment, force=force)
+        old_rows = select(rows.c.key).select_from(decided).where(rows.c.campaign == campaign_id, is_old)
+        while (count := _forget_slice(database, campaign_id, old_rows)) is not None:
+            deleted += count
+        while _forget_requests(database, campaign_id, moment, force=force):
+            pass
     if deleted:
         database.shrink()
     return deleted
+
+
+def _forget_slice(database: Database, campaign_id: int, old_rows: Select[tuple[bytes]]) -> int | None:
+    """Delete some of a campaign's old rows, in a transaction of their own.
+
+    Returns:
+        How many were deleted; None where there is no old row left.
+    """
+    with database.writing() as connection:
+        wait_for_incoming(connection)
+        keys = list(connection.execute(old_rows.limit(_ROWS_AT_ONCE)).scalars())
+        if not keys:
+            return None
+        locked = lock_rows(connection, campaign_id, keys)
+        if not locked:
+            return 0
+        # Read again: in PostgreSQL, a run may have claimed some of them meanwhile.
+        still_old = old_rows.where(rows.c.key.in_(select(hashes_table(connection, locked).c.value)))
+        return _delete_rows(connection, campaign_id, list(connection.execute(still_old).scalars()))
 
 
 def _campaign_ids(database: Database, campaign: str, destination: str | None) -> list[int]:
@@ -83,7 +91,7 @@ def _delete_rows(connection: Connection, campaign_id: int, keys: list[bytes]) ->
     return connection.execute(delete(rows).where(*these)).rowcount
 
 
-def _delete_unused_requests(connection: Connection, campaign_id: int, moment: int, *, force: bool) -> bool:
+def _forget_requests(database: Database, campaign_id: int, moment: int, *, force: bool) -> bool:
     """Delete some requests that no row points to, and what was heard of them; return whether there were any."""
     unused = (
         select(requests.c.id)
@@ -97,13 +105,15 @@ def _delete_unused_requests(connection: Connection, campaign_id: int, moment: in
         .order_by(requests.c.id)
         .limit(_ROWS_AT_ONCE)
     )
-    numbers = list(connection.execute(unused).scalars())
-    if not numbers:
-        return False
-    asked = select(numbers_table(connection, numbers).c.value)
-    for followed in (statuses, messages):
-        connection.execute(delete(followed).where(followed.c.request.in_(asked)))
-    connection.execute(delete(requests).where(requests.c.id.in_(asked)))
+    with database.writing() as connection:
+        wait_for_incoming(connection)
+        numbers = list(connection.execute(unused).scalars())
+        if not numbers:
+            return False
+        asked = select(numbers_table(connection, numbers).c.value)
+        for followed in (statuses, messages):
+            connection.execute(delete(followed).where(followed.c.request.in_(asked)))
+        connection.execute(delete(requests).where(requests.c.id.in_(asked)))
     return True
 
 
