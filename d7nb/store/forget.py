@@ -48,7 +48,7 @@ def forget(database: Database, campaign: str, before: datetime, destination: str
     return deleted
 
 
-def _forget_slice(database: Database, campaign_id: int, old_rows: Select[tuple[bytes]]) -> int | None:
+def _forget_slice(database: Database, campaign_id: int, old_rows: Select[bytes]) -> int | None:
     """Delete some of a campaign's old rows, in a transaction of their own.
 
     Returns:
