@@ -39,8 +39,8 @@ def forget(database: Database, campaign: str, before: datetime, destination: str
         is_old &= ~in_doubt
     for campaign_id in ids:
         old_rows = select(rows.c.key).select_from(decided).where(rows.c.campaign == campaign_id, is_old)
-        while (count := _forget_slice(database, campaign_id, old_rows)) is not None:
-            deleted += count
+        while (forgotten := _forget_slice(database, campaign_id, old_rows)) is not None:
+            deleted += forgotten
         while _forget_requests(database, campaign_id, moment, force=force):
             pass
     if deleted:
