@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import random
-import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,16 +19,11 @@ from d7nb.store.lookup import find_row_states
 from d7nb.store.recipes import BY_CONTENT, recipe_of
 from tests.support import old_ledgers
 from tests.support.ledgers import CAMPAIGN, DESTINATION, LATER, claim, keys, look_up, people, start_run
-from tests.support.old_ledgers import connected, make_old_ledger
+from tests.support.old_ledgers import make_old_ledger, version_of
+from tests.support.upgrades import kill_while_upgrading
 
 ROOT = Path(__file__).parents[2]
-OPEN = "import sys; from d7nb.ledger import Ledger; print('ready', flush=True); Ledger(sys.argv[1]).close()"
 ROWS = 230
-
-
-def version_of(place: str) -> str:
-    with connected(place) as connection:
-        return str(connection.execute(text("SELECT value FROM d7nb_meta WHERE name = 'schema_version'")).scalar_one())
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -140,51 +132,6 @@ def test_several_that_open_it_at_once_bring_it_up_once(place: str) -> None:
 def test_whoever_is_killed_while_upgrading_leaves_the_old_ledger_or_the_new_one(tmp_path: Path) -> None:
     """A short form: the soak kills fifty times, in a ledger of 100,000 rows."""
     kill_while_upgrading(tmp_path, rows=20_000, kills=4, seed=14)
-
-
-def kill_while_upgrading(folder: Path, *, rows: int, kills: int, seed: int) -> dict[str, int]:
-    """Kill processes that upgrade a ledger, each at a random moment; return how often it was old and new afterwards."""
-    draw = random.Random(seed)
-    original = folder / "original.sqlite3"
-    make_old_ledger(str(original), rows=rows)
-    started = time.monotonic()
-    _upgrade(_copy(original, folder / "timed"), kill_after=None)
-    longest = time.monotonic() - started
-    found = {"2": 0, "3": 0}
-    for kill in range(kills):
-        path = _copy(original, folder / f"kill-{kill}")
-        _upgrade(path, kill_after=draw.uniform(0, longest))
-        version = version_of(str(path))
-        found[version] += 1
-        with sqlite3.connect(path) as connection:
-            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-            table = {"2": "d7nb_rows", "3": "d7nb_ledger_rows"}[version]
-            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (rows,)
-        connection.close()
-        with Ledger(path) as ledger:
-            assert set(look_up(ledger, range(rows)).outcome) == {"accepted", "unknown"}
-    return found
-
-
-def _copy(original: Path, folder: Path) -> Path:
-    folder.mkdir()
-    for suffix in ("", ".secret"):
-        name = original.name + suffix
-        (folder / name).write_bytes((original.parent / name).read_bytes())
-    return folder / original.name
-
-
-def _upgrade(path: Path, *, kill_after: float | None) -> None:
-    child = subprocess.Popen(
-        [sys.executable, "-c", OPEN, str(path)], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    assert child.stdout is not None
-    assert child.stdout.readline() == "ready\n"
-    if kill_after is not None:
-        time.sleep(kill_after)
-        child.send_signal(signal.SIGKILL)
-    child.wait()
-    child.stdout.close()
 
 
 def test_an_upgraded_campaign_s_recipe_is_not_known(place: str) -> None:
