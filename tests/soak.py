@@ -14,10 +14,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from tests.support.concurrent_ledger import work_at_once
 from tests.support.event_fuzz import post_random_bodies
+from tests.support.ledger_model import run_model
 from tests.support.ledgers import postgres
 from tests.support.receiver_process import kill_while_receiving
 from tests.support.sender_process import kill_repeatedly, send_from_two_processes, send_through_faults
+from tests.support.upgrades import kill_fifty_upgrades
 
 Trial = Callable[[str, int], str]
 
@@ -28,6 +31,9 @@ TRIALS: dict[str, Trial] = {
     "two, one killed": lambda place, seed: send_from_two_processes(place, seed, kill=True),
     "events": kill_while_receiving,
     "fuzz": post_random_bodies,
+    "at once": work_at_once,
+    "upgrade": kill_fifty_upgrades,
+    "model": run_model,
 }
 
 

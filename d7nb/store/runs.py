@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from d7nb.api.statuses import ARRIVED
 from d7nb.errors import LedgerError, hides_internals
@@ -22,12 +22,10 @@ from d7nb.store.recipes import BY_CONTENT
 from d7nb.store.recording import RECORD, correct_request, group_by_reason, record_request, record_rows
 from d7nb.store.request_state import StoredRow, find_rows, lock_rows
 from d7nb.store.schema import (
-    HEARD,
     IMPORTED,
     INSERT,
     NOTHING_SENT,
     RECORDED,
-    SETTLED,
     campaigns,
     decided,
     deciding,
@@ -286,7 +284,7 @@ class Run:
         rows_of_person = (rows.c.campaign == claim.campaign_id) & (rows.c.person == asked.c.value)
         may_have_sent = deciding.c.outcome.is_(None) | deciding.c.outcome.not_in(NOTHING_SENT)
         query = (
-            select(asked.c.position, rows.c.key, deciding.c.id, deciding.c.code, deciding.c.claimed_at)
+            select(asked.c.position, rows.c.key, deciding.c.id, deciding.c.run, deciding.c.claimed_at)
             .select_from(asked.join(decided, rows_of_person).join(runs, runs.c.id == deciding.c.run))
             .where(deciding.c.run != self.id, may_have_sent)
         )
@@ -297,16 +295,14 @@ class Run:
             return
         rows_with_person = [row for row, person in enumerate(hashes) if person is not None]
         known = np.zeros(len(hashes), dtype=np.int64) if other_requests is None else other_requests
-        for position, _, number, code, claimed_at in contacts:
+        for position, _, number, run, claimed_at in contacts:
             row = rows_with_person[position]
-            if number <= known[row]:
-                continue
-            # What was split off an older request is no later one, though its number is.
-            if known[row] and code in {HEARD, SETTLED}:
-                of_known = select(seen.c.claimed_at).where(seen.c.id == int(known[row]))
-                if claimed_at <= (connection.execute(of_known).scalar() or 0):
-                    continue
-            claim.hold(row)
+            if number > known[row] and known[row]:
+                # What was split off an older request is no later one, though its number is.
+                of_claim = seen.c.campaign == claim.campaign_id, seen.c.run == run, seen.c.claimed_at == claimed_at
+                number = connection.execute(select(func.min(seen.c.id)).where(*of_claim)).scalar() or number
+            if number > known[row]:
+                claim.hold(row)
 
     def _claim_stored_rows(
         self,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import random
-import signal
+import shutil
 import sqlite3
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,17 +19,12 @@ from d7nb.ledger import Ledger
 from d7nb.store.lookup import find_row_states
 from d7nb.store.recipes import BY_CONTENT, recipe_of
 from tests.support import old_ledgers
-from tests.support.ledgers import CAMPAIGN, DESTINATION, LATER, claim, keys, look_up, people, start_run
-from tests.support.old_ledgers import connected, make_old_ledger
+from tests.support.ledgers import CAMPAIGN, DESTINATION, LATER, claim, keys, look_up, people, postgres, start_run
+from tests.support.old_ledgers import make_old_ledger, version_of
+from tests.support.upgrades import kill_while_upgrading
 
 ROOT = Path(__file__).parents[2]
-OPEN = "import sys; from d7nb.ledger import Ledger; print('ready', flush=True); Ledger(sys.argv[1]).close()"
 ROWS = 230
-
-
-def version_of(place: str) -> str:
-    with connected(place) as connection:
-        return str(connection.execute(text("SELECT value FROM d7nb_meta WHERE name = 'schema_version'")).scalar_one())
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -142,51 +135,6 @@ def test_whoever_is_killed_while_upgrading_leaves_the_old_ledger_or_the_new_one(
     kill_while_upgrading(tmp_path, rows=20_000, kills=4, seed=14)
 
 
-def kill_while_upgrading(folder: Path, *, rows: int, kills: int, seed: int) -> dict[str, int]:
-    """Kill processes that upgrade a ledger, each at a random moment; return how often it was old and new afterwards."""
-    draw = random.Random(seed)
-    original = folder / "original.sqlite3"
-    make_old_ledger(str(original), rows=rows)
-    started = time.monotonic()
-    _upgrade(_copy(original, folder / "timed"), kill_after=None)
-    longest = time.monotonic() - started
-    found = {"2": 0, "3": 0}
-    for kill in range(kills):
-        path = _copy(original, folder / f"kill-{kill}")
-        _upgrade(path, kill_after=draw.uniform(0, longest))
-        version = version_of(str(path))
-        found[version] += 1
-        with sqlite3.connect(path) as connection:
-            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-            table = {"2": "d7nb_rows", "3": "d7nb_ledger_rows"}[version]
-            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (rows,)
-        connection.close()
-        with Ledger(path) as ledger:
-            assert set(look_up(ledger, range(rows)).outcome) == {"accepted", "unknown"}
-    return found
-
-
-def _copy(original: Path, folder: Path) -> Path:
-    folder.mkdir()
-    for suffix in ("", ".secret"):
-        name = original.name + suffix
-        (folder / name).write_bytes((original.parent / name).read_bytes())
-    return folder / original.name
-
-
-def _upgrade(path: Path, *, kill_after: float | None) -> None:
-    child = subprocess.Popen(
-        [sys.executable, "-c", OPEN, str(path)], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    assert child.stdout is not None
-    assert child.stdout.readline() == "ready\n"
-    if kill_after is not None:
-        time.sleep(kill_after)
-        child.send_signal(signal.SIGKILL)
-    child.wait()
-    child.stdout.close()
-
-
 def test_an_upgraded_campaign_s_recipe_is_not_known(place: str) -> None:
     """Whoever was written to counts as written to, whatever the plan's key; until one of its rows is found."""
     make_old_ledger(place, rows=3)
@@ -246,3 +194,99 @@ def test_what_an_old_program_is_writing_at_that_moment_is_brought_over(place: st
         with opening.result(30) as ledger:
             assert look_up(ledger, [0, 7], LATER).outcome.tolist() == ["accepted", "unknown"]
     engine.dispose()
+
+
+# Whatever goes wrong
+
+
+def test_a_damaged_page_is_told_and_nothing_is_changed(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    make_old_ledger(str(path), rows=3_000)
+    with sqlite3.connect(path) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'd7nb_rows'").fetchone()
+    connection.close()
+    content = bytearray(path.read_bytes())
+    content[(page - 1) * 4096 : page * 4096] = b"\xff" * 4096
+    path.write_bytes(content)
+    with pytest.raises(LedgerError, match=r"^the ledger ledger.sqlite3 is damaged, .*restore a backup"):
+        Ledger(path)
+    assert path.read_bytes()[100:] == content[100:]  # SQLite's header says by now how it is journalled
+    assert path.with_name(f"{path.name}.secret").read_bytes() == old_ledgers.SECRET
+    assert not path.with_name(f"{path.name}.companion").exists()
+
+
+def test_a_file_that_another_program_keeps_locked_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    make_old_ledger(str(path), rows=3)
+    locker = sqlite3.connect(path, isolation_level=None)
+    locker.execute("BEGIN IMMEDIATE")
+    with pytest.raises(LedgerError, match=r"ledger.sqlite3 is locked by another program: wait until that is done"):
+        Ledger(path, patience=0.05)
+    locker.execute("ROLLBACK")
+    locker.close()
+    assert version_of(str(path)) == "2"
+    with Ledger(path) as ledger:
+        assert look_up(ledger, range(2)).outcome.tolist() == ["accepted"] * 2
+
+
+def test_a_database_that_another_client_keeps_locked_stays_as_it_is() -> None:
+    with postgres() as url:
+        make_old_ledger(url, rows=3)
+        with old_ledgers.connected(url) as locker:
+            locker.execute(text("LOCK TABLE d7nb_rows"))
+            with pytest.raises(LedgerError, match="is locked by another program: wait until that is done"):
+                Ledger(url, patience=0.05)
+        assert version_of(url) == "2"
+        with Ledger(url) as ledger:
+            assert look_up(ledger, range(2)).outcome.tolist() == ["accepted"] * 2
+
+
+@pytest.mark.parametrize("room", [5, 20, 45, 60, 75, 90], ids=lambda room: f"{room} % of what it takes")
+def test_a_full_disk_leaves_the_old_ledger(tmp_path: Path, room: int) -> None:
+    """Whether the backup or the new tables find no room."""
+    rows, small = 4_000, tmp_path / "small"
+    original = tmp_path / "ledger.sqlite3"
+    make_old_ledger(str(original), rows=rows)
+    size = original.stat().st_size
+    kilobytes = (size + int(size * 4 * room / 100)) // 1024
+    small.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "none", str(small)]
+    if not shutil.which("mount") or subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("no right to mount a small disk")
+    try:
+        for end in ("", ".secret"):
+            shutil.copy(original.with_name(original.name + end), small)
+        path = small / original.name
+        script = "import sys; from d7nb.ledger import Ledger; Ledger(sys.argv[1]).close()"
+        ran = subprocess.run(
+            [sys.executable, "-c", script, str(path)], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        kept = tmp_path / "kept"
+        shutil.copytree(small, kept)
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+    version = version_of(str(kept / original.name))
+    if ran.returncode == 0:
+        assert version == "3"
+    else:
+        last = ran.stderr.strip().splitlines()[-1]
+        assert last.startswith("d7nb.errors.LedgerError: the ledger ledger.sqlite3 can't be written, perhaps"), last
+        assert version == "2"
+    assert room > 70 or ran.returncode, "there was room"
+    with Ledger(kept / original.name) as ledger:
+        assert set(look_up(ledger, range(rows)).outcome) == {"accepted", "unknown"}
+        with start_run(ledger) as run:
+            assert not claim(run, range(100)).granted.any()
+
+
+def test_two_programs_that_upgrade_at_once_do_it_once(place: str) -> None:
+    """Threads are the test above; these are processes."""
+    make_old_ledger(place, rows=ROWS)
+    script = "import sys; from d7nb.ledger import Ledger; Ledger(sys.argv[1]).close()"
+    children = [
+        subprocess.Popen([sys.executable, "-c", script, place], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    assert [(child.communicate()[1], child.returncode) for child in children] == [("", 0), ("", 0)]
+    with Ledger(place) as ledger:
+        assert len(ledger.frame()) == ROWS

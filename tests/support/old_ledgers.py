@@ -54,6 +54,12 @@ def connected(place: str) -> Iterator[Connection]:
         engine.dispose()
 
 
+def version_of(place: str) -> str:
+    """Return the version that a ledger says it has, past d7nb."""
+    with connected(place) as connection:
+        return str(connection.execute(text("SELECT value FROM d7nb_meta WHERE name = 'schema_version'")).scalar_one())
+
+
 def statements(version: int, dialect: str) -> list[str]:
     """Return the statements that make the tables of a version."""
     sql = (DATA / f"ledger-{version}.sql").read_text(encoding="utf-8")
