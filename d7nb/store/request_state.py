@@ -10,9 +10,9 @@ from sqlalchemy import insert, select, update
 from d7nb.store.processes import Process, lives
 from d7nb.store.questions import hashes_table, numbers_table
 from d7nb.store.schema import (
+    IMPORTED,
     NOTHING_SENT,
     PRESUMED,
-    IMPORTED,
     SETTLED,
     decided,
     deciding,

@@ -66,7 +66,7 @@ def test_writers_of_different_rows_do_not_wait_for_each_other(campaign_is_new: b
         slow = stack.enter_context(SlowRun(first.campaign(DESTINATION, CAMPAIGN)))
         quick = stack.enter_context(start_run(second))
         pool = stack.enter_context(ThreadPoolExecutor(1))
-        waiting = pool.submit(claim_text, slow, list(range(0, 10)), "text")
+        waiting = pool.submit(claim_text, slow, list(range(10)), "text")
         try:
             assert slow.has_claimed.wait(SECONDS)
             other_rows = claim_text(quick, list(range(10, 30)), "text")
@@ -221,7 +221,8 @@ def test_what_is_settled_while_it_is_recorded_is_one_or_the_other(place: str, pa
                     own = keys(rows, CAMPAIGN)
                     return settle(other.campaign(DESTINATION, CAMPAIGN), own, "not_sent", LATER).settled
                 except LedgerError as error:
-                    assert "being sent right now" in str(error)
+                    if "being sent right now" not in str(error):
+                        raise
                     return None
 
             recorded, settled = at_the_same_moment(records, settles)

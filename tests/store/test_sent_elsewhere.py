@@ -161,7 +161,7 @@ def test_what_can_t_be_used_is_refused_as_a_whole(
     "options", [{"to": "fone"}, {"key": "ordr"}, {"key": ["order", "ordr"]}, {"country": d7nb.col("land")}]
 )
 def test_an_unknown_column_is_named(ledger: Ledger, client: d7nb.Client, options: dict[str, Any]) -> None:
-    with pytest.raises(ColumnError, match="fone|ordr|land"):
+    with pytest.raises(ColumnError, match=r"fone|ordr|land"):
         import_sent(ledger, customers(2), client, **options)
     assert ledger.frame().empty
 
