@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import Column, ColumnElement, Connection
 
     from d7nb.store.campaign import CampaignLedger
 
@@ -232,14 +232,17 @@ def presume_abandoned(campaign: CampaignLedger, at: datetime) -> None:
             presume_unknown(connection, _requests_where(connection, *conditions), database.now(connection, at))
 
 
-def _find(connection: Connection, column: ColumnElement[bytes], campaign_id: int, hashes: Sequence[bytes]) -> _Found:
+def _find(connection: Connection, column: Column[bytes], campaign_id: int, hashes: Sequence[bytes]) -> _Found:
     """Find a campaign's rows by their keys or persons."""
     nothing = np.zeros(0, dtype=np.int64)
     if not hashes:
         return _Found(nothing, [], nothing, nothing)
-    asked = hashes_table(connection, hashes)
+    # SQLite would look through the whole campaign for each person, were it not enough to read the index for that.
+    asked, found = hashes_table(connection, hashes), rows.alias()
     query = select(asked.c.position, rows.c.key, rows.c.request, func.coalesce(rows.c.sent, 0)).select_from(
-        asked.join(rows, (rows.c.campaign == campaign_id) & (column == asked.c.value))
+        asked.join(found, (found.c.campaign == campaign_id) & (found.c[column.key] == asked.c.value)).join(
+            rows, (rows.c.campaign == campaign_id) & (rows.c.key == found.c.key)
+        )
     )
     columns = list(zip(*connection.execute(query).all(), strict=True))
     if not columns:
