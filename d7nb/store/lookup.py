@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import Column, ColumnElement, Connection
 
     from d7nb.store.campaign import CampaignLedger
 
@@ -232,7 +232,7 @@ def presume_abandoned(campaign: CampaignLedger, at: datetime) -> None:
             presume_unknown(connection, _requests_where(connection, *conditions), database.now(connection, at))
 
 
-def _find(connection: Connection, column: ColumnElement[bytes], campaign_id: int, hashes: Sequence[bytes]) -> _Found:
+def _find(connection: Connection, column: Column[bytes], campaign_id: int, hashes: Sequence[bytes]) -> _Found:
     """Find a campaign's rows by their keys or persons."""
     nothing = np.zeros(0, dtype=np.int64)
     if not hashes:

@@ -26,7 +26,6 @@ _FIGURES = {
     (requests.name, "d7nb_ledger_requests_by_id"): "100000 2",
     (requests.name, "d7nb_ledger_requests_by_time"): "100000 2",
     (requests.name, "d7nb_ledger_requests_without_outcome"): "100 10",
-    (requests.name, "d7nb_ledger_requests_imported"): "100 10",
     (messages.name, messages.name): "10000000 100 1",
     (statuses.name, statuses.name): "30000000 300 3 1",
 }

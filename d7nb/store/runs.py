@@ -297,11 +297,12 @@ class Run:
         known = np.zeros(len(hashes), dtype=np.int64) if other_requests is None else other_requests
         for position, _, number, run, claimed_at in contacts:
             row = rows_with_person[position]
-            if number > known[row] and known[row]:
+            is_new = number > known[row]
+            if is_new and known[row]:
                 # What was split off an older request is no later one, though its number is.
                 of_claim = seen.c.campaign == claim.campaign_id, seen.c.run == run, seen.c.claimed_at == claimed_at
-                number = connection.execute(select(func.min(seen.c.id)).where(*of_claim)).scalar() or number
-            if number > known[row]:
+                is_new = connection.execute(select(func.min(seen.c.id)).where(*of_claim)).scalar_one() > known[row]
+            if is_new:
                 claim.hold(row)
 
     def _claim_stored_rows(

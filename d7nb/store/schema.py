@@ -127,14 +127,6 @@ Index(
     postgresql_where=requests_without_outcome,
 )
 
-requests_imported = requests.c.code == IMPORTED
-Index(
-    "d7nb_ledger_requests_imported",
-    requests.c.campaign,
-    sqlite_where=requests_imported,
-    postgresql_where=requests_imported,
-)
-
 rows = Table(
     "d7nb_ledger_rows",
     metadata,

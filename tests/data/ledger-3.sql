@@ -81,8 +81,6 @@ CREATE TABLE d7nb_ledger_requests (
 
 CREATE INDEX d7nb_ledger_requests_of_campaign ON d7nb_ledger_requests (campaign, id);
 
-CREATE INDEX d7nb_ledger_requests_imported ON d7nb_ledger_requests (campaign) WHERE code = 'imported';
-
 CREATE INDEX d7nb_ledger_requests_without_outcome ON d7nb_ledger_requests (campaign) WHERE outcome IS NULL;
 
 CREATE INDEX d7nb_ledger_requests_by_id ON d7nb_ledger_requests (request_id);

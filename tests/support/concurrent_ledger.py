@@ -25,11 +25,15 @@ WINDOW = 60
 """Rows that are worked on at a time: all processes move on together, so that they meet."""
 BEFORE = NOW + timedelta(minutes=30)
 """Rejections are recorded before this moment, all else after it: only what is rejected is ever forgotten."""
-WORK = "import sys; from tests.support.concurrent_ledger import work; work(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))"
+WORK = """
+import sys
+from tests.support.concurrent_ledger import work
+work(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))
+"""
 
 
 def work_at_once(place: str, seed: int, *, seconds: float = 60) -> str:
-    """Let processes work on one ledger for some time; no row may be sent twice, or without a trace, nor may any fail."""
+    """Let processes work on one ledger for some time: no row is sent twice, or without a trace, and none fails."""
     Ledger(place).close()
     command = [sys.executable, "-c", WORK, place]
     children = [

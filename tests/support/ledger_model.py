@@ -56,7 +56,7 @@ class Try:
 class Sender:
     """A run with its plan, what it knew when it began, and what it claimed.
 
-    `known` are the messages that were other texts to its people then, `older` all that these people had got, or not got.
+    `known` are the messages that were other texts to its people then, `older` all that these people ever had.
     """
 
     number: int
