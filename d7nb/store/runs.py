@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from d7nb.api.statuses import ARRIVED
 from d7nb.errors import LedgerError, hides_internals
@@ -16,19 +16,14 @@ from d7nb.privacy import mask_number, mask_text
 from d7nb.store.claims import Claim
 from d7nb.store.database import prepare
 from d7nb.store.faults import guarded
+from d7nb.store.other_texts import ADOPT_RECIPE, OtherTexts
 from d7nb.store.processes import this_process
 from d7nb.store.questions import hashes_table
-from d7nb.store.recipes import BY_CONTENT
 from d7nb.store.recording import RECORD, correct_request, group_by_reason, record_request, record_rows
 from d7nb.store.request_state import StoredRow, find_rows, lock_rows
 from d7nb.store.schema import (
-    IMPORTED,
     INSERT,
-    NOTHING_SENT,
     RECORDED,
-    campaigns,
-    decided,
-    deciding,
     people_locks,
     requests,
     rows,
@@ -59,23 +54,6 @@ _MOVE_ROWS = (
     .where(rows.c.campaign == bindparam("campaign_id"), rows.c.key == bindparam("row"))
     .values({name: bindparam(f"new_{name}") for name in ("request", "sent", "person", "recipient")})
 )
-_RECIPE = select(campaigns.c.recipe).where(campaigns.c.id == bindparam("campaign_id"))
-_HAS_ROWS = select(select(rows.c.key).where(rows.c.campaign == bindparam("campaign_id")).exists())
-_ADOPT_RECIPE = (
-    update(campaigns)
-    .where(campaigns.c.id == bindparam("campaign_id"), campaigns.c.recipe.is_(None))
-    .values(recipe=bindparam("new_recipe"))
-)
-_not_locked = select(campaigns.c.id).where(campaigns.c.id == bindparam("campaign_id"))
-_ADOPT_RECIPE_UNLESS_LOCKED = _ADOPT_RECIPE.where(
-    campaigns.c.id.in_(_not_locked.with_for_update(key_share=True, skip_locked=True))
-)
-_later_request = select(requests.c.id).where(
-    requests.c.campaign == bindparam("campaign_id"),
-    requests.c.id > bindparam("last_seen"),
-    requests.c.run != bindparam("run"),
-)
-_LATER_REQUESTS = select(_later_request.exists())
 _LOCK_PEOPLE = INSERT["postgresql"](people_locks)
 
 
@@ -107,16 +85,14 @@ class Run:
         self.id = secrets.token_hex(8)
         self.campaign = campaign
         self._adopts_recipe = adopts_recipe
-        self._recipe: str | None = None
-        self._last_request_seen = last_request_seen or 0
-        self._others_send = campaign.database.dialect == "postgresql"  # where others write at the same time
+        self._other_texts = OtherTexts(campaign, self.id, last_request_seen or 0)
         self._own_requests: set[int] = set()
         self._database = database = campaign.database
         self._lifetime = lifetime // timedelta(microseconds=1)
         self._connection: Connection | None = None
         self._shared: tuple[Connection, list[tuple[Claim, np.ndarray]]] | None = None
-        statements = _INSERT_REQUEST, _INSERT_ROWS[database.dialect], RECORD, _LATER_REQUESTS
-        self._insert_request, self._insert_rows, self._record, self._later_requests = (
+        statements = _INSERT_REQUEST, _INSERT_ROWS[database.dialect], RECORD
+        self._insert_request, self._insert_rows, self._record = (
             prepare(database.engine, statement) for statement in statements
         )
 
@@ -130,7 +106,7 @@ class Run:
         campaign_id = self.campaign.make_id()
         if self._adopts_recipe:
             with self._database.writing() as connection:
-                connection.execute(_ADOPT_RECIPE, {"campaign_id": campaign_id, "new_recipe": self.campaign.recipe})
+                connection.execute(ADOPT_RECIPE, {"campaign_id": campaign_id, "new_recipe": self.campaign.recipe})
         with guarded(self._database.name):
             self._database.note_run(self.id)
             self._connection = self._database.engine.connect()  # one for all: taking one costs as much as a commit
@@ -221,8 +197,7 @@ class Run:
             values = (self.id, claim.campaign_id, claimed_at, self._lifetime, "", "")
             claim.request = self._insert_request(connection, dict(zip(_CLAIMED, values, strict=True))).scalar_one()
             if is_own_key is not None:
-                self._settle_recipe(connection, claim.campaign_id)
-                self._hold_if_contacted_by_other_run(connection, claim, hashes, other_requests, is_own_key)
+                self._other_texts.hold(connection, claim, hashes, other_requests, is_own_key)
             new_rows = sorted(
                 (claim.campaign_id, row_keys[row], claim.request, None, hashes[row], masked[row])
                 for row in np.flatnonzero(claim.granted).tolist()
@@ -255,55 +230,6 @@ class Run:
         asked = hashes_table(connection, persons)
         of_these = people_locks.c.campaign == campaign_id, people_locks.c.person.in_(select(asked.c.value))
         connection.execute(delete(people_locks).where(*of_these))
-
-    def _settle_recipe(self, connection: Connection, campaign_id: int) -> None:
-        """Read how the campaign's rows are told apart; where it has none yet, they are in this run's way."""
-        if self._recipe is None:  # once it is known, it never changes
-            self._recipe = connection.execute(_RECIPE, {"campaign_id": campaign_id}).scalar()
-            if self._recipe is None and not connection.execute(_HAS_ROWS, {"campaign_id": campaign_id}).scalar():
-                values = {"campaign_id": campaign_id, "new_recipe": self.campaign.recipe}
-                connection.execute(_ADOPT_RECIPE_UNLESS_LOCKED, values)  # who comes second need not wait for the first
-
-    def _hold_if_contacted_by_other_run(
-        self,
-        connection: Connection,
-        claim: Claim,
-        hashes: Sequence[bytes | None],
-        other_requests: np.ndarray | None,
-        is_own_key: Callable[[bytes], bool],
-    ) -> None:
-        """Hold the rows whose person got another text from another run since this one looked."""
-        if not self._others_send:
-            values = {"campaign_id": claim.campaign_id, "last_seen": self._last_request_seen, "run": self.id}
-            self._others_send = bool(self._later_requests(connection, values).scalar())
-            self._last_request_seen = claim.request
-        persons = [person for person in hashes if person is not None]
-        if not self._others_send or not persons:
-            return
-        asked, seen = hashes_table(connection, persons), requests.alias("seen")
-        rows_of_person = (rows.c.campaign == claim.campaign_id) & (rows.c.person == asked.c.value)
-        may_have_sent = deciding.c.outcome.is_(None) | deciding.c.outcome.not_in(NOTHING_SENT)
-        query = (
-            select(asked.c.position, rows.c.key, deciding.c.id, deciding.c.run, deciding.c.claimed_at)
-            .select_from(asked.join(decided, rows_of_person).join(runs, runs.c.id == deciding.c.run))
-            .where(deciding.c.run != self.id, may_have_sent)
-        )
-        if self.campaign.recipe not in {BY_CONTENT, None} and self._recipe == self.campaign.recipe:
-            query = query.where((deciding.c.code == IMPORTED) | (runs.c.recipe != self.campaign.recipe))
-        contacts = [contact for contact in connection.execute(query).all() if not is_own_key(contact.key)]
-        if not contacts:
-            return
-        rows_with_person = [row for row, person in enumerate(hashes) if person is not None]
-        known = np.zeros(len(hashes), dtype=np.int64) if other_requests is None else other_requests
-        for position, _, number, run, claimed_at in contacts:
-            row = rows_with_person[position]
-            is_new = number > known[row]
-            if is_new and known[row]:
-                # What was split off an older request is no later one, though its number is.
-                of_claim = seen.c.campaign == claim.campaign_id, seen.c.run == run, seen.c.claimed_at == claimed_at
-                is_new = connection.execute(select(func.min(seen.c.id)).where(*of_claim)).scalar_one() > known[row]
-            if is_new:
-                claim.hold(row)
 
     def _claim_stored_rows(
         self,
