@@ -87,9 +87,7 @@ class OtherTexts:
             .select_from(asked.join(decided, rows_of_person).join(runs, runs.c.id == deciding.c.run))
             .where(deciding.c.run != self._run, may_have_sent)
         )
-        if (
-            recipe != BY_CONTENT and recipe == self._campaign.recipe
-        ):  # another row is another text only if sent otherwise
+        if recipe != BY_CONTENT and recipe == self._campaign.recipe:  # then only what was sent otherwise counts
             query = query.where((deciding.c.code == IMPORTED) | (runs.c.recipe != recipe))
         contacts = [contact for contact in connection.execute(query).all() if not is_own_key(contact.key)]
         for position, _, number, run, claimed_at in contacts:
