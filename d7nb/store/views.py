@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from d7nb.store.database import Database
 
-ROWS_AT_ONCE = 50_000
+ROWS_AT_ONCE = 20_000
 """Rows that are read and turned into columns together."""
 _REQUEST_COLUMNS = (
     *("outcome", "request_id", "created_at", "status", "code", "reason"),

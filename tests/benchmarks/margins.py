@@ -31,9 +31,13 @@ MARGINS = {
     "8": Margin(0.5, 100_000, 1),
     "9": Margin(1.6, None, 1),
     "10": Margin(6, 100_000, 1),
+    "11a": Margin(3, 5_000, 1),
+    "11b": Margin(3, 5_000, 1),
+    "11c": Margin(6, 50_000, 1),
+    "12a": Margin(4, 200_000, 1),
 }
 """By the target's number and letter."""
-LINUX_ONLY = {"3"}
+LINUX_ONLY = {"3", "12a"}
 """Targets that want the peak of memory since a moment, which only Linux tells."""
 
 
