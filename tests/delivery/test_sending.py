@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 import signal
 import socket
 import subprocess
@@ -572,7 +573,8 @@ def child(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
         def start(sandbox: Sandbox, answers: str) -> subprocess.Popen[str]:
             command = [sys.executable, str(script), sandbox.url, answers]
-            environment = {"PYTHONPATH": str(next(iter(d7nb.__path__)) + "/.."), "PATH": ""}
+            paths = {"PYTHONPATH": str(next(iter(d7nb.__path__)) + "/.."), "PATH": ""}
+            environment = paths | {name: os.environ[name] for name in ("D7NB_LEDGER", "XDG_DATA_HOME")}
             process = stack.enter_context(
                 subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             )

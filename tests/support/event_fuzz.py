@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,7 +12,7 @@ import orjson
 from hypothesis import HealthCheck, Phase, given, seed as hypothesis_seed, settings, strategies as st
 
 from d7nb import Ledger
-from d7nb.api.statuses import STAGES, parse_status
+from d7nb.api.statuses import ARRIVED, STAGES, parse_status
 from d7nb.events import receiver
 from tests.support.ledgers import DESTINATION
 from tests.support.receiver_process import (
@@ -112,7 +113,7 @@ class Oracle:
 
     def __init__(self, names: list[str]) -> None:
         self.names, self.recipients = names, fictional(ROWS)
-        self.row_statuses: set[tuple[int, str]] = set()
+        self.events: list[tuple[str, str, str]] = []  # of each its status, its request's id, and all of it
         self.wrote: set[str] = set()
 
     def hear(self, body: bytes) -> None:
@@ -130,10 +131,24 @@ class Oracle:
 
     def hear_event(self, event: dict[str, Any]) -> None:
         status = parse_status(event["status"].replace("+", " "))[0]
-        text = orjson.dumps(event).decode()
+        self.events.append((status, str(event.get("request_id", "")), orjson.dumps(event).decode()))
+
+    @cached_property
+    def row_statuses(self) -> set[tuple[int, str]]:
+        """The statuses that each row may have: those of events that name its key, or its number and its request.
+
+        To be read when all bodies are in.
+        An id that nobody remembers is the row's own where D7 says that its message arrived.
+        """
+        allowed = set()
         for row, (name, number) in enumerate(zip(self.names, self.recipients, strict=True)):
-            if name in text or (number.lstrip("+") in text and request_id_of(row) in text):
-                self.row_statuses.add((row, status))
+            arrived = {request for status, request, text in self.events if name in text and status in ARRIVED}
+            ids = {request_id_of(row), *arrived}
+            digits = number.lstrip("+")
+            for status, _, text in self.events:
+                if name in text or (digits in text and any(request in text for request in ids if request)):
+                    allowed.add((row, status))
+        return allowed
 
 
 class Posted:
