@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SCREENSHOTS = processes.ROOT / "screenshots"
 MILLISECONDS = processes.PATIENCE * 1000
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 QUIET = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-proxy-server"),
