@@ -341,7 +341,7 @@ with Ledger(sys.argv[1]) as ledger:
 
 def test_a_process_that_is_killed_at_any_moment_leaves_a_ledger_that_opens(tmp_path: Path) -> None:
     moments = random.Random(7)
-    for number in range(12):
+    for number in range(6):
         path = tmp_path / f"ledger-{number}.sqlite3"
         child = subprocess.Popen(
             [sys.executable, "-c", BEGINNER, str(path)],

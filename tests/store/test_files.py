@@ -430,7 +430,7 @@ while True:
 
 def test_restores_that_are_killed_at_any_moment_begin_nothing_anew(path: Path, backup: Path) -> None:
     backed_up(path, backup)
-    for number in range(8):
+    for number in range(4):
         child = subprocess.Popen(
             [sys.executable, "-c", KILLED, str(backup), str(path)], cwd=ROOT, text=True, stdin=-1, stdout=-1
         )
@@ -440,7 +440,7 @@ def test_restores_that_are_killed_at_any_moment_begin_nothing_anew(path: Path, b
         child.stdin.write("\n")
         child.stdin.flush()
         with pytest.raises(subprocess.TimeoutExpired):
-            child.wait(0.05 + number * 0.013)
+            child.wait(0.05 + number * 0.026)
         child.kill()
         child.communicate()
         assert outcomes_unless_gone(path, range(1)) in (["accepted"], None)
