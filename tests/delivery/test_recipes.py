@@ -124,3 +124,14 @@ def test_looking_records_no_recipe(client: d7nb.Client, place: str) -> None:
         assert planned(range(3), "order").going(client, ledger=ledger).sum() == 0
         assert len(planned(range(3), "order").delivery(client, ledger=ledger)) == 3
     assert stored_recipes(place) == [None]
+
+
+def test_what_went_out_otherwise_counts_though_the_campaign_s_recipe_is_the_plan_s(
+    sandbox: Sandbox, client: d7nb.Client, place: str
+) -> None:
+    """The campaign's rows are told apart by order; somebody wrote to one more person by content, in between."""
+    assert outcomes(planned(range(1), "order"), client, place) == ["accepted"]
+    assert outcomes(planned(range(2), None), client, place) == ["held", "accepted"]
+    assert stored_recipes(place) == ['["order"]']
+    assert outcomes(planned(range(3), "order"), client, place) == ["already_sent", "held", "accepted"]
+    assert set(Counter(sandbox.messages["recipient"]).values()) == {1}
