@@ -9,7 +9,7 @@ from itertools import count
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, seed as seeded, settings, strategies as st
+from hypothesis import HealthCheck, Phase, seed as seeded, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from sqlalchemy import update
 
@@ -338,6 +338,7 @@ def run_model(place: str, seed: int, *, examples: int = 200, steps: int = 40) ->
                 stateful_step_count=steps,
                 deadline=None,
                 database=None,
+                phases=[Phase.generate],  # to make a failure shorter takes minutes
                 suppress_health_check=list(HealthCheck),
             ),
         )
