@@ -17,6 +17,8 @@ FINAL = frozenset({"failed", "read"})
 """Statuses after which none follows. ``delivered`` may become ``read``."""
 ARRIVED = ("delivered", "read")
 """Statuses of a message that is on the phone."""
+IMPLIED_BY = {"sent": ("sent", "delivered", "read"), "delivered": ("delivered", "read"), "read": ("read",)}
+"""For each stage of the funnel the statuses that show that it was reached: D7 may not have reported those before."""
 _SYNONYMS = {
     "accepted": "queued",
     "dropped": "failed",  # RapidAPI, "D7 WhatsApp"; how it is spelt in JSON is not documented

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from d7nb.api.statuses import IMPLIED_BY
 from d7nb.errors import PlanError
 from d7nb.tables.frames import listed, require
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from d7nb.store.message_status import MessageStatuses
 
 STAGES = ("accepted", "sent", "delivered", "read", "failed")
-_IMPLIED_BY = {"sent": ("sent", "delivered", "read"), "delivered": ("delivered", "read"), "read": ("read",)}
-"""For each stage the statuses that show that it was reached: D7 may not have reported those before."""
 
 
 def reached(accepted: np.ndarray, statuses: MessageStatuses) -> dict[str, np.ndarray]:
@@ -30,7 +29,7 @@ def reached(accepted: np.ndarray, statuses: MessageStatuses) -> dict[str, np.nda
     had_status = {status: ~np.isnat(times) for status, times in statuses.since.items()}
     stages = {
         stage: accepted & np.any([had_status[status] for status in implying], axis=0)
-        for stage, implying in _IMPLIED_BY.items()
+        for stage, implying in IMPLIED_BY.items()
     }
     return {"accepted": accepted, **stages, "failed": accepted & (statuses.status == "failed")}
 

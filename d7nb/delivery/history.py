@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from d7nb.api.destinations import destination_of
-from d7nb.content.binding.format_strings import Column
 from d7nb.content.rendering import DIGEST_SIZE
 from d7nb.delivery.mailing import Mailing
+from d7nb.delivery.number_columns import number_columns, read_numbers
 from d7nb.delivery.row_keys import check_campaign, key_texts, keys_by_columns
 from d7nb.delivery.start import restore_delivery
 from d7nb.problems import Verdicts
-from d7nb.recipients.check import check_numbers, number_problems
+from d7nb.recipients.check import likeliest, number_problems
 from d7nb.recipients.variants import family
 from d7nb.store.lookup import last_keys
 from d7nb.tables.arrays import texts_of
@@ -47,14 +47,12 @@ def history(
     check_campaign(campaign)
     table, key_columns = frozen(frame), listed(key)
     has_numbers = to in table.columns
-    number_columns = [to, country.name] if isinstance(country, Column) else [to]
-    require(table, [*key_columns, *(number_columns if has_numbers or not key_columns else [])])
+    require(table, [*key_columns, *(number_columns(to, country) if has_numbers or not key_columns else [])])
     verdicts, keys = Verdicts(len(table)), np.zeros((len(table), DIGEST_SIZE), dtype=np.uint8)
     recipients = pd.Series(pd.array([None] * len(table), dtype="str"), index=table.index)
     if has_numbers:
-        numbers = check_numbers(table[to], country=table[country.name] if isinstance(country, Column) else country)
-        # All readings of an ambiguous number are variants of one number, so the first is as good as any.
-        recipients = numbers["recipient"].fillna(numbers["candidates"].str[0].astype("str"))
+        numbers = read_numbers(table, to, country)
+        recipients = likeliest(numbers)
         broken = numbers.where(numbers["verdict"] == "broken")
         verdicts.judge("numbers", [] if key_columns else number_problems(broken, to))
     texts, problems = key_texts(table, key_columns)

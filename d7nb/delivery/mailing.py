@@ -45,7 +45,7 @@ class Mailing:
 
     @property
     def campaign_options(self) -> dict[str, Any]:
-        """What `d7nb.store.store.open_campaign` needs to know of the rows' keys."""
+        """The options of `d7nb.store.store.open_campaign` that describe the rows' keys."""
         return {"recipe": self.recipe, "keys_are_hashed": self.keys_are_hashed}
 
     @cached_property

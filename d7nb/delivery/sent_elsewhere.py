@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from d7nb.api.destinations import destination_of
-from d7nb.content.binding.format_strings import Column
+from d7nb.delivery.number_columns import number_columns, read_numbers
 from d7nb.delivery.row_keys import check_campaign, key_texts, keys_by_columns
 from d7nb.errors import PlanError
 from d7nb.hints import Hint, Option
 from d7nb.problems import Problem
-from d7nb.recipients.check import check_numbers, number_problems
+from d7nb.recipients.check import likeliest, number_problems
 from d7nb.recipients.variants import family
 from d7nb.store.recipes import recipe_of
 from d7nb.store.sent_elsewhere import record_sent_elsewhere
@@ -43,13 +43,11 @@ def import_sent(
     """Write down that people were written to; the arguments are those of `Ledger.import_sent`."""
     check_campaign(campaign)
     table, key_columns = frozen(frame), listed(key)
-    number_columns = [to, country.name] if isinstance(country, Column) else [to]
-    require(table, [*key_columns, *number_columns])
-    numbers = check_numbers(table[to], country=table[country.name] if isinstance(country, Column) else country)
+    require(table, [*key_columns, *number_columns(to, country)])
+    numbers = read_numbers(table, to, country)
     texts, problems = key_texts(table, key_columns)
     _check_all_usable([*_number_problems(numbers, to), *problems])
-    # All readings of an ambiguous number are variants of one number, so the first is as good as any.
-    recipients = numbers["recipient"].fillna(numbers["candidates"].str[0].astype("str"))
+    recipients = likeliest(numbers)
     keys = keys_by_columns(campaign, iter(texts)) if key_columns else None
     people = texts_of(family(recipients)).tolist()
     of_campaign = ledger.campaign(destination_of(client), campaign, recipe=recipe_of(key_columns))

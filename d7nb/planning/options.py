@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 DEFAULT_TO = "recipient"
 """The column with the phone numbers, unless the user names another."""
 FROM_COLUMNS = "from columns named after D7's fields, such as text.body"
-"""What a display says instead of the content, where the plan was given none."""
+"""Shown in place of the content of a plan that was given none."""
 
 
 @dataclass(frozen=True, repr=False)

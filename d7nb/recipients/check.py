@@ -283,6 +283,17 @@ def _categorical(values: Sequence[str], kinds: np.ndarray, categories: Iterable[
     return of_kind.take(kinds)
 
 
+def likeliest(numbers: pd.DataFrame) -> pd.Series[str]:
+    """Return one number for each row, missing where there is none.
+
+    All readings of an ambiguous number are variants of one number, so the first is as good as any.
+
+    Args:
+        numbers: The result of `check_numbers`.
+    """
+    return numbers["recipient"].fillna(numbers["candidates"].str[0].astype("str"))
+
+
 _HINTS = {
     "broken": "correct the number",
     "ambiguous": Hint(

@@ -42,7 +42,7 @@ class LedgerLost(LedgerError):
 
 @dataclass(frozen=True)
 class Companion:
-    """What a companion file holds.
+    """The content of a companion file.
 
     Attributes:
         ledger: The id of the ledger that it belongs to.

@@ -173,14 +173,14 @@ def record_opt_outs(
     """Write down that people opted out or in, as the user says; see `Ledger.opt_out`."""
     import pandas as pd  # noqa: PLC0415  (the receiver of events has no need of it)
 
-    from d7nb.recipients.check import check_numbers  # noqa: PLC0415
+    from d7nb.recipients.check import check_numbers, likeliest  # noqa: PLC0415
 
     listed = pd.Series([numbers] if isinstance(numbers, str) else list(numbers), dtype="object")
     checked = check_numbers(listed)
     if unread := int((checked["verdict"] == "broken").sum()):  # written down as it is, it would stop nobody
         entries_are = "1 entry is no phone number" if unread == 1 else f"{unread:,} entries are no phone numbers"
         raise LedgerError(f"{entries_are}: give every number with its country code; nothing was changed")
-    recipients = checked["recipient"].fillna(checked["candidates"].str[0].astype("str"))  # either way it is one person
+    recipients = likeliest(checked)
     at = at or datetime.now(UTC)
     destination_id = database.make_destination_id(destination)
     with database.writing() as connection:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 from sqlalchemy import case, func, or_, select, union_all
 
-from d7nb.api.statuses import ARRIVED
+from d7nb.api.statuses import ARRIVED, IMPLIED_BY
 from d7nb.store.schema import NOTHING_SENT, campaigns, decided, deciding, requests, rows, statuses
 
 if TYPE_CHECKING:
@@ -17,15 +17,13 @@ if TYPE_CHECKING:
     from d7nb.store.campaign import CampaignLedger
     from d7nb.store.database import Database
 
-_IMPLIED_BY = {"sent": ("sent", "delivered", "read"), "delivered": ("delivered", "read"), "read": ("read",)}
-"""For each stage the statuses that show that it was reached: D7 may not have reported those before."""
 _MICROSECOND = timedelta(microseconds=1)
 
 
 def campaign_funnel(campaign: CampaignLedger) -> pd.DataFrame:
     """Count a campaign's rows by stage; see `Ledger.funnel`."""
     has = {
-        stage: func.max(case((statuses.c.status.in_(implying), 1), else_=0)) for stage, implying in _IMPLIED_BY.items()
+        stage: func.max(case((statuses.c.status.in_(implying), 1), else_=0)) for stage, implying in IMPLIED_BY.items()
     }
     arrived = func.max(case((statuses.c.status.in_(ARRIVED), 1), else_=0))
     failed = func.max(case((statuses.c.status == "failed", 1), else_=0)) * (1 - arrived)
@@ -53,7 +51,7 @@ def campaign_funnel(campaign: CampaignLedger) -> pd.DataFrame:
 
 
 class Contacted(NamedTuple):
-    """What went out, or may have, in a window of time.
+    """The count of what was sent, or may have been, in a window of time.
 
     Attributes:
         messages: The number of messages.

@@ -32,11 +32,10 @@ from d7nb.store.opening import check_not_gone, check_not_older, last_request_num
 from d7nb.store.schema import INSERT, campaigns, destinations, meta, to_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from sqlalchemy import ClauseElement, Connection, CursorResult, Engine
-    from sqlalchemy.sql.compiler import SQLCompiler
+    from sqlalchemy import Connection, Engine
 
     from d7nb.store.location import LedgerLocation
 
@@ -377,26 +376,6 @@ def _set_journal(connection: sqlite3.Connection, journal: str, patience: float) 
             time.sleep(_RETRY_SECONDS)
         else:
             return
-
-
-def prepare(engine: Engine, statement: ClauseElement) -> Callable[..., CursorResult[Any]]:
-    """Compile a statement that runs with every request: SQLAlchemy's own cache costs as much as SQLite's work.
-
-    Args:
-        engine: The database's.
-        statement: A statement with named parameters.
-
-    Returns:
-        A function of a connection and the parameters by name, or a list of tuples of them, in the statement's order.
-    """
-    compiled = cast("SQLCompiler", statement.compile(dialect=engine.dialect))
-    text, names = str(compiled), compiled.positiontup or ()
-
-    def run(connection: Connection, values: Mapping[str, Any] | list[tuple[Any, ...]]) -> CursorResult[Any]:
-        ready = values if isinstance(values, list) else tuple(values[name] for name in names)
-        return connection.exec_driver_sql(text, ready)
-
-    return run
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

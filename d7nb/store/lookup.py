@@ -59,7 +59,7 @@ class RowStates:
 
     @property
     def other_text(self) -> np.ndarray:
-        """Whether the person already got another text in this campaign, or may have."""
+        """Tell for each row whether its person already got another text in this campaign, or may have."""
         is_other: np.ndarray = self.other_request > 0
         return is_other
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import bindparam, func, select, update
 
-from d7nb.store.database import prepare
 from d7nb.store.questions import hashes_table
 from d7nb.store.recipes import BY_CONTENT
 from d7nb.store.schema import IMPORTED, NOTHING_SENT, campaigns, decided, deciding, requests, rows, runs
+from d7nb.store.statements import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,7 +41,7 @@ _LATER_REQUESTS = select(_later_request.exists())
 
 
 class OtherTexts:
-    """What the people of a run get from other runs.
+    """The watch of a run for texts that its people get from other runs.
 
     Args:
         campaign: The run's campaign.

@@ -14,7 +14,6 @@ from d7nb.api.statuses import ARRIVED
 from d7nb.errors import LedgerError, hides_internals
 from d7nb.privacy import mask_number, mask_text
 from d7nb.store.claims import Claim
-from d7nb.store.database import prepare
 from d7nb.store.faults import guarded
 from d7nb.store.other_texts import ADOPT_RECIPE, OtherTexts
 from d7nb.store.processes import this_process
@@ -31,6 +30,7 @@ from d7nb.store.schema import (
     statuses,
     storable,
 )
+from d7nb.store.statements import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

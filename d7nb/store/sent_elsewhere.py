@@ -5,12 +5,13 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, select
 
 from d7nb.privacy import mask_number
+from d7nb.store.other_texts import ADOPT_RECIPE
 from d7nb.store.processes import this_process
 from d7nb.store.request_state import insert_request
-from d7nb.store.schema import IMPORTED, INSERT, campaigns, rows, runs
+from d7nb.store.schema import IMPORTED, INSERT, rows, runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,8 +72,7 @@ def record_sent_elsewhere(
         )
         added = connection.execute(select(func.count()).where(rows.c.request == request)).scalar_one()
         if keys is not None:
-            unknown = campaigns.c.id == campaign_id, campaigns.c.recipe.is_(None)
-            connection.execute(update(campaigns).where(*unknown).values(recipe=campaign.recipe))
+            connection.execute(ADOPT_RECIPE, {"campaign_id": campaign_id, "new_recipe": campaign.recipe})
     database.note_run(run)
     database.note_request(request)
     return int(added)

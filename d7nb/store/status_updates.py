@@ -14,7 +14,6 @@ from d7nb.api.error_codes import advice_for
 from d7nb.api.statuses import ARRIVED, STAGES
 from d7nb.privacy import mask_text
 from d7nb.store.consent import families
-from d7nb.store.database import prepare
 from d7nb.store.keys import from_base32, split_keys
 from d7nb.store.questions import hashes_table
 from d7nb.store.request_state import chunks, lock_rows, split_off
@@ -34,6 +33,7 @@ from d7nb.store.schema import (
     storable,
     to_number,
 )
+from d7nb.store.statements import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence

@@ -145,7 +145,7 @@ incomplete
 @pytest.mark.parametrize(
     ("path", "filesystem"),
     [
-        ("/root/ledger.sqlite3", "ext4"),
+        ("/srv/ledger.sqlite3", "ext4"),
         ("/home/ann/ledger.sqlite3", "nfs4"),
         ("/home/ann/fast/ledger.sqlite3", "tmpfs"),
         ("/home/ann/faster/ledger.sqlite3", "nfs4"),
