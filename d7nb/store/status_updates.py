@@ -6,12 +6,12 @@ They may come twice, late, and in any order, and leave the ledger as if they had
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, case, func, or_, select, true, update
 
 from d7nb.api.error_codes import advice_for
-from d7nb.api.statuses import ARRIVED, STAGES
+from d7nb.api.statuses import STAGES
 from d7nb.privacy import mask_text
 from d7nb.store.consent import families
 from d7nb.store.keys import from_base32, split_keys
@@ -23,8 +23,6 @@ from d7nb.store.schema import (
     INSERT,
     LONGEST_TEXT,
     LONGEST_WORD,
-    NOTHING_SENT,
-    RECORDED,
     campaigns,
     messages,
     requests,
@@ -34,6 +32,7 @@ from d7nb.store.schema import (
     to_number,
 )
 from d7nb.store.statements import prepare
+from d7nb.store.status_rules import Candidates, StoredRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -46,91 +45,6 @@ if TYPE_CHECKING:
 
 _RowId = tuple[int, bytes]
 """The number of a request, and the key of one of its rows."""
-
-
-class _StoredRequest(NamedTuple):
-    """A request that may have carried a row."""
-
-    number: int
-    request_id: str | None
-    outcome: str | None
-
-
-_ARRIVED = frozenset({"arrived"})
-_NOT_FAILED = frozenset({"arrived", "under way"})  # any such status says that D7 has the message
-_ANY_STATUS = frozenset({"arrived", "under way", "failed"})
-
-_MISSING = frozenset({"missing"})
-_NONE = frozenset({"missing", "missing, the other request has it"})
-_SAME_OR_MISSING = frozenset({"same", "missing"})
-_ANY_ID = frozenset({"same", "missing", "missing, the other request has it", "different"})
-
-_IN_DOUBT, _SENDING = frozenset({"unknown"}), frozenset({"sending"})
-_ANY_OUTCOME = frozenset({"sending", *RECORDED})
-_MAY_BE_SENT = _ANY_OUTCOME - frozenset(NOTHING_SENT)
-
-
-class _Rule(NamedTuple):
-    """One line of the decision table of `_Candidates.choose`: the request that it chooses, and what must be true.
-
-    Attributes:
-        chosen: The request that the update is about: the row's ``earlier_request`` or its ``last_request``.
-        status: What the update's status may say: ``arrived``, ``failed``, or ``under way`` for all others.
-        request_id: How the request's id may relate to the update's. A request that has an id of its own is no other's.
-        outcome: The outcomes that the request may have; ``sending`` where none is recorded yet.
-    """
-
-    chosen: str
-    status: frozenset[str]
-    request_id: frozenset[str]
-    outcome: frozenset[str]
-
-
-_RULES = (
-    # Delivered or read: the row counts as sent, by its last request.
-    _Rule("last_request", status=_ARRIVED, request_id=_NONE, outcome=_IN_DOUBT),
-    _Rule("last_request", status=_ARRIVED, request_id=_MISSING, outcome=_SENDING),
-    # Otherwise, of two in doubt, it is the earlier request's, so that the row stays in doubt.
-    _Rule("earlier_request", status=_ANY_STATUS, request_id=_SAME_OR_MISSING, outcome=_MAY_BE_SENT),
-    _Rule("last_request", status=_ANY_STATUS, request_id=_SAME_OR_MISSING, outcome=_MAY_BE_SENT),
-    _Rule("earlier_request", status=_NOT_FAILED, request_id=_SAME_OR_MISSING, outcome=_ANY_OUTCOME),
-    _Rule("last_request", status=_NOT_FAILED, request_id=_SAME_OR_MISSING, outcome=_ANY_OUTCOME),
-    # Delivered, under an id that the ledger does not have: take the last request.
-    _Rule("last_request", status=_ARRIVED, request_id=_ANY_ID, outcome=_ANY_OUTCOME),
-)
-"""The first rule that fits decides; where none does, the update is about neither request."""
-
-
-class _Candidates(NamedTuple):
-    """A row's campaign, and its requests: an earlier one that may have sent it, where there is one, and the last."""
-
-    campaign_id: int
-    earlier_request: _StoredRequest | None
-    last_request: _StoredRequest
-
-    def choose(self, update: StatusUpdate) -> str | None:
-        """Return the name of the field whose request an update is about, by `_RULES`; None for neither."""
-        status = "arrived" if update.status in ARRIVED else "failed" if update.status == "failed" else "under way"
-        both = {"earlier_request": self.earlier_request, "last_request": self.last_request}
-        requests = {name: request for name, request in both.items() if request is not None}
-        has_same_id = update.request_id in {request.request_id for request in requests.values()}
-        for rule in _RULES:
-            request = requests.get(rule.chosen)
-            if (
-                request
-                and status in rule.status
-                and _relation(request.request_id, update.request_id, has_same_id) in rule.request_id
-                and (request.outcome or "sending") in rule.outcome
-            ):
-                return rule.chosen
-        return None
-
-
-def _relation(request_id: str | None, update_id: str, has_same_id: bool) -> str:
-    """Name how a request's id relates to an update's; see `_Rule`."""
-    if request_id is None:
-        return "missing, the other request has it" if has_same_id else "missing"
-    return "same" if request_id == update_id else "different"
 
 
 def write_updates(
@@ -206,7 +120,7 @@ class _Matcher:
                 rows_of.setdefault(request_id, {}).update(dict.fromkeys(split_keys(bytes.fromhex(keys)), number))
         return rows_of
 
-    def _candidates(self, keys: Collection[bytes]) -> dict[bytes, _Candidates]:
+    def _candidates(self, keys: Collection[bytes]) -> dict[bytes, Candidates]:
         """Return for each key that the ledger knows the requests that may have carried its row."""
         if not keys:
             return {}  # as nearly always: even to build the query costs a millisecond
@@ -229,8 +143,8 @@ class _Matcher:
         for key, campaign_id, *columns in self._connection.execute(query):
             if locked is not None and (campaign_id, key) not in locked:
                 continue  # it was written at this moment, and somebody else may lock it
-            earlier_request = None if columns[0] is None else _StoredRequest(*columns[:3])
-            candidates[key] = _Candidates(campaign_id, earlier_request, _StoredRequest(*columns[3:]))
+            earlier_request = None if columns[0] is None else StoredRequest(*columns[:3])
+            candidates[key] = Candidates(campaign_id, earlier_request, StoredRequest(*columns[3:]))
         return candidates
 
     def _lock_found(self, found: Join, asked: Subquery) -> set[tuple[int, bytes]] | None:
@@ -249,25 +163,25 @@ class _Matcher:
         }
 
     def _match_candidates(
-        self, update: StatusUpdate, keys: Sequence[bytes], candidates: dict[bytes, _Candidates]
+        self, update: StatusUpdate, keys: Sequence[bytes], candidates: dict[bytes, Candidates]
     ) -> _RowId | None:
         """Return the row of an update whose key is known, and whose request is not, or not as accepted."""
         for key in keys:
             choice = candidates[key].choose(update) if key in candidates else None
             if choice is not None:
-                request: _StoredRequest = getattr(candidates[key], choice)
+                request: StoredRequest = getattr(candidates[key], choice)
                 if (request.outcome, request.request_id) == ("accepted", update.request_id):
                     return request.number, key
                 return self._settle(key, choice, update.request_id, candidates)
         return None
 
-    def _settle(self, key: bytes, choice: str, request_id: str, candidates: dict[bytes, _Candidates]) -> _RowId:
+    def _settle(self, key: bytes, choice: str, request_id: str, candidates: dict[bytes, Candidates]) -> _RowId:
         """Move a row to a request like the chosen one that was accepted."""
-        old: _StoredRequest = getattr(candidates[key], choice)
+        old: StoredRequest = getattr(candidates[key], choice)
         number = self._accepted.get((old.number, request_id))
         if number is None:
             number = self._accepted[old.number, request_id] = self._accepted_like(old.number, request_id)
-        accepted: dict[str, Any] = {choice: _StoredRequest(number, request_id, "accepted")}
+        accepted: dict[str, Any] = {choice: StoredRequest(number, request_id, "accepted")}
         settled = candidates[key]._replace(**accepted)
         if old.outcome == "accepted" and old.request_id is not None:
             settled = settled._replace(earlier_request=old)  # another message of the row, whose status may yet come

@@ -13,7 +13,7 @@ from itertools import product
 import pytest
 
 from d7nb.api.statuses import STAGES, StatusUpdate
-from d7nb.store.status_updates import _Candidates, _StoredRequest
+from d7nb.store.status_rules import Candidates, StoredRequest
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 IDS = {"same": "request-1", "other": "request-2", "none": None}
@@ -81,10 +81,10 @@ TABLES = {"failed": FAILED, "delivered": ARRIVED, "read": ARRIVED}
 def test_a_status_is_about_the_request_that_the_table_says(status: str) -> None:
     update = StatusUpdate("request-1", status, NOW)
     requests = {
-        f"{name} {outcome}": _StoredRequest(1, IDS[name], OUTCOMES[outcome]) for name, outcome in product(IDS, OUTCOMES)
+        f"{name} {outcome}": StoredRequest(1, IDS[name], OUTCOMES[outcome]) for name, outcome in product(IDS, OUTCOMES)
     }
     lines = []
     for label, first in {"no first": None, **requests}.items():
-        signs = "".join(SIGNS[_Candidates(1, first, last).choose(update)] for last in requests.values())
+        signs = "".join(SIGNS[Candidates(1, first, last).choose(update)] for last in requests.values())
         lines.append(f"{label:16} {signs[:5]} {signs[5:10]} {signs[10:]}")
     assert lines == TABLES.get(status, UNDER_WAY).strip().splitlines()
